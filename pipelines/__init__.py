@@ -1,0 +1,1 @@
+"""Recipes in, results out: loading models, generating, editing, batches."""
