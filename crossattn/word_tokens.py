@@ -1,0 +1,131 @@
+"""Which tokens of each text encoder carry which word.
+
+A tokenizer's offsets say which characters of the prompt a token stands for. They survive case,
+composition and byte-level pieces: several tokens may have the one character as their span. A token
+may also span two words ("\N{FACE WITH TEARS OF JOY}\N{FACE WITH TEARS OF JOY}", a Chinese compound,
+an unknown stretch); the model cannot tell these apart, so they count as one word.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from crossattn.errors import UnsupportedModelError
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Token:
+    """One position of an encoder's sequence."""
+
+    index: int
+    """Position in the sequence; the start token, where there is one, is 0."""
+    text: str
+    """The piece of the prompt that it stands for; a special token's own name."""
+    id: int
+    word: int | None
+    """Position in Prompt.words; None for start, end, punctuation and other tokens of no word."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What one text encoder reads of a prompt: start token, words, first end token, no padding."""
+
+    name: str
+    limit: int
+    """Tokens that the encoder takes, special ones included."""
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token before the limit: its id, its name, its characters (none if special)."""
+
+    id: int
+    name: str
+    span: Span
+    special: bool
+
+
+def read_pieces(name: str, tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[Piece, ...]:
+    """Return all tokens of a text, past the limit too, the way the pipelines have it tokenized.
+
+    Several-vector embeddings loaded into the tokenizer ("<cat>", "<cat>_1") take their full length.
+    Raises UnsupportedModelError for a tokenizer without character offsets.
+    """
+    if not tokenizer.is_fast:
+        raise UnsupportedModelError(
+            f'Words are found through character offsets, which the tokenizer of "{name}", '
+            f"{type(tokenizer).__name__}, does not give; load its fast version."
+        )
+    encoded = tokenizer(
+        text,
+        truncation=False,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
+    ids: list[int] = encoded["input_ids"]
+    names: list[str] = tokenizer.convert_ids_to_tokens(ids)
+    added: Mapping[str, int] = tokenizer.get_added_vocab()
+    pieces: list[Piece] = []
+    for id_, token, (start, end), special in zip(
+        ids, names, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True
+    ):
+        pieces.append(Piece(id_, token, (start, end), bool(special)))
+        vector = 1
+        while token in added and (further := f"{token}_{vector}") in added:
+            pieces.append(Piece(added[further], further, (start, end), False))
+            vector += 1
+    return tuple(pieces)
+
+
+def merge_spans(spans: Sequence[Span], readings: Sequence[Sequence[Piece]]) -> tuple[Span, ...]:
+    """Join neighbouring words that any encoder reads through one and the same token."""
+    merged = list(spans)
+    for pieces in readings:
+        for piece in pieces:
+            first, beyond = _touched(merged, piece)
+            if beyond - first > 1:
+                merged[first:beyond] = [(merged[first][0], merged[beyond - 1][1])]
+    return tuple(merged)
+
+
+def _touched(spans: Sequence[Span], piece: Piece) -> tuple[int, int]:
+    """The range of words that a token lies on, empty for a special one."""
+    if piece.special:
+        return 0, 0
+    first = bisect_right(spans, piece.span[0], key=lambda span: span[1])
+    return first, bisect_left(spans, piece.span[1], lo=first, key=lambda span: span[0])
+
+
+def encode(
+    name: str, limit: int, pieces: Sequence[Piece], text: str, spans: Sequence[Span]
+) -> tuple[Encoding, tuple[tuple[int, ...], ...], frozenset[int]]:
+    """Cut the pieces at the limit and give each to its word.
+
+    Returns the encoding, the token indices of each word, and the positions of the words that lost
+    tokens to the limit. The special tokens at the end stay, as tokenizers cut in front of them.
+    """
+    closing = 0
+    while closing < len(pieces) and pieces[-1 - closing].special:
+        closing += 1
+    body = len(pieces) - closing
+    fits = max(min(body, limit - closing), 0)
+    kept = [*pieces[:fits], *pieces[body:]]
+    touched = [_touched(spans, piece) for piece in pieces]
+    owners = [first if first < beyond else None for first, beyond in touched]
+    kept_owners = [*owners[:fits], *owners[body:]]
+    tokens = tuple(
+        Token(index, piece.name if piece.special else text[slice(*piece.span)], piece.id, owner)
+        for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True))
+    )
+    indices: list[list[int]] = [[] for _ in spans]
+    for token in tokens:
+        if token.word is not None:
+            indices[token.word].append(token.index)
+    cut = frozenset(owner for owner in owners[fits:body] if owner is not None)
+    return Encoding(name, limit, tokens), tuple(map(tuple, indices)), cut

@@ -1,0 +1,194 @@
+"""A prompt as its words: what the user wrote, what the model reads, and where each word went.
+
+This is the one place that turns text into words, words into tokens, and weight syntax into weights.
+`read_prompt` is the way in.
+"""
+
+import difflib
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from crossattn.errors import WordNotFoundError
+from crossattn.weight_syntax import format_weights, parse_weights
+from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
+from crossattn.word_tokens import Encoding, Token, encode, merge_spans, read_pieces
+
+__all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt", "with_weights"]
+
+
+class PromptCutWarning(UserWarning):
+    """A text encoder reads fewer tokens than the prompt has; the text names the words cut off."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a prompt and the tokens that carry it."""
+
+    text: str
+    """As the user wrote it, without weight syntax."""
+    occurrence: int
+    """1 for the first "dog", 2 for the second, whatever their case."""
+    span: tuple[int, int]
+    """First character, and one past the last, in Prompt.text."""
+    weight: float
+    """From the weight syntax; 1.0 where there is none. Of a partly weighted word, the strongest."""
+    tokens: tuple[tuple[int, ...], ...]
+    """For each encoder, positions in its sequence; none for what fell off the end."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt read once, for the model and for everybody who asks about its words."""
+
+    source: str
+    """As the user wrote it, weight syntax included."""
+    text: str
+    """What the model reads: the weight syntax taken out."""
+    words: tuple[Word, ...]
+    encodings: tuple[Encoding, ...]
+    """One for each tokenizer that was given, in their order."""
+    dropped: tuple[Word, ...]
+    """The words that an encoder's limit cut off, wholly or in part."""
+
+    def find(self, text: str) -> tuple[Word, ...]:
+        """Return all occurrences of a word, whatever its case; WordNotFoundError if none."""
+        matches = self._matches(text)
+        found = tuple(match[0] for match in matches if len(match) == 1)
+        if not found:
+            raise WordNotFoundError(
+                f"One word was asked for, but {quoted(text)} is several; ask for it as a phrase."
+                if matches
+                else self._what_is_missing(text)
+            )
+        return found
+
+    def word(self, text: str, occurrence: int | None = None) -> Word:
+        """Return one occurrence of a word, the first unless told; WordNotFoundError if absent."""
+        found = self.find(text)
+        return found[_position(text, occurrence, len(found))]
+
+    def phrase(self, text: str, occurrence: int | None = None) -> tuple[Word, ...]:
+        """Return the words of one occurrence of a phrase such as "blue balloon", or of one word.
+
+        They follow each other in the prompt with nothing but gaps between them; it is the first
+        occurrence unless told. Raises WordNotFoundError if absent.
+        """
+        matches = self._matches(text)
+        if not matches:
+            raise WordNotFoundError(self._what_is_missing(text))
+        return matches[_position(text, occurrence, len(matches))]
+
+    def _matches(self, text: str) -> tuple[tuple[Word, ...], ...]:
+        asked = _parts(text)
+        present = [(part, word) for word in self.words for part in _parts(word.text)]
+        runs = (present[at : at + len(asked)] for at in range(len(present) - len(asked) + 1))
+        found = (
+            tuple(dict.fromkeys(word for _, word in run))
+            for run in runs
+            if run and [part for part, _ in run] == asked
+        )
+        return tuple(dict.fromkeys(found))
+
+    def _what_is_missing(self, text: str) -> str:
+        present = {same_word(word.text): word.text for word in self.words}
+        near = difflib.get_close_matches(same_word(text), present, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(quoted(present[key]) for key in near)}?"
+        elif present:
+            hint = f"choose among {_listed(present.values())}."
+        else:
+            hint = "it has no words at all."
+        return f"The prompt has no {quoted(text)}; {hint}"
+
+
+def read_prompt(
+    source: str,
+    tokenizers: Mapping[str, PreTrainedTokenizerBase] | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> Prompt:
+    """Read a prompt into words, weights and, for each named tokenizer, tokens.
+
+    The limits are sequence lengths in tokens, for pipelines that cut shorter or longer than the
+    tokenizer's own model_max_length. Warns with PromptCutWarning when words fall off. Raises
+    PromptError for characters that no model reads and for weights that are none, and
+    UnsupportedModelError for a tokenizer without character offsets.
+    """
+    refuse_unreadable(source)
+    text, weights = parse_weights(source)
+    pieces = {name: read_pieces(name, each, text) for name, each in (tokenizers or {}).items()}
+    spans = merge_spans(find_words(text), list(pieces.values()))
+
+    encodings: list[Encoding] = []
+    tokens: list[tuple[tuple[int, ...], ...]] = []
+    cuts: list[frozenset[int]] = []
+    for name, tokenizer in (tokenizers or {}).items():
+        limit = (limits or {}).get(name, tokenizer.model_max_length)
+        encoding, indices, cut = encode(name, limit, pieces[name], text, spans)
+        encodings.append(encoding)
+        tokens.append(indices)
+        cuts.append(cut)
+
+    words: list[Word] = []
+    seen: Counter[str] = Counter()
+    for position, (start, end) in enumerate(spans):
+        key = same_word(text[start:end])
+        seen[key] += 1
+        strongest = max(weights[start:end], key=lambda weight: abs(weight - 1))
+        of_word = tuple(indices[position] for indices in tokens)
+        words.append(Word(text[start:end], seen[key], (start, end), strongest, of_word))
+    for encoding, cut in zip(encodings, cuts, strict=True):
+        if cut:
+            lost = _listed(words[position].text for position in sorted(cut))
+            message = (
+                f'The encoder "{encoding.name}" reads {encoding.limit} tokens and the prompt has '
+                f"{len(pieces[encoding.name])}: {lost} fell off the end; shorten the prompt."
+            )
+            warnings.warn(message, PromptCutWarning, stacklevel=2)
+    dropped = tuple(words[position] for position in sorted(frozenset().union(*cuts)))
+    return Prompt(source, text, tuple(words), tuple(encodings), dropped)
+
+
+def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
+    """Return the prompt's source with other weights on the words at these positions.
+
+    The other words keep theirs, and all are written as `(word:1.3)`; 1.0 takes a weight away.
+    Raises PromptError for a weight out of bounds, WordNotFoundError for a position of no word.
+    """
+    for position in weights:
+        if not 0 <= position < len(prompt.words):
+            raise WordNotFoundError(
+                f"The prompt has {len(prompt.words)} words, counted from 0, so none is at "
+                f"{position}; choose another."
+            )
+    return format_weights(
+        prompt.text,
+        (
+            (*word.span, weights.get(position, word.weight))
+            for position, word in enumerate(prompt.words)
+        ),
+    )
+
+
+def _parts(text: str) -> list[str]:
+    return [same_word(text[start:end]) for start, end in find_words(text)]
+
+
+def _position(text: str, occurrence: int | None, count: int) -> int:
+    number = 1 if occurrence is None else occurrence
+    if not 1 <= number <= count:
+        times = "once" if count == 1 else f"{count} times"
+        raise WordNotFoundError(
+            f"The prompt has {quoted(text)} {times}, so there is no occurrence {number}; "
+            "occurrences count from 1."
+        )
+    return number - 1
+
+
+def _listed(words: Iterable[str], most: int = 20) -> str:
+    names = [quoted(word) for word in words]
+    rest = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join(names[:most] + rest)
