@@ -9,10 +9,12 @@ an unknown stretch); the model cannot tell these apart, so they count as one wor
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from crossattn.errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Span = tuple[int, int]
 
@@ -50,7 +52,7 @@ class Piece:
     special: bool
 
 
-def read_pieces(name: str, tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[Piece, ...]:
+def read_pieces(name: str, tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[Piece, ...]:
     """Return all tokens of a text, past the limit too, the way the pipelines have it tokenized.
 
     Several-vector embeddings loaded into the tokenizer ("<cat>", "<cat>_1") take their full length.
@@ -69,12 +71,12 @@ def read_pieces(name: str, tokenizer: PreTrainedTokenizerBase, text: str) -> tup
         verbose=False,
     )
     ids: list[int] = encoded["input_ids"]
-    names: list[str] = tokenizer.convert_ids_to_tokens(ids)
     added: Mapping[str, int] = tokenizer.get_added_vocab()
     pieces: list[Piece] = []
-    for id_, token, (start, end), special in zip(
-        ids, names, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True
+    for id_, (start, end), special in zip(
+        ids, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True
     ):
+        token = str(tokenizer.convert_ids_to_tokens(id_))
         pieces.append(Piece(id_, token, (start, end), bool(special)))
         vector = 1
         while token in added and (further := f"{token}_{vector}") in added:

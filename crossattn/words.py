@@ -9,13 +9,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from crossattn.errors import WordNotFoundError
 from crossattn.weight_syntax import format_weights, parse_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
 from crossattn.word_tokens import Encoding, Token, encode, merge_spans, read_pieces
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt", "with_weights"]
 
@@ -107,10 +109,14 @@ class Prompt:
 
 def read_prompt(
     source: str,
-    tokenizers: Mapping[str, PreTrainedTokenizerBase] | None = None,
+    tokenizers: Mapping[str, "PreTrainedTokenizerBase"] | None = None,
     limits: Mapping[str, int] | None = None,
+    *,
+    syntax: bool = True,
 ) -> Prompt:
     """Read a prompt into words, weights and, for each named tokenizer, tokens.
+
+    Without `syntax` the text is taken as it stands: brackets are text and every weight is 1.
 
     The limits are sequence lengths in tokens, for pipelines that cut shorter or longer than the
     tokenizer's own model_max_length. Warns with PromptCutWarning when words fall off. Raises
@@ -118,7 +124,7 @@ def read_prompt(
     UnsupportedModelError for a tokenizer without character offsets.
     """
     refuse_unreadable(source)
-    text, weights = parse_weights(source)
+    text, weights = parse_weights(source) if syntax else (source, [1.0] * len(source))
     pieces = {name: read_pieces(name, each, text) for name, each in (tokenizers or {}).items()}
     spans = merge_spans(find_words(text), list(pieces.values()))
 
