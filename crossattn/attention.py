@@ -1,0 +1,195 @@
+"""One attention in flight: what a control may see of it and do to it, at the least cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+Host = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a row's probabilities come from, kept so that they need not be formed.
+
+    `query` (heads, pixels, width), `key` (heads, tokens, width), `bias` broadcastable to
+    (heads, pixels, tokens) and added to the scaled logits, or None; `scale` of the logits.
+    """
+
+    query: Tensor
+    key: Tensor
+    bias: Tensor | None
+    scale: float
+
+    def probabilities(self, heads: slice = slice(None)) -> Tensor:
+        """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
+        wide = torch.promote_types(self.query.dtype, torch.float32)
+        query = self.query[heads].to(wide) * self.scale
+        logits = query @ self.key[heads].to(wide).transpose(-1, -2)
+        if self.bias is not None:
+            bias = self.bias if self.bias.shape[0] == 1 else self.bias[heads]
+            logits = logits + bias.to(wide)
+        return logits.softmax(-1)
+
+    def attend(self, value: Tensor) -> Tensor:
+        """Probabilities times `value` (heads, tokens, width), never formed: (heads, pixels, width)."""
+        bias = None if self.bias is None else self.bias.to(self.query.dtype)[None]
+        return F.scaled_dot_product_attention(
+            self.query[None], self.key[None], value[None], attn_mask=bias, scale=self.scale
+        )[0]
+
+
+@dataclass(frozen=True)
+class _Mix:
+    """A row's edit: P·diag(keep) + Σ P_source · matrix, linear, so it can act on the values.
+
+    `keep` (tokens,); each matrix is (source tokens, tokens).
+    """
+
+    keep: Tensor
+    terms: tuple[tuple[Source, Tensor], ...] = ()
+
+
+class Attention:
+    """One scaled dot product attention of a denoiser: (rows, heads, pixels or tokens, width).
+
+    Left untouched, it is run by the host with the host's own arguments. Replacing queries, keys or
+    values and adding a bias stay on the fused route; so does every *linear* edit of probabilities
+    (weights on tokens, probabilities taken from another row), because (P·M)·V = P·(M·V). Only
+    `edit` forms a row's probabilities.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        scale: float | None,
+    ) -> None:
+        self._host = host
+        self.query = query
+        self.key = key
+        self.value = value
+        self.scale = query.shape[-1] ** -0.5 if scale is None else scale
+        self._mask = mask
+        self._mixes: dict[int, _Mix] = {}
+        self._edited: dict[int, Tensor] = {}
+        self.touched = False
+
+    @property
+    def heads(self) -> int:
+        """Query heads."""
+        return self.query.shape[1]
+
+    @property
+    def pixels(self) -> int:
+        """Queries a head."""
+        return self.query.shape[2]
+
+    @property
+    def tokens(self) -> int:
+        """Keys a head."""
+        return self.key.shape[2]
+
+    def source(self, row: int) -> Source:
+        """What `row` attends by now: its queries, keys and bias, as views."""
+        bias = self._mask
+        if bias is not None:
+            if bias.dtype == torch.bool:
+                bias = torch.zeros(bias.shape, dtype=self.query.dtype, device=bias.device)
+                bias = bias.masked_fill(~self._mask, float("-inf"))  # type: ignore[operator]
+            bias = bias[row if bias.shape[0] > 1 else 0]
+        return Source(self.query[row], self.key[row], bias, self.scale)
+
+    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
+        """The probabilities that `row` attends with now, edits included: (heads, pixels, tokens)."""
+        if row in self._edited:
+            return self._edited[row][heads]
+        probs = self.source(row).probabilities(heads)
+        if (mix := self._mixes.get(row)) is not None:
+            probs = probs * mix.keep.to(probs)
+            for source, matrix in mix.terms:
+                taken = source.probabilities(heads)
+                probs = probs + taken @ matrix.to(taken)
+        return probs
+
+    def replace(
+        self, query: Tensor | None = None, key: Tensor | None = None, value: Tensor | None = None
+    ) -> None:
+        """Attend with other queries, keys or values, shaped as the present ones."""
+        self.query = self.query if query is None else query
+        self.key = self.key if key is None else key
+        self.value = self.value if value is None else value
+        self.touched = True
+
+    def add_bias(self, row: int, bias: Tensor) -> None:
+        """Add `bias`, broadcastable to (heads, pixels, tokens), to the logits of `row`.
+
+        On a row that is mixed or edited already this scales and renormalises its probabilities,
+        which is the same thing.
+        """
+        if row in self._edited or row in self._mixes:
+            scaled = self.probabilities(row) * bias.exp()
+            self.edit(row, scaled / scaled.sum(-1, keepdim=True))
+            return
+        rows, shape = self.query.shape[0], torch.broadcast_shapes(bias.shape, (1, 1, 1))
+        whole = torch.zeros((rows, *shape), dtype=self.query.dtype, device=self.query.device)
+        whole[row] = bias
+        if self._mask is None:
+            self._mask = whole
+        elif self._mask.dtype == torch.bool:
+            self._mask = whole.masked_fill(~self._mask, float("-inf"))
+        else:
+            self._mask = self._mask + whole
+        self.touched = True
+
+    def scale_tokens(self, row: int, weights: Tensor) -> None:
+        """Multiply the probabilities of `row` by `weights` (tokens,), not renormalised."""
+        if row in self._edited:
+            self.edit(row, self._edited[row] * weights.to(self._edited[row]))
+            return
+        mix = self._mixes.get(row) or _Mix(torch.ones_like(weights))
+        terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
+        self._mixes[row] = _Mix(mix.keep * weights, terms)
+        self.touched = True
+
+    def mix(self, row: int, keep: Tensor, source: Source, matrix: Tensor) -> None:
+        """Make the probabilities of `row` P·diag(keep) + P_source·matrix.
+
+        `keep` is (tokens,), `matrix` (source tokens, tokens). `source` may be another row of this
+        attention, or one kept from an earlier run.
+        """
+        if row in self._edited:
+            taken = source.probabilities()
+            kept = self._edited[row] * keep.to(taken)
+            self.edit(row, kept + taken @ matrix.to(taken))
+            return
+        self.scale_tokens(row, keep)
+        mix = self._mixes[row]
+        self._mixes[row] = _Mix(mix.keep, (*mix.terms, (source, matrix)))
+
+    def edit(self, row: int, probs: Tensor) -> None:
+        """Attend in `row` with `probs` (heads, pixels, tokens) as they are given."""
+        self._edited[row] = probs
+        self._mixes.pop(row, None)
+        self.touched = True
+
+    def output(self) -> Tensor:
+        """The attention's result: (rows, heads, pixels, width)."""
+        if not self._mixes and not self._edited:
+            return self._host(self.query, self.key, self.value, self._mask)
+        value = self.value.clone()
+        for row, mix in self._mixes.items():
+            value[row] *= mix.keep.to(value)[:, None]
+        output = self._host(self.query, self.key, value, self._mask)
+        rows = list(output.unbind(0))
+        for row, mix in self._mixes.items():
+            for source, matrix in mix.terms:
+                rows[row] = rows[row] + source.attend(matrix.to(self.value) @ self.value[row])
+        for row, probs in self._edited.items():
+            rows[row] = (probs @ self.value[row].to(probs)).to(output)
+        return torch.stack(rows)

@@ -1,0 +1,77 @@
+"""What a control is, and what it is told: the step, the call, the attention in flight."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from crossattn.rows import Rows
+from crossattn.sites import Site
+
+if TYPE_CHECKING:
+    from crossattn.attention import Attention
+    from crossattn.session import Session
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of the denoiser, as it announced it.
+
+    `index` of `total` counts from 0 in the order of the schedule; a scheduler that calls the
+    denoiser twice at one timestep stays at one index. `timestep` is the model's own number,
+    `sigma` the noise level at it (standard deviation of the noise relative to the signal),
+    `height` and `width` the latent's, in latent pixels, `tokens` the length of the text embedding.
+    """
+
+    index: int
+    total: int
+    timestep: float
+    sigma: float
+    height: int
+    width: int
+    tokens: int
+    rows: Rows
+
+    @property
+    def share(self) -> float:
+        """How much of the schedule lies behind: 0 at the first step, below 1 at the last."""
+        return self.index / self.total
+
+
+@dataclass(frozen=True)
+class Call:
+    """One visit to a site: `height` × `width` is the site's grid of pixels, `tokens` its keys."""
+
+    site: Site
+    step: Step
+    height: int
+    width: int
+    tokens: int
+
+
+class Control:
+    """Something attached for the length of a `with`; subclass it and override what you need.
+
+    The constructor takes settings and touches no model. A control that does nothing at a call must
+    leave `attention` untouched: the host's own code then runs with its own arguments.
+    """
+
+    def start(self, session: "Session") -> None:
+        """Called on entering, before the first step; raise here if the settings do not fit."""
+
+    def wants(self, site: Site) -> bool:
+        """Whether this control ever acts at `site`: the cross-attention sites unless overridden."""
+        return site.kind == "cross"
+
+    def before_step(self, step: Step) -> None:
+        """Called when the denoiser announces a step."""
+
+    def attend(self, call: Call, attention: "Attention") -> None:
+        """Look at, or change, one attention in flight."""
+
+    def after_step(self, step: Step, latents: Tensor) -> Tensor:
+        """The latents (images, channels, height, width) that the scheduler made, or others."""
+        return latents
+
+    def finish(self) -> None:
+        """Called on leaving without an error; raise `NothingTouchedError` if nothing was done."""

@@ -1,0 +1,79 @@
+"""A word's map over the picture, and how it is drawn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from PIL import Image
+from torch import Tensor
+
+# Nine points of the inferno scale (Matplotlib's, CC0), read evenly from 0 to 1.
+INFERNO = (
+    (0, 0, 4),
+    (31, 12, 72),
+    (85, 15, 109),
+    (136, 34, 106),
+    (186, 54, 85),
+    (227, 89, 51),
+    (249, 140, 10),
+    (249, 201, 50),
+    (252, 255, 164),
+)
+
+
+def resize(maps: Tensor, height: int, width: int) -> Tensor:
+    """Bicubic up- or down-sampling of maps (..., height, width), kept at 0 or above."""
+    if maps.shape[-2:] == (height, width):
+        return maps
+    flat = maps.reshape(-1, 1, *maps.shape[-2:])
+    flat = F.interpolate(flat, size=(height, width), mode="bicubic", align_corners=False)
+    return flat.clamp(min=0).reshape(*maps.shape[:-2], height, width)
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Where a word, phrase or token went.
+
+    `data` (height, width) is float32 on the latent's grid: the share of each pixel's attention
+    that went to `text`, from 0 to 1. `mass` is its mean over everything that was recorded (not
+    only the sites the map is drawn from).
+    """
+
+    text: str
+    data: Tensor
+    mass: float
+
+    def resize(self, height: int, width: int) -> "HeatMap":
+        """The same map with another number of pixels, bicubic."""
+        return HeatMap(self.text, resize(self.data, height, width), self.mass)
+
+    def normalised(self) -> Tensor:
+        """`data` stretched to run from 0 to 1; zeros where the map is flat."""
+        low, high = self.data.min(), self.data.max()
+        return (self.data - low) / (high - low) if high > low else torch.zeros_like(self.data)
+
+    def mask(self, threshold: float = 0.4) -> Tensor:
+        """Where the normalised map exceeds `threshold`: bool (height, width)."""
+        return self.normalised() > threshold
+
+    def image(self, height: int, width: int) -> Image.Image:
+        """The map alone, on the inferno scale."""
+        heat = self.resize(height, width).normalised().numpy()
+        return Image.fromarray(_colour(heat).round().astype(np.uint8))
+
+    def overlay(self, picture: Image.Image) -> Image.Image:
+        """`picture`, dimmed, with the map shining on it in the inferno scale; RGB, its size."""
+        rgb = np.asarray(picture.convert("RGB"), dtype=np.float32)
+        heat = self.resize(picture.height, picture.width).normalised().numpy()
+        grey = rgb.mean(-1, keepdims=True)
+        dimmed = 0.42 * (0.55 * rgb + 0.45 * grey)
+        # Faint heat is left to the picture, so that noise does not paint over it.
+        alpha = 0.88 * np.clip((heat - 0.12) / 0.45, 0, 1)[..., None]
+        return Image.fromarray((dimmed * (1 - alpha) + _colour(heat) * alpha).astype(np.uint8))
+
+
+def _colour(heat: np.ndarray) -> np.ndarray:
+    """Inferno colours, float (height, width, 3) in 0 to 255, of heat in 0 to 1."""
+    at = np.linspace(0, 1, len(INFERNO))
+    return np.stack([np.interp(heat, at, channel) for channel in np.array(INFERNO).T], -1)

@@ -1,0 +1,151 @@
+"""What a recorder keeps: sums of attention in tensors whose size is known before the run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from crossattn.control import Step
+from crossattn.errors import TraceError
+from crossattn.sites import Site
+from crossattn.words import Prompt
+
+Side = Literal["positive", "negative"]
+FORMAT = "crossattn trace 1"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of a record, fixed before the run.
+
+    `height` and `width` are the latent's; `tokens` the prefix of the encoder's sequence that is
+    kept (start token, prompt, end token); `prompt_of[i]` the index in `prompts` of image i;
+    `steps` the length of the schedule, `bins` the groups of steps kept apart.
+    """
+
+    sites: tuple[Site, ...]
+    sides: tuple[Side, ...]
+    height: int
+    width: int
+    tokens: int
+    steps: int
+    bins: int
+    heads: bool
+    prompt_of: tuple[int, ...]
+    prompts: tuple[Prompt, ...]
+    negative_prompts: tuple[Prompt, ...]
+
+    @property
+    def images(self) -> int:
+        """Images of the batch."""
+        return len(self.prompt_of)
+
+    def map_shape(self, site: Site) -> tuple[int, int, int, int, int]:
+        """(images, bins, heads or 1, pixels, tokens) of a site's sums."""
+        height, width = site.grid(self.height, self.width)
+        return self.images, self.bins, site.heads if self.heads else 1, height * width, self.tokens
+
+    @property
+    def mass_shape(self) -> tuple[int, int, int, int]:
+        """(steps, sites, images, tokens)."""
+        return self.steps, len(self.sites), self.images, self.tokens
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the record takes, whatever the number of visits."""
+        maps = sum(torch.Size(self.map_shape(site)).numel() for site in self.sites)
+        return 4 * len(self.sides) * (maps + torch.Size(self.mass_shape).numel())
+
+    def bin(self, step: int) -> int:
+        """The group that a step belongs to."""
+        return step * self.bins // self.steps
+
+
+@dataclass
+class Record:
+    """Probabilities summed over the visits of each step.
+
+    `maps[side, site name]` is shaped as `Layout.map_shape` (a mean over heads where they are not
+    kept), `mass[side]` as `Layout.mass_shape` (a mean over heads and pixels), both float32.
+    `visits` (steps,) counts the denoiser's calls at each step, `timesteps` and `sigmas` (steps,)
+    are the model's own.
+    """
+
+    layout: Layout
+    maps: dict[tuple[Side, str], Tensor] = field(default_factory=dict)
+    mass: dict[Side, Tensor] = field(default_factory=dict)
+    visits: Tensor = field(default_factory=lambda: torch.zeros(0))
+    timesteps: Tensor = field(default_factory=lambda: torch.zeros(0))
+    sigmas: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @classmethod
+    def empty(cls, layout: Layout) -> "Record":
+        """A record with room for everything and nothing in it."""
+        return cls(
+            layout,
+            {
+                (a, s.name): torch.zeros(layout.map_shape(s))
+                for a in layout.sides
+                for s in layout.sites
+            },
+            {side: torch.zeros(layout.mass_shape) for side in layout.sides},
+            *(torch.zeros(layout.steps) for _ in range(3)),
+        )
+
+    def visit(self, step: Step) -> None:
+        """Count one call of the denoiser."""
+        self.visits[step.index] += 1
+        self.timesteps[step.index] = step.timestep
+        self.sigmas[step.index] = step.sigma
+
+    def to_bytes(self) -> bytes:
+        """The record as a safetensors file, its layout as JSON in the header."""
+        tensors = {f"map/{side}/{name}": maps for (side, name), maps in self.maps.items()}
+        tensors |= {f"mass/{side}": mass for side, mass in self.mass.items()}
+        tensors |= {name: getattr(self, name) for name in ("visits", "timesteps", "sigmas")}
+        layout = TypeAdapter(Layout).dump_json(self.layout).decode()
+        return to_safetensors(tensors, {"format": FORMAT, "layout": layout})
+
+    @classmethod
+    def load(cls, path: Any) -> "Record":
+        """Read what `to_bytes` gave from a file; raises `TraceError` if it is not such a file."""
+        try:
+            with safe_open(path, "pt") as file:
+                header = file.metadata() or {}
+                if header.get("format") != FORMAT:
+                    raise TraceError(
+                        f"{path} is no trace: expected the format {FORMAT!r}, "
+                        f"got {header.get('format')!r}."
+                    )
+                layout = TypeAdapter(Layout).validate_json(header["layout"])
+                return cls._read(layout, file.get_tensor)
+        except (OSError, SafetensorError, ValidationError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise TraceError(f"{path} cannot be read as a trace: {reason}") from error
+
+    @classmethod
+    def _read(cls, layout: Layout, get: Callable[[str], Tensor]) -> "Record":
+        def shaped(name: str, shape: tuple[int, ...]) -> Tensor:
+            tensor = get(name)
+            if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
+                raise TraceError(
+                    f"A trace's {name!r} should be float32 {shape}; this one is "
+                    f"{tensor.dtype} {tuple(tensor.shape)}."
+                )
+            return tensor
+
+        return cls(
+            layout,
+            {
+                (a, s.name): shaped(f"map/{a}/{s.name}", layout.map_shape(s))
+                for a in layout.sides
+                for s in layout.sites
+            },
+            {side: shaped(f"mass/{side}", layout.mass_shape) for side in layout.sides},
+            *(shaped(name, (layout.steps,)) for name in ("visits", "timesteps", "sigmas")),
+        )

@@ -1,0 +1,157 @@
+"""Recording which tokens each pixel attends to, without changing the picture."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from crossattn.attention import Attention
+from crossattn.control import Call, Control, Step
+from crossattn.errors import ControlError, TraceError
+from crossattn.record import Layout, Record, Side
+from crossattn.rows import Rows
+from crossattn.session import Prompts, Session
+from crossattn.sites import Site
+from crossattn.trace import Trace
+
+# One head of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
+CHUNK = 64 * 64 * 77
+
+
+class Recorder(Control):
+    """Records every step and the chosen sites; what it saw stands in `trace`.
+
+    `bins` groups of steps can be asked apart (1: only their sum; as many as steps: each of them);
+    `heads` keeps each head rather than their mean; `negative` records the negative prompt's rows
+    too; `sites` chooses among the cross-attention sites. Only the prompt's tokens are kept: padding
+    follows from them, since probabilities sum to 1. If the model runs several times, `trace` is of
+    the last run. Placed before an edit in `attach`, it sees what there was; after it, what became.
+
+    Raises `TraceError` at the first step if the trace would take more than `limit` bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        bins: int = 1,
+        heads: bool = False,
+        negative: bool = False,
+        sites: Callable[[Site], bool] = lambda site: True,
+        limit: int = 2**30,
+    ) -> None:
+        if bins < 1:
+            raise ControlError(f"Recorder(bins={bins}): expected 1 or more groups of steps.")
+        self.bins = bins
+        self.heads = heads
+        self.negative = negative
+        self.limit = limit
+        self._chosen = sites
+        self._session: Session | None = None
+        self._record: Record | None = None
+        self._last = -1
+
+    @property
+    def trace(self) -> Trace:
+        """What was recorded; raises `TraceError` before the first step."""
+        if self._record is None:
+            raise TraceError("Nothing is recorded yet: run the pipeline inside `with attach(...)`.")
+        return Trace(self._record)
+
+    def nbytes(
+        self, pipe: Any, prompt: Prompts, *, steps: int, height: int, width: int, images: int = 1
+    ) -> int:
+        """The bytes that a trace will take, before any run; `height` and `width` in pixels."""
+        session = Session(pipe, (self,), prompt, None, guided=False)
+        factor = pipe.vae_scale_factor
+        rows = Rows.read(images, guided=False, prompts=len(session.prompts))
+        tokens = pipe.tokenizer.model_max_length
+        step = Step(0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
+        return self._layout(session, step).nbytes
+
+    def wants(self, site: Site) -> bool:
+        """The chosen cross-attention sites."""
+        return site.kind == "cross" and self._chosen(site)
+
+    def start(self, session: Session) -> None:
+        """Forget the run before; raises `ControlError` if no site was chosen."""
+        if not any(self.wants(site) for site in session.sites):
+            raise ControlError(
+                "Recorder(sites=...) chose none of the model's cross-attention sites."
+            )
+        self._session = session
+        self._record = None
+
+    def before_step(self, step: Step) -> None:
+        """Make room at the first step of a run."""
+        if self._record is None or step.index < self._last:
+            assert self._session is not None
+            layout = self._layout(self._session, step)
+            if layout.nbytes > self.limit:
+                raise TraceError(
+                    f"Recording would take {layout.nbytes / 2**20:,.0f} MiB, over the limit of "
+                    f"{self.limit / 2**20:,.0f}: choose fewer sites or bins, heads=False, or a "
+                    "higher limit."
+                )
+            self._record = Record.empty(layout)
+        self._last = step.index
+        self._record.visit(step)
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Add this call's probabilities; the attention is left untouched."""
+        rows = {"positive": call.step.rows.positive, "negative": call.step.rows.negative}
+        assert self._record is not None
+        for side in self._record.layout.sides:
+            for image, row in enumerate(rows[side]):
+                self._add(self._record, call, side, image, attention, row)
+
+    def finish(self) -> None:
+        """Let go of the model."""
+        self._session = None
+
+    @torch.no_grad()
+    def _add(
+        self, record: Record, call: Call, side: Side, image: int, attention: Attention, row: int
+    ) -> None:
+        layout = record.layout
+        sums = record.maps[side, call.site.name][image, layout.bin(call.step.index)]
+        mass = record.mass[side][call.step.index, layout.sites.index(call.site), image]
+        at_once = max(1, CHUNK // (attention.pixels * attention.tokens))
+        for first in range(0, attention.heads, at_once):
+            heads = slice(first, first + at_once)
+            probs = attention.probabilities(row, heads)[..., : layout.tokens]
+            if layout.heads:
+                sums[heads] += probs.to(sums)
+            total = probs.sum(0).to(sums) / attention.heads  # -> (pixels, tokens)
+            if not layout.heads:
+                sums[0] += total
+            mass += total.mean(0)
+
+    def _layout(self, session: Session, step: Step) -> Layout:
+        prompts = session.prompts
+        negatives = session.negative_prompts
+        if self.negative and not negatives and session.guided:
+            raise ControlError(
+                "Recorder(negative=True) needs the negative prompt's words: "
+                'attach(..., negative_prompt="...") (it may be empty).'
+            )
+        encodings = [p.encodings[0] for p in (*prompts, *negatives) if p.encodings]
+        for encoding in encodings:
+            if encoding.limit != step.tokens:
+                raise ControlError(
+                    f"The model is given {step.tokens} text tokens where its tokenizer makes "
+                    f"{encoding.limit}, so words have no known place; attach without prompt= and "
+                    "ask the trace by token."
+                )
+        return Layout(
+            sites=tuple(site for site in session.sites if self.wants(site)),
+            sides=("positive", "negative") if self.negative else ("positive",),
+            height=step.height,
+            width=step.width,
+            tokens=max((len(e.tokens) for e in encodings), default=step.tokens),
+            steps=step.total,
+            bins=min(self.bins, step.total),
+            heads=self.heads,
+            prompt_of=step.rows.prompt,
+            prompts=prompts,
+            negative_prompts=negatives,
+        )

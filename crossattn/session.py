@@ -1,0 +1,226 @@
+"""Attaching controls to a model for the length of a `with`, and leaving it as it was."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call, Control, Step
+from crossattn.errors import ControlError, UnsupportedModelError
+from crossattn.processor import SiteProcessor
+from crossattn.rows import Rows
+from crossattn.sites import Site, check_processors, find_denoiser, site_modules
+from crossattn.words import Prompt, read_prompt
+
+Prompts = str | Prompt | Sequence[str | Prompt]
+
+
+class Session:
+    """What the controls of one `attach` share: the model's sites, the prompts, the present step."""
+
+    def __init__(
+        self,
+        pipe_or_model: Any,
+        controls: Sequence[Control],
+        prompt: Prompts | None,
+        negative_prompt: Prompts | None,
+        guided: bool | None,
+    ) -> None:
+        self.pipe = pipe_or_model
+        self.denoiser = find_denoiser(pipe_or_model)
+        self.modules = dict(site_modules(self.denoiser))
+        self.sites = tuple(self.modules)
+        self.controls = tuple(controls)
+        tokenizers = _tokenizers(pipe_or_model)
+        self.prompts = _read(prompt, tokenizers)
+        self.negative_prompts = _read(negative_prompt, tokenizers)
+        self._guided = guided
+        self._step: Step | None = None
+        self._signature = inspect.signature(type(self.denoiser).forward)
+        self._wanted = {
+            site: tuple(control for control in self.controls if control.wants(site))
+            for site in self.sites
+        }
+
+    @property
+    def step(self) -> Step:
+        """The denoiser's present step; raises `ControlError` before the first."""
+        if self._step is None:
+            raise ControlError("The model has not been run yet inside this attach.")
+        return self._step
+
+    @property
+    def guided(self) -> bool:
+        """Whether the batch holds negative rows: as told to `attach`, else as the pipeline says."""
+        if self._guided is not None:
+            return self._guided
+        return bool(getattr(self.pipe, "do_classifier_free_guidance", False))
+
+    @property
+    def timesteps(self) -> tuple[float, ...]:
+        """The schedule's timesteps in order, each once; empty where no scheduler is set."""
+        scheduler = getattr(self.pipe, "scheduler", None)
+        timesteps = getattr(scheduler, "timesteps", None)
+        if timesteps is None or getattr(scheduler, "num_inference_steps", None) is None:
+            return ()
+        return tuple(dict.fromkeys(float(t) for t in timesteps))
+
+    def acts_at(self, site: Site) -> bool:
+        """Whether any control of this session wants `site` now."""
+        return self._step is not None and bool(self._wanted[site])
+
+    def attend(self, site: Site, attention: Attention) -> None:
+        """Show one attention in flight to the controls that want the site, in order."""
+        step = self.step
+        height, width = site.grid(step.height, step.width)
+        if height * width != attention.pixels:
+            raise UnsupportedModelError(
+                f"{site.name} attends from {attention.pixels} pixels where {height} × {width} were "
+                f"expected for a latent of {step.height} × {step.width}."
+            )
+        call = Call(site, step, height, width, attention.tokens)
+        for control in self._wanted[site]:
+            control.attend(call, attention)
+
+    def _announce(self, denoiser: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+        # The model announces the step itself; the timestep may come by position or by name.
+        given = self._signature.bind(denoiser, *args, **kwargs).arguments
+        sample = given.get("sample", given.get("hidden_states"))
+        assert sample is not None
+        timestep = float(torch.as_tensor(given["timestep"]).flatten()[0])
+        timesteps = self.timesteps
+        index = timesteps.index(timestep) if timestep in timesteps else 0
+        self._step = Step(
+            index=index,
+            total=len(timesteps) or 1,
+            timestep=timestep,
+            sigma=self._sigma(timestep),
+            height=sample.shape[-2],
+            width=sample.shape[-1],
+            tokens=given["encoder_hidden_states"].shape[1],
+            rows=Rows.read(sample.shape[0], self.guided, len(self.prompts) or None),
+        )
+        for control in self.controls:
+            control.before_step(self._step)
+
+    def _sigma(self, timestep: float) -> float:
+        alphas = getattr(getattr(self.pipe, "scheduler", None), "alphas_cumprod", None)
+        if alphas is None:
+            return timestep / 1000
+        low = min(int(timestep), len(alphas) - 1)
+        high = min(low + 1, len(alphas) - 1)
+        alpha = float(torch.lerp(alphas[low], alphas[high], timestep - low))
+        return math.sqrt((1 - alpha) / alpha) if alpha > 0 else math.inf
+
+    def _after(self, latents: Tensor) -> Tensor:
+        for control in self.controls:
+            latents = control.after_step(self.step, latents)
+        return latents
+
+
+@contextmanager
+def attach(
+    pipe_or_model: Any,
+    *controls: Control,
+    prompt: Prompts | None = None,
+    negative_prompt: Prompts | None = None,
+    guided: bool | None = None,
+) -> Iterator[Session]:
+    """Attach controls to a pipeline or denoiser; leaving restores the identical processors.
+
+    `prompt` and `negative_prompt` name the words: the texts (or one text) that the pipeline is
+    given, read as they stand. `guided` says whether the model's batch holds the negative rows
+    first; a pipeline says so itself, a bare model is taken as unguided. Nests; safe under
+    exceptions. Raises `UnsupportedModelError` for a model or processor that cannot be served,
+    before anything is changed, and on leaving if somebody replaced the processors meanwhile.
+    """
+    session = Session(pipe_or_model, controls, prompt, negative_prompt, guided)
+    check_processors(session.denoiser)
+    for control in session.controls:
+        control.start(session)
+    with ExitStack() as stack:
+        handle = session.denoiser.register_forward_pre_hook(session._announce, with_kwargs=True)
+        stack.callback(handle.remove)
+        if any(type(control).after_step is not Control.after_step for control in controls):
+            stack.callback(_watch_scheduler(session))
+        stack.callback(_install(session))
+        yield session
+        _check_kept(session)
+        for control in session.controls:
+            control.finish()
+
+
+def _install(session: Session) -> Callable[[], None]:
+    """Put the session's processor in place at every site; returns how to take it out again."""
+    fresh: list[tuple[Any, SiteProcessor]] = []
+    for site, module in session.modules.items():
+        if not isinstance(module.processor, SiteProcessor):
+            wrapped = SiteProcessor(module.processor, site)
+            module.set_processor(wrapped)
+            fresh.append((module, wrapped))
+        module.processor.sessions.append(session)
+    ours = [(module, module.processor) for module in session.modules.values()]
+
+    def remove() -> None:
+        for _, processor in ours:
+            processor.sessions.remove(session)
+        for module, processor in fresh:
+            # Somebody else's processor, put in meanwhile, is theirs and stays.
+            if module.processor is processor:
+                module.set_processor(processor.host)
+
+    return remove
+
+
+def _check_kept(session: Session) -> None:
+    for site, module in session.modules.items():
+        processor = module.processor
+        if not isinstance(processor, SiteProcessor) or session not in processor.sessions:
+            raise UnsupportedModelError(
+                f"{type(processor).__name__} replaced the attached processor at {site.name} during "
+                "the run, so what was recorded or edited is incomplete; load adapters and switch "
+                "attention before attaching."
+            )
+
+
+def _watch_scheduler(session: Session) -> Callable[[], None]:
+    """Let controls change the latents that the scheduler makes; returns how to stop."""
+    scheduler = session.pipe.scheduler
+    plain = scheduler.step
+    present = vars(scheduler).get("step")
+
+    def step(*args: Any, **kwargs: Any) -> Any:
+        result = plain(*args, **kwargs)
+        if isinstance(result, tuple):
+            return (session._after(result[0]), *result[1:])
+        result.prev_sample = session._after(result.prev_sample)
+        return result
+
+    scheduler.step = step
+
+    def stop() -> None:
+        if present is None:
+            del scheduler.step
+        else:
+            scheduler.step = present
+
+    return stop
+
+
+def _tokenizers(pipe: Any) -> dict[str, Any]:
+    names = ("tokenizer", "tokenizer_2", "tokenizer_3")
+    return {name: part for name in names if (part := getattr(pipe, name, None)) is not None}
+
+
+def _read(prompts: Prompts | None, tokenizers: Mapping[str, Any]) -> tuple[Prompt, ...]:
+    if prompts is None:
+        return ()
+    listed = [prompts] if isinstance(prompts, (str, Prompt)) else prompts
+    return tuple(
+        p if isinstance(p, Prompt) else read_prompt(p, tokenizers, syntax=False) for p in listed
+    )

@@ -1,0 +1,257 @@
+"""Recording: the picture stays, the maps are right, the model is left as it was."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from crossattn import (
+    Attention,
+    Call,
+    Control,
+    Recorder,
+    Trace,
+    TraceError,
+    UnsupportedModelError,
+    attach,
+)
+from crossattn.heatmap import resize
+
+PROMPT = "a red car left of a blue balloon on grass"
+
+
+def latents(pipe: Any, seed: int = 0, **settings: Any) -> torch.Tensor:
+    settings = {
+        "num_inference_steps": 3,
+        "height": 64,
+        "width": 64,
+        "output_type": "latent",
+    } | settings
+    generator = torch.Generator().manual_seed(seed)
+    return pipe(PROMPT, generator=generator, **settings).images
+
+
+def explicit(pipe: Any) -> dict[str, list[torch.Tensor]]:
+    """Every conditional probability map (heads, pixels, tokens), written out from the modules."""
+    seen: dict[str, list[torch.Tensor]] = {}
+
+    class Spy(Control):
+        def attend(self, call: Call, attention: Attention) -> None:
+            row = call.step.rows.positive[0]
+            query, key = attention.query[row], attention.key[row]
+            logits = torch.einsum("hpd,htd->hpt", query, key) / query.shape[-1] ** 0.5
+            seen.setdefault(call.site.name, []).append(logits.softmax(-1))
+
+    with attach(pipe, Spy(), prompt=PROMPT):
+        latents(pipe)
+    return seen
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.5])
+@pytest.mark.parametrize("size", [(64, 64), (48, 80)])
+def test_recording_never_changes_the_picture(sd_pipe: Any, guidance: float, size: tuple) -> None:
+    settings = {"guidance_scale": guidance, "height": size[0], "width": size[1]}
+    plain = latents(sd_pipe, **settings)
+    recorder = Recorder(bins=3, heads=True)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        recorded = latents(sd_pipe, **settings)
+    assert torch.equal(plain, recorded)
+    assert recorder.trace["car"].data.shape == (size[0] // 8, size[1] // 8)
+
+
+def test_a_words_map_is_the_mean_of_the_probabilities_over_steps_heads_and_sites(
+    sd_pipe: Any,
+) -> None:
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    seen = explicit(sd_pipe)
+    token = recorder.trace.prompt.word("car").tokens[0][0]
+    maps = [probs.mean(0)[:, token] for site in seen.values() for probs in site]
+    expected = resize(torch.stack(maps).mean(0).view(4, 4), 8, 8)
+    torch.testing.assert_close(recorder.trace["car"].data, expected)
+
+
+def test_all_tokens_of_a_pixel_sum_to_one(sd_pipe: Any) -> None:
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    trace = recorder.trace
+    total = trace.start.data + trace.end.data + trace.padding.data
+    total = total + sum(heat.data for heat in trace.words)
+    torch.testing.assert_close(total, torch.ones_like(total))
+    shares = sum(share for _, share in trace.mass)
+    assert shares + trace.start.mass + trace.end.mass + trace.padding.mass == pytest.approx(1)
+
+
+def test_over_words_a_pixels_words_sum_to_one(sd_pipe: Any) -> None:
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    total = sum(heat.data for heat in recorder.trace.over("words").words)
+    torch.testing.assert_close(total, torch.ones(8, 8))
+
+
+def test_images_of_a_batch_are_kept_apart(sd_pipe: Any) -> None:
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe, num_images_per_prompt=2)
+    with pytest.raises(TraceError, match=r"2 images: choose one"):
+        recorder.trace["car"]
+    both = [recorder.trace.image(i)["car"].data for i in (0, 1)]
+    assert not torch.equal(*both)
+
+
+def test_each_prompt_of_a_batch_has_its_own_words(sd_pipe: Any) -> None:
+    prompts = ["a red car", "a blue dog on the grass"]
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=prompts):
+        sd_pipe(prompts, num_inference_steps=2, height=64, width=64, output_type="latent")
+    first, second = recorder.trace.image(0), recorder.trace.image(1)
+    assert [word.text for word, _ in first.mass] == ["a", "red", "car"]
+    single = Recorder()
+    with attach(sd_pipe, single, prompt=prompts[1]):
+        assert second["dog"].data.sum() > 0
+    total = first.start.data + first.end.data + first.padding.data
+    torch.testing.assert_close(total + sum(h.data for h in first.words), torch.ones_like(total))
+
+
+def test_negative_prompts_have_maps_of_their_own(sd_pipe: Any) -> None:
+    recorder = Recorder(negative=True)
+    with attach(sd_pipe, recorder, prompt=PROMPT, negative_prompt="the dog"):
+        latents(sd_pipe, negative_prompt="the dog")
+    assert [word.text for word, _ in recorder.trace.negative.mass] == ["the", "dog"]
+    assert recorder.trace["car"].mass != recorder.trace.negative["dog"].mass
+
+
+def test_steps_layers_and_heads_add_up_to_the_whole(sd_pipe: Any) -> None:
+    recorder = Recorder(bins=3, heads=True)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    whole = recorder.trace.at(layers="up", resolution=4)
+    steps = torch.stack([whole.at(steps=i)["car"].data for i in range(3)]).mean(0)
+    torch.testing.assert_close(whole["car"].data, steps)
+    heads = torch.stack([whole.at(heads=i)["car"].data for i in range(whole.sites[0].heads)])
+    torch.testing.assert_close(whole["car"].data, heads.mean(0))
+    assert whole.profile("car").mean() == pytest.approx(whole["car"].mass)
+
+
+def test_steps_that_were_not_kept_apart_are_refused(sd_pipe: Any) -> None:
+    recorder = Recorder(bins=2)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe, num_inference_steps=4)
+    assert recorder.trace.at(steps=slice(0, 2))["car"].mass > 0
+    with pytest.raises(TraceError, match=r"2 group\(s\) that begin at 0, 2"):
+        recorder.trace.at(steps=1)
+
+
+def test_leaving_restores_the_identical_processors_even_after_an_error(sd_pipe: Any) -> None:
+    before = {name: id(p) for name, p in sd_pipe.unet.attn_processors.items()}
+    with pytest.raises(ZeroDivisionError), attach(sd_pipe, Recorder()):
+        raise ZeroDivisionError
+    with attach(sd_pipe, Recorder(), prompt=PROMPT), attach(sd_pipe, Recorder(), prompt=PROMPT):
+        latents(sd_pipe)
+    assert {name: id(p) for name, p in sd_pipe.unet.attn_processors.items()} == before
+
+
+def test_nested_recorders_see_the_same(sd_pipe: Any) -> None:
+    outer, inner = Recorder(), Recorder()
+    with attach(sd_pipe, outer, prompt=PROMPT), attach(sd_pipe, inner, prompt=PROMPT):
+        latents(sd_pipe)
+    assert torch.equal(outer.trace["car"].data, inner.trace["car"].data)
+
+
+def test_a_processor_that_cannot_be_served_is_named(sd_pipe: Any) -> None:
+    sd_pipe.unet.set_attention_slice(1)
+    try:
+        with (
+            pytest.raises(UnsupportedModelError, match="SlicedAttnProcessor"),
+            attach(sd_pipe, Recorder()),
+        ):
+            raise AssertionError("must not be entered")
+    finally:
+        sd_pipe.unet.set_default_attn_processor()
+
+
+def test_a_processor_replaced_during_the_run_is_reported(sd_pipe: Any) -> None:
+    with pytest.raises(UnsupportedModelError, match="replaced the attached processor"):
+        with attach(sd_pipe, Recorder(), prompt=PROMPT):
+            sd_pipe.unet.set_attention_slice(1)
+    sd_pipe.unet.set_default_attn_processor()
+
+
+def test_a_trace_over_its_limit_is_refused_with_its_size(sd_pipe: Any) -> None:
+    with (
+        pytest.raises(TraceError, match=r"MiB, over the limit of 0"),
+        attach(sd_pipe, Recorder(limit=1000), prompt=PROMPT),
+    ):
+        latents(sd_pipe)
+
+
+def test_a_trace_is_the_same_after_saving_and_loading(sd_pipe: Any, tmp_path: Any) -> None:
+    recorder = Recorder(bins=3)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    recorder.trace.save(tmp_path / "trace.safetensors")
+    loaded = Trace.load(tmp_path / "trace.safetensors")
+    assert loaded.prompt == recorder.trace.prompt
+    assert torch.equal(loaded["car"].data, recorder.trace["car"].data)
+    assert torch.equal(loaded.profile("car"), recorder.trace.profile("car"))
+    foreseen = recorder.nbytes(sd_pipe, PROMPT, steps=3, height=64, width=64)
+    assert loaded.nbytes == foreseen
+
+
+def test_a_file_that_is_no_trace_is_refused(tmp_path: Any) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"no")
+    with pytest.raises(TraceError, match="cannot be read as a trace"):
+        Trace.load(tmp_path / "x.safetensors")
+
+
+def test_both_text_encoders_of_sdxl_are_served(sdxl_pipe: Any) -> None:
+    plain = latents(sdxl_pipe)
+    recorder = Recorder()
+    with attach(sdxl_pipe, recorder, prompt=PROMPT):
+        recorded = latents(sdxl_pipe)
+    assert torch.equal(plain, recorded)
+    assert len(recorder.trace.prompt.encodings) == 2
+    assert recorder.trace["balloon"].mass > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_recorded_without_changing_the_picture(
+    sd_pipe: Any, dtype: torch.dtype
+) -> None:
+    sd_pipe.to(dtype)
+    try:
+        plain = latents(sd_pipe)
+        recorder = Recorder()
+        with attach(sd_pipe, recorder, prompt=PROMPT):
+            recorded = latents(sd_pipe)
+    finally:
+        sd_pipe.to(torch.float32)
+    assert torch.equal(plain, recorded)
+    assert recorder.trace["car"].data.dtype == torch.float32
+
+
+def test_prompt_embeds_given_by_the_caller_are_served(sd_pipe: Any) -> None:
+    embeds, negative = sd_pipe.encode_prompt(PROMPT, "cpu", 1, True)
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        sd_pipe(
+            prompt_embeds=embeds,
+            negative_prompt_embeds=negative,
+            num_inference_steps=2,
+            height=64,
+            width=64,
+            output_type="latent",
+        )
+    assert recorder.trace["car"].mass > 0
+
+
+def test_a_bare_model_is_recorded_by_token(sd_pipe: Any) -> None:
+    recorder = Recorder()
+    text = torch.randn(1, 77, sd_pipe.unet.config.cross_attention_dim)
+    with attach(sd_pipe.unet, recorder), torch.no_grad():
+        sd_pipe.unet(torch.randn(1, 4, 8, 8), 500, encoder_hidden_states=text)
+    total = sum(recorder.trace.token(i).data for i in range(77))
+    torch.testing.assert_close(total, torch.ones(8, 8))
