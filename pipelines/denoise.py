@@ -1,0 +1,194 @@
+"""From words to a picture: the denoising loop of Stable Diffusion and SDXL, one step at a time.
+
+It does what the pipelines' own call does, in the same order and to the last bit, but as a generator
+that can be watched, paused and left. Rows of a guided batch are [negative, positive].
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from crossattn.pipelines.load import Pipeline
+    from crossattn.pipelines.recipe import SchedulerName
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the text says to the denoiser.
+
+    `embeds` (rows, tokens, channels); `pooled` (rows, channels) only for SDXL; rows is 2 where
+    `guided`, else 1.
+    """
+
+    embeds: Tensor
+    pooled: Tensor | None
+    guided: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The denoiser has been called `index + 1` times of `total`, the last time at `timestep`.
+
+    `latents` (1, channels, height / factor, width / factor) are what the scheduler made of it.
+    """
+
+    index: int
+    total: int
+    timestep: float
+    latents: Tensor
+
+
+def scheduler_class(name: "SchedulerName") -> tuple[Any, dict[str, Any]]:
+    """Return the diffusers class of a recipe's scheduler name, and the settings it needs."""
+    import diffusers
+
+    classes: dict[str, tuple[Any, dict[str, Any]]] = {
+        "ddim": (diffusers.DDIMScheduler, {}),
+        "dpm++": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+        "euler": (diffusers.EulerDiscreteScheduler, {}),
+        "euler-a": (diffusers.EulerAncestralDiscreteScheduler, {}),
+        "heun": (diffusers.HeunDiscreteScheduler, {}),
+        "lcm": (diffusers.LCMScheduler, {}),
+    }
+    return classes[name]
+
+
+@contextmanager
+def scheduled(pipe: "Pipeline", name: "SchedulerName | None") -> Iterator[None]:
+    """Give the pipeline another scheduler for the length of a `with`; None leaves its own."""
+    own = pipe.scheduler
+    if name:
+        kind, settings = scheduler_class(name)
+        pipe.scheduler = kind.from_config(own.config, **settings)
+    try:
+        yield
+    finally:
+        pipe.scheduler = own
+
+
+@torch.no_grad()
+def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float) -> Conditioning:
+    """Encode the texts; a blank negative prompt is the pipeline's own idea of none."""
+    # A model distilled to take guidance as an input is not guided by a second row.
+    guided = guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
+    embeds, negative, *pooled = pipe.encode_prompt(
+        prompt=prompt,
+        device=pipe._execution_device,
+        num_images_per_prompt=1,
+        do_classifier_free_guidance=guided,
+        negative_prompt=negative_prompt if negative_prompt.strip() else None,
+    )
+    if guided:
+        embeds = torch.cat([negative, embeds])
+    if not pooled:
+        return Conditioning(embeds, None, guided)
+    positive, negative = pooled
+    return Conditioning(embeds, torch.cat([negative, positive]) if guided else positive, guided)
+
+
+@torch.no_grad()
+def denoise(
+    pipe: "Pipeline",
+    text: Conditioning,
+    *,
+    steps: int,
+    guidance: float,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+) -> Iterator[Progress]:
+    """Denoise one picture of `height` x `width` pixels, telling of every call of the denoiser.
+
+    The last `Progress.latents` are the finished ones. The noise comes from `generator`.
+    """
+    device = pipe._execution_device
+    pipe.scheduler.set_timesteps(steps, device=device)
+    timesteps = pipe.scheduler.timesteps
+    latents = pipe.prepare_latents(
+        1, pipe.unet.config.in_channels, height, width, text.embeds.dtype, device, generator, None
+    )
+    extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
+    added = None
+    if text.pooled is not None:
+        # Where SDXL begins, repeated timesteps would otherwise be found at their second place.
+        if hasattr(pipe.scheduler, "set_begin_index"):
+            pipe.scheduler.set_begin_index(0)
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=text.embeds.dtype)
+        sizes = sizes.repeat(len(text.embeds), 1).to(device)
+        added = {"text_embeds": text.pooled.to(device), "time_ids": sizes}
+
+    for index, timestep in enumerate(timesteps):
+        rows = torch.cat([latents] * 2) if text.guided else latents
+        noise = pipe.unet(
+            pipe.scheduler.scale_model_input(rows, timestep),
+            timestep,
+            encoder_hidden_states=text.embeds,
+            timestep_cond=_guidance_embedding(pipe, guidance, latents),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0]
+        if text.guided:
+            without, within = noise.chunk(2)
+            noise = without + guidance * (within - without)
+        latents = pipe.scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
+        yield Progress(index, len(timesteps), float(timestep), latents)
+
+
+@torch.no_grad()
+def decode(
+    pipe: "Pipeline", latents: Tensor, dtype: torch.dtype, generator: torch.Generator
+) -> tuple["Image.Image", bool]:
+    """Turn latents (1, channels, height, width) into a picture, and say if it was censored.
+
+    `dtype` is that of the text's embedding, which the safety checker is given.
+    """
+    flagged = None
+    if hasattr(pipe, "safety_checker"):
+        scaled = latents / pipe.vae.config.scaling_factor
+        image = pipe.vae.decode(scaled, return_dict=False, generator=generator)[0]
+        image, flagged = pipe.run_safety_checker(image, pipe._execution_device, dtype)
+    else:
+        image = _decode_xl(pipe, latents)
+        if pipe.watermark is not None:
+            image = pipe.watermark.apply_watermark(image)
+    censored = bool(flagged and flagged[0])
+    picture = pipe.image_processor.postprocess(
+        image, output_type="pil", do_denormalize=[not censored]
+    )[0]
+    pipe.maybe_free_model_hooks()
+    return picture, censored
+
+
+def _decode_xl(pipe: "Pipeline", latents: Tensor) -> Tensor:
+    vae = pipe.vae
+    # SDXL's first autoencoder overflows in float16.
+    upcast = vae.dtype == torch.float16 and vae.config.force_upcast
+    if upcast:
+        vae.to(dtype=torch.float32)
+    latents = latents.to(next(iter(vae.post_quant_conv.parameters())).dtype)
+    mean, std = (getattr(vae.config, f"latents_{name}", None) for name in ("mean", "std"))
+    if mean is not None and std is not None:
+        mean, std = (torch.tensor(each).view(1, -1, 1, 1).to(latents) for each in (mean, std))
+        latents = latents * std / vae.config.scaling_factor + mean
+    else:
+        latents = latents / vae.config.scaling_factor
+    try:
+        return vae.decode(latents, return_dict=False)[0]  # type: ignore[no-any-return]
+    finally:
+        if upcast:
+            vae.to(dtype=torch.float16)
+
+
+def _guidance_embedding(pipe: "Pipeline", guidance: float, latents: Tensor) -> Tensor | None:
+    size = pipe.unet.config.time_cond_proj_dim
+    if size is None:
+        return None
+    embedding = pipe.get_guidance_scale_embedding(torch.tensor([guidance - 1]), embedding_dim=size)
+    return embedding.to(latents)  # type: ignore[no-any-return]

@@ -1,0 +1,213 @@
+"""Loading a model: the one that ships, a folder, a hub id or a single safetensors file."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from crossattn.errors import ModelLoadError
+from crossattn.pipelines.hub import hub_folder, is_hub_id
+from crossattn.pipelines.model_files import (
+    check_safetensors,
+    component_weights,
+    is_pickle_name,
+    read_index,
+)
+
+# diffusers reads this once, when it is imported; model_files refuses foreign classes in any case.
+os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
+
+EMBEDDED = "emoji-sd"
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model lies: a folder, or a single file with the folder of its configuration."""
+
+    folder: Path
+    file: Path | None = None
+    revision: str | None = None
+
+
+def find_model(model: str, revision: str | None = None, config: str | None = None) -> ModelSource:
+    """Find a model's files: `emoji-sd`, a diffusers folder, a .safetensors file or a hub id.
+
+    `config` is the local diffusers folder that a single file's configuration comes from; a
+    folder beside the file and named like it will do. Raises ModelLoadError if nothing is there.
+    """
+    if model == EMBEDDED:
+        from crossattn.pipelines.emoji_sd import model_path
+
+        return ModelSource(model_path())
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return ModelSource(path)
+    if is_pickle_name(path):
+        raise ModelLoadError(
+            f"{model} is named like a pickle, which can run code when it is opened: "
+            "expected .safetensors; convert it, or get the safetensors version."
+        )
+    if path.is_file():
+        return _single_file(path, config)
+    if is_hub_id(model):
+        folder = hub_folder(model, revision)
+        return ModelSource(folder, revision=folder.name)
+    raise ModelLoadError(
+        f"There is no model {model!r:.200}: expected {EMBEDDED}, the folder of a diffusers model, "
+        "a .safetensors file, or a hub id such as owner/name."
+    )
+
+
+def load(
+    model: str = EMBEDDED,
+    *,
+    revision: str | None = None,
+    config: str | None = None,
+    dtype: str = "float32",
+    device: str | None = None,
+) -> "Pipeline":
+    """Load a model as a diffusers pipeline, and keep the last two that were asked for.
+
+    `dtype` is float32, bfloat16 or float16; `device` defaults to the best that is there. Only
+    safetensors are read, and no code of the model is run. Raises ModelLoadError if its files
+    are missing, broken, unsafe or of the wrong kind.
+    """
+    source = find_model(model, revision, config)
+    files = [source.file] if source.file else source.folder.rglob("*")
+    changed = max((file.stat().st_mtime_ns for file in files), default=0)
+    return _load(source, dtype, device or best_device(), changed)
+
+
+def best_device() -> str:
+    """Return the device to use when none is named: cuda, mps or cpu."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _single_file(path: Path, config: str | None) -> ModelSource:
+    if path.suffix != ".safetensors":
+        raise ModelLoadError(
+            f"{path} cannot be a model: expected a file whose name ends in .safetensors."
+        )
+    folder = Path(config).expanduser() if config else path.with_suffix("")
+    if not folder.is_dir():
+        raise ModelLoadError(
+            f"{path} needs its configuration: give the folder of a diffusers model of the same "
+            f"kind with --config, or put one at {path.with_suffix('')}."
+        )
+    return ModelSource(folder, file=path)
+
+
+@lru_cache(maxsize=2)
+def _load(source: ModelSource, dtype: str, device: str, changed: int) -> "Pipeline":
+    # `changed`, the newest file's time, is only here to make the cache notice a changed model.
+    import torch
+
+    _check_device(device)
+    index = read_index(source.folder)
+    if source.file:
+        check_safetensors(source.file)
+        pipe = _load_file(source, index, getattr(torch, dtype))
+    else:
+        pipe = _load_folder(source.folder, index, getattr(torch, dtype))
+    _check_weights(source, pipe)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(device)
+
+
+def _load_folder(folder: Path, index: dict[str, Any], dtype: "torch.dtype") -> "Pipeline":
+    parts = {}
+    for name, variant in component_weights(folder, index).items():
+        library, kind = index[name]
+        try:
+            parts[name], report = _class_of(library, kind).from_pretrained(
+                folder / name,
+                dtype=dtype,
+                variant=variant,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+            raise _does_not_load(folder / name, error) from error
+        lacking = sorted(map(str, report["missing_keys"]))
+        if lacking:
+            raise ModelLoadError(
+                f"{folder / name} lacks {len(lacking)} weights that its config.json asks for, "
+                f"such as {lacking[0]}; get it anew."
+            )
+    try:
+        return _pipeline_class(index).from_pretrained(
+            folder, **parts, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
+        raise _does_not_load(folder, error) from error
+
+
+def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype") -> "Pipeline":
+    try:
+        return _pipeline_class(index).from_single_file(
+            str(source.file), config=str(source.folder), local_files_only=True, dtype=dtype
+        )
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
+        raise _does_not_load(source.file, error) from error
+
+
+def _check_weights(source: ModelSource, pipe: "Pipeline") -> None:
+    import torch
+
+    for part, module in pipe.components.items():
+        if not isinstance(module, torch.nn.Module):
+            continue
+        for name, weight in module.named_parameters():
+            if weight.is_meta:
+                raise ModelLoadError(
+                    f"{source.file or source.folder} lacks the weight {part}.{name}; get it anew."
+                )
+            if weight.is_floating_point() and not torch.stack(weight.aminmax()).isfinite().all():
+                raise ModelLoadError(
+                    f"{source.file or source.folder} holds values that are not numbers (NaN or "
+                    f"infinite) in {part}.{name}; get it anew, or try --dtype float32."
+                )
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        there = torch.cuda.is_available() and (torch.device(device).index or 0) < (
+            torch.cuda.device_count()
+        )
+    else:
+        there = device == "cpu" or torch.backends.mps.is_available()
+    if not there:
+        raise ModelLoadError(f"The device {device} is not on this machine: use {best_device()}.")
+
+
+def _class_of(library: str, kind: str) -> Any:
+    if library == "stable_diffusion":
+        from diffusers.pipelines import stable_diffusion as module
+    elif library == "transformers":
+        import transformers as module
+    else:
+        import diffusers as module
+    return getattr(module, kind)
+
+
+def _pipeline_class(index: dict[str, Any]) -> Any:
+    return _class_of("diffusers", index["_class_name"])
+
+
+def _does_not_load(path: Path | None, error: Exception) -> ModelLoadError:
+    reason = " ".join(str(error).split())[:200]
+    return ModelLoadError(f"{path} cannot be loaded, its files do not fit together: {reason}")

@@ -1,0 +1,143 @@
+"""The recipe: the one description of a picture; front ends build it and every PNG carries it."""
+
+import difflib
+from typing import Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from crossattn.errors import RecipeError
+from crossattn.words import read_prompt
+
+SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
+DtypeName = Literal["float32", "bfloat16", "float16"]
+
+_SIZE = "a multiple of 8 from 64 to 2048 (pixels)"
+
+
+class Recipe(BaseModel):
+    """Everything that decides a picture; None leaves a choice to the model.
+
+    `run` returns the same recipe with every choice filled in, so that it can be run again.
+    Building one raises RecipeError (or PromptError) if a field is missing, unknown or out of range.
+    """
+
+    # Each description finishes "<field> must be ...", in errors and in the JSON Schema.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="crossattn recipe")
+
+    version: Literal[1] = Field(1, description="1, the version of this format")
+    model: str = Field(
+        "emoji-sd",
+        min_length=1,
+        max_length=1000,
+        description="emoji-sd, a folder, a hub id (owner/name) or a .safetensors file",
+    )
+    revision: str | None = Field(
+        None, min_length=1, max_length=200, description="a branch, tag or commit of a hub id"
+    )
+    config: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="a folder with the configuration that a .safetensors file follows",
+    )
+    prompt: str = Field(
+        min_length=1, max_length=10_000, description="a text of 1 to 10000 characters, not blank"
+    )
+    negative_prompt: str = Field(
+        "", max_length=10_000, description="a text of at most 10000 characters"
+    )
+    seed: int = Field(
+        0, ge=0, le=2**63 - 1, description="a whole number from 0 to 9223372036854775807"
+    )
+    steps: int | None = Field(
+        None, ge=1, le=1000, description="a whole number of denoising steps from 1 to 1000"
+    )
+    guidance: float | None = Field(
+        None, ge=0, le=50, allow_inf_nan=False, description="a number from 0 to 50"
+    )
+    height: int | None = Field(None, ge=64, le=2048, multiple_of=8, description=_SIZE)
+    width: int | None = Field(None, ge=64, le=2048, multiple_of=8, description=_SIZE)
+    scheduler: SchedulerName | None = Field(
+        None, description="one of ddim, dpm++, euler, euler-a, heun, lcm, or the model's own (null)"
+    )
+    dtype: DtypeName = Field("float32", description="one of float32, bfloat16, float16")
+    device: str | None = Field(
+        None, pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$", description="cpu, mps, cuda or cuda:1"
+    )
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="the versions of the libraries that made the picture"
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _not_blank(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise ValueError("blank")
+        return prompt
+
+    @field_validator("prompt", "negative_prompt")
+    @classmethod
+    def _readable(cls, prompt: str) -> str:
+        read_prompt(prompt)
+        return prompt
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_sentence(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise RecipeError(_sentence(error, cls)) from None
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """Return a copy with some fields changed, checked as a new recipe is."""
+        return Recipe.model_validate({**self.model_dump(), **changes})
+
+    def to_json(self) -> str:
+        """Return the recipe as JSON, every field written out."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Recipe":
+        """Read a recipe from JSON; raises RecipeError if it is not one."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Invalid JSON: ")
+            raise RecipeError(f"The recipe must be a JSON object, but {reason}.") from None
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a recipe."""
+    return Recipe.model_json_schema()
+
+
+def _sentence(error: ValidationError, cls: type[Recipe]) -> str:
+    faults = []
+    for fault in error.errors():
+        name = str(fault["loc"][0]) if fault["loc"] else "recipe"
+        if fault["type"] == "missing":
+            faults.append(f"{name} is missing: it must be {cls.model_fields[name].description}")
+        elif fault["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, cls.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else "take it out"
+            faults.append(f"{name!r:.60} is no field of a recipe, {hint}")
+        elif name in cls.model_fields:
+            expected = cls.model_fields[name].description
+            faults.append(f"{name} must be {expected}, but is {_shown(fault['input'])}")
+        else:
+            faults.append(f"it must be an object with a prompt, but is {_shown(fault['input'])}")
+    return "The recipe cannot be used: " + "; ".join(faults) + "."
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 40 else text[:36] + " ..."

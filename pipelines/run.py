@@ -1,0 +1,187 @@
+"""Recipe in, picture and trace out: `run(recipe)` is the whole system."""
+
+import inspect
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from crossattn.errors import RecipeError, UnsupportedModelError
+from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
+from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
+from crossattn.pipelines.recipe import Recipe
+from crossattn.recorder import Recorder
+from crossattn.session import attach
+from crossattn.trace import Trace
+from crossattn.words import Prompt, PromptCutWarning, read_prompt
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from crossattn.pipelines.load import Pipeline
+
+LIBRARIES = ("crossattn", "torch", "diffusers", "transformers")
+
+
+@dataclass(frozen=True)
+class WordShare:
+    """A word, its token positions, and its share of all attention (0 to 1)."""
+
+    text: str
+    occurrence: int
+    tokens: tuple[int, ...]
+    mass: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished picture and all that is known about it.
+
+    `recipe` has every choice filled in, `sampler` names the scheduler's class, `seconds` is the
+    wall time without loading the model, `warnings` are sentences for people.
+    """
+
+    image: "Image.Image"
+    trace: Trace
+    recipe: Recipe
+    sampler: str
+    seconds: float
+    words: tuple[WordShare, ...]
+    warnings: tuple[str, ...]
+
+
+def run(
+    recipe: Recipe, *, pipe: "Pipeline | None" = None, bins: int = 1
+) -> Iterator[Progress | Result]:
+    """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
+
+    Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
+    trace keeps apart. The noise comes from a generator on the CPU, whatever the device. Closing
+    the iterator stops the run and leaves the model as it was. Raises CrossattnError in its kinds.
+    """
+    source = None
+    if pipe is None:
+        source = find_model(recipe.model, recipe.revision, recipe.config)
+        pipe = load(
+            recipe.model,
+            revision=recipe.revision,
+            config=recipe.config,
+            dtype=recipe.dtype,
+            device=recipe.device,
+        )
+    started = time.perf_counter()
+    settled = settle(recipe, pipe, source)
+    prompt, notes = read(settled.prompt, pipe)
+    negative, more = read(settled.negative_prompt, pipe)
+    notes = [*notes, *more, *_notes(settled, prompt)]
+
+    steps, guidance, height, width = _numbers(settled)
+    generator = torch.Generator("cpu").manual_seed(settled.seed)
+    recorder = Recorder(bins=min(bins, steps))
+    text = encode(pipe, prompt.text, negative.text, guidance)
+    with (
+        scheduled(pipe, settled.scheduler),
+        attach(pipe, recorder, prompt=prompt, negative_prompt=negative, guided=text.guided),
+    ):
+        sampler = type(pipe.scheduler).__name__
+        for progress in denoise(
+            pipe,
+            text,
+            steps=steps,
+            guidance=guidance,
+            height=height,
+            width=width,
+            generator=generator,
+        ):
+            yield progress
+        if not progress.latents.isfinite().all():
+            raise UnsupportedModelError(
+                "The model's values stopped being numbers (NaN or infinite) on the way to the "
+                "picture; use dtype float32, or less guidance."
+            )
+        image, censored = decode(pipe, progress.latents, text.embeds.dtype, generator)
+    if censored:
+        notes.append("The model's own safety checker blacked the picture out.")
+    trace = recorder.trace
+    yield Result(
+        image=image,
+        trace=trace,
+        recipe=settled,
+        sampler=sampler,
+        seconds=time.perf_counter() - started,
+        words=tuple(
+            WordShare(word.text, word.occurrence, positions(word.tokens), mass)
+            for word, mass in trace.mass
+        ),
+        warnings=tuple(notes),
+    )
+
+
+def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) -> Recipe:
+    """Fill in every choice that a recipe leaves to the model.
+
+    Raises RecipeError if its size does not suit the model.
+    """
+    factor = pipe.vae_scale_factor
+    for name, value in (("height", recipe.height), ("width", recipe.width)):
+        if value and value % factor:
+            raise RecipeError(
+                f"The {name} must be a multiple of {factor} for {recipe.model}, but is {value}."
+            )
+    size = pipe.unet.config.sample_size
+    height, width = (size, size) if isinstance(size, int) else size
+    call = inspect.signature(type(pipe).__call__).parameters
+    steps, guidance = call["num_inference_steps"].default, call["guidance_scale"].default
+    if recipe.model == EMBEDDED:
+        steps, guidance = 25, 4.0
+    choices: dict[str, Any] = {
+        "revision": source.revision if source else None,
+        "steps": steps,
+        "guidance": guidance,
+        "height": height * factor,
+        "width": width * factor,
+        "device": str(pipe.device),
+    }
+    open_choices = {key: value for key, value in choices.items() if getattr(recipe, key) is None}
+    return recipe.replace(**open_choices, versions={name: version(name) for name in LIBRARIES})
+
+
+def tokenizers(pipe: "Pipeline") -> dict[str, Any]:
+    """Return the pipeline's tokenizers by the names that people see: clip, clip-2."""
+    names = {"clip": "tokenizer", "clip-2": "tokenizer_2"}
+    found = {name: getattr(pipe, part, None) for name, part in names.items()}
+    return {name: tokenizer for name, tokenizer in found.items() if tokenizer is not None}
+
+
+def read(source: str, pipe: "Pipeline") -> tuple[Prompt, list[str]]:
+    """Read a prompt as the pipeline's encoders will, and say what fell off the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PromptCutWarning)
+        prompt = read_prompt(source, tokenizers(pipe))
+    return prompt, [str(one.message) for one in caught]
+
+
+def positions(tokens: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return the places of a word in the sequence that the denoiser attends to.
+
+    Encoders that read in parallel (SDXL's two) share places, so they are joined.
+    """
+    return tuple(sorted({place for encoder in tokens for place in encoder}))
+
+
+def _numbers(recipe: Recipe) -> tuple[int, float, int, int]:
+    assert recipe.steps is not None and recipe.guidance is not None
+    assert recipe.height is not None and recipe.width is not None
+    return recipe.steps, recipe.guidance, recipe.height, recipe.width
+
+
+def _notes(recipe: Recipe, prompt: Prompt) -> Iterator[str]:
+    weighted = [word.text for word in prompt.words if word.weight != 1]
+    if weighted:
+        yield f"Weights are read but not applied yet: {', '.join(weighted)}."
+    if recipe.negative_prompt.strip() and (recipe.guidance or 0) <= 1:
+        yield "The negative prompt has no effect, because guidance is not above 1."
