@@ -34,7 +34,7 @@ class Source:
         return logits.softmax(-1)
 
     def attend(self, value: Tensor) -> Tensor:
-        """Probabilities times `value` (heads, tokens, width), never formed: (heads, pixels, width)."""
+        """Probabilities, never formed, times `value` (heads, tokens, width)."""
         bias = None if self.bias is None else self.bias.to(self.query.dtype)[None]
         return F.scaled_dot_product_attention(
             self.query[None], self.key[None], value[None], attn_mask=bias, scale=self.scale
@@ -106,7 +106,7 @@ class Attention:
         return Source(self.query[row], self.key[row], bias, self.scale)
 
     def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """The probabilities that `row` attends with now, edits included: (heads, pixels, tokens)."""
+        """What `row` attends with now, edits included: (heads, pixels, tokens)."""
         if row in self._edited:
             return self._edited[row][heads]
         probs = self.source(row).probabilities(heads)

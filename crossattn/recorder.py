@@ -55,7 +55,7 @@ class Recorder(Control):
         """What was recorded; raises `TraceError` before the first step."""
         if self._record is None:
             raise TraceError("Nothing is recorded yet: run the pipeline inside `with attach(...)`.")
-        return Trace(self._record)
+        return Trace.of(self._record)
 
     def nbytes(
         self, pipe: Any, prompt: Prompts, *, steps: int, height: int, width: int, images: int = 1

@@ -1,4 +1,4 @@
-"""Where attention happens: one `Site` for each attention layer, found by a table of model families."""
+"""Where attention happens: a `Site` for each attention layer, by a table of model families."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -109,9 +109,7 @@ def test_each_prompt_of_a_batch_has_its_own_words(sd_pipe: Any) -> None:
         sd_pipe(prompts, num_inference_steps=2, height=64, width=64, output_type="latent")
     first, second = recorder.trace.image(0), recorder.trace.image(1)
     assert [word.text for word, _ in first.mass] == ["a", "red", "car"]
-    single = Recorder()
-    with attach(sd_pipe, single, prompt=prompts[1]):
-        assert second["dog"].data.sum() > 0
+    assert second["dog"].mass > 0
     total = first.start.data + first.end.data + first.padding.data
     torch.testing.assert_close(total + sum(h.data for h in first.words), torch.ones_like(total))
 
@@ -131,7 +129,7 @@ def test_steps_layers_and_heads_add_up_to_the_whole(sd_pipe: Any) -> None:
     whole = recorder.trace.at(layers="up", resolution=4)
     steps = torch.stack([whole.at(steps=i)["car"].data for i in range(3)]).mean(0)
     torch.testing.assert_close(whole["car"].data, steps)
-    heads = torch.stack([whole.at(heads=i)["car"].data for i in range(whole.sites[0].heads)])
+    heads = torch.stack([whole.at(heads=i)["car"].data for i in range(whole.view.sites[0].heads)])
     torch.testing.assert_close(whole["car"].data, heads.mean(0))
     assert whole.profile("car").mean() == pytest.approx(whole["car"].mass)
 
@@ -174,9 +172,11 @@ def test_a_processor_that_cannot_be_served_is_named(sd_pipe: Any) -> None:
 
 
 def test_a_processor_replaced_during_the_run_is_reported(sd_pipe: Any) -> None:
-    with pytest.raises(UnsupportedModelError, match="replaced the attached processor"):
-        with attach(sd_pipe, Recorder(), prompt=PROMPT):
-            sd_pipe.unet.set_attention_slice(1)
+    with (
+        pytest.raises(UnsupportedModelError, match="replaced the attached processor"),
+        attach(sd_pipe, Recorder(), prompt=PROMPT),
+    ):
+        sd_pipe.unet.set_attention_slice(1)
     sd_pipe.unet.set_default_attn_processor()
 
 

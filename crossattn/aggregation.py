@@ -1,0 +1,66 @@
+"""Joining the maps of many sites into one: the recipes a trace can be read by."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from crossattn.errors import TraceError
+from crossattn.heatmap import resize
+from crossattn.sites import Site
+from crossattn.view import View
+
+Join = Callable[[View, Sequence[int]], Tensor]
+
+
+def mean(view: View, tokens: Sequence[int]) -> Tensor:
+    """All sites alike, each up-sampled to the latent's grid: (height, width)."""
+    return _mean(view, view.sites, tokens)
+
+
+def semantic(view: View, tokens: Sequence[int]) -> Tensor:
+    """The sites whose grid is nearest in area to 16 × 16 alone: (height, width).
+
+    Finer grids follow texture and coarser ones lose the place; 16 × 16 is where prompt-to-prompt
+    (Hertz et al. 2022) and Attend-and-Excite (Chefer et al. 2023) read Stable Diffusion's words.
+    """
+
+    def distance(site: Site) -> float:
+        height, width = view.grid(site)
+        return max(height * width / 256, 256 / (height * width))
+
+    nearest = min(map(distance, view.sites))
+    return _mean(view, [s for s in view.sites if distance(s) == nearest], tokens)
+
+
+def daam(view: View, tokens: Sequence[int]) -> Tensor:
+    """DAAM (Tang et al. 2022): (height, width), summed over steps and not divided.
+
+    Down and up blocks above the eighth of the latent's grid; each head up-sampled by itself and
+    kept at 0 or above; the mean over heads, sites and the word's tokens. Raises `TraceError` if
+    heads were not kept.
+    """
+    layout = view.record.layout
+    if not layout.heads:
+        raise TraceError('by("daam") up-samples each head by itself: use Recorder(heads=True).')
+    sites = [site for site in view.sites if site.place != "mid" and site.level < 3]
+    if not sites:
+        raise TraceError('by("daam") reads the down and up blocks; the view holds none of them.')
+    size = layout.height, layout.width
+    each = [resize(view.sums(site, (token,)), *size) for site in sites for token in tokens]
+    return torch.cat(each).mean(0)
+
+
+JOINS: dict[str, Join] = {"semantic": semantic, "mean": mean, "daam": daam}
+
+
+def _mean(view: View, sites: Sequence[Site], tokens: Sequence[int]) -> Tensor:
+    layout = view.record.layout
+    by_grid: dict[tuple[int, int], list[Tensor]] = {}
+    for site in sites:
+        by_grid.setdefault(view.grid(site), []).append(view.sums(site, tokens).mean(0))
+    # Up-sampling is linear but for its clamp, so once a grid does what once a site would.
+    total = torch.stack(
+        [resize(torch.stack(m).sum(0), layout.height, layout.width) for m in by_grid.values()]
+    ).sum(0)
+    return total / (len(sites) * view.visits)

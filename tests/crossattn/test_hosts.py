@@ -1,0 +1,111 @@
+"""What the host library may have done to a model before it is attached to."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from crossattn import Recorder, UnsupportedModelError, attach
+
+PROMPT = "a red car on grass"
+
+
+def latents(pipe: Any) -> torch.Tensor:
+    return pipe(
+        PROMPT,
+        generator=torch.Generator().manual_seed(0),
+        num_inference_steps=2,
+        height=64,
+        width=64,
+        output_type="latent",
+    ).images
+
+
+def recorded(pipe: Any) -> tuple[torch.Tensor, Recorder]:
+    recorder = Recorder()
+    with attach(pipe, recorder, prompt=PROMPT):
+        return latents(pipe), recorder
+
+
+def test_a_loaded_lora_is_recorded_with_its_effect(sd_pipe: Any) -> None:
+    from peft import LoraConfig
+
+    bare, without = recorded(sd_pipe)
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, target_modules=["to_q", "to_k"], init_lora_weights=False)
+    sd_pipe.unet.add_adapter(config)
+    plain = latents(sd_pipe)
+    with_lora, recorder = recorded(sd_pipe)
+    assert torch.equal(plain, with_lora)
+    assert not torch.equal(bare, with_lora)
+    assert recorder.trace["car"].mass != without.trace["car"].mass
+
+
+def test_model_offload_is_recorded(sd_pipe: Any) -> None:
+    from accelerate.hooks import CpuOffload, add_hook_to_module, remove_hook_from_module
+
+    plain, bare = recorded(sd_pipe)
+    add_hook_to_module(sd_pipe.unet, CpuOffload(execution_device="cpu"))
+    try:
+        offloaded, recorder = recorded(sd_pipe)
+    finally:
+        remove_hook_from_module(sd_pipe.unet)
+    assert torch.equal(plain, offloaded)
+    assert recorder.trace["car"].mass == bare.trace["car"].mass
+
+
+def test_fused_projections_are_refused(sd_pipe: Any) -> None:
+    sd_pipe.fuse_qkv_projections()
+    with pytest.raises(UnsupportedModelError, match="fused"), attach(sd_pipe, Recorder()):
+        raise AssertionError("must not be entered")
+
+
+def test_an_ip_adapter_is_refused_by_name(sd_pipe: Any) -> None:
+    from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+
+    attention = sd_pipe.unet.mid_block.attentions[0].transformer_blocks[0].attn2
+    attention.set_processor(IPAdapterAttnProcessor2_0(hidden_size=16, cross_attention_dim=16))
+    with (
+        pytest.raises(UnsupportedModelError, match="IPAdapterAttnProcessor2_0"),
+        attach(sd_pipe, Recorder()),
+    ):
+        raise AssertionError("must not be entered")
+
+
+def test_xformers_and_written_out_softmax_are_refused_by_name(sd_pipe: Any) -> None:
+    from diffusers.models.attention_processor import AttnProcessor, XFormersAttnProcessor
+
+    for processor in (AttnProcessor(), XFormersAttnProcessor()):
+        sd_pipe.unet.set_attn_processor(processor)
+        with (
+            pytest.raises(UnsupportedModelError, match=type(processor).__name__),
+            attach(sd_pipe, Recorder()),
+        ):
+            raise AssertionError("must not be entered")
+
+
+def test_every_scheduler_announces_its_steps_in_order(sd_pipe: Any) -> None:
+    from diffusers import EulerDiscreteScheduler, HeunDiscreteScheduler
+
+    for scheduler in (EulerDiscreteScheduler, HeunDiscreteScheduler):
+        sd_pipe.scheduler = scheduler.from_config(sd_pipe.scheduler.config)
+        recorder = Recorder(bins=4)
+        with attach(sd_pipe, recorder, prompt=PROMPT):
+            sd_pipe(PROMPT, num_inference_steps=4, height=64, width=64, output_type="latent")
+        record = recorder.trace.view.record
+        assert len(recorder.trace.profile("car")) == 4
+        assert torch.all(record.timesteps.diff() < 0)
+        assert torch.all(record.sigmas.diff() < 0)
+
+
+def test_a_model_of_another_family_is_refused() -> None:
+    with (
+        pytest.raises(UnsupportedModelError, match="Linear is not a model that can be attached to"),
+        attach(torch.nn.Linear(1, 1), Recorder()),
+    ):
+        raise AssertionError("must not be entered")
+
+
+def test_something_that_is_no_model_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="got str"), attach("sd", Recorder()):
+        raise AssertionError("must not be entered")
