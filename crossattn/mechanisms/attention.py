@@ -1,5 +1,6 @@
 """The seam: every mechanism whose weights are a softmax of scores goes through `attend`."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -74,8 +75,8 @@ def check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
             "Pass keys and values of one sequence."
         )
     try:
-        torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
-    except RuntimeError:
+        np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    except ValueError:
         raise ControlError(
             "Queries, keys and values must agree in batch and heads; got "
             f"{tuple(query.shape[:-2])}, {tuple(key.shape[:-2])} and {tuple(value.shape[:-2])}. "

@@ -7,6 +7,7 @@ keys of each query instead, so attention gathers those alone.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +29,7 @@ class Pattern:
 
     def take(self, tensor: Tensor) -> Tensor:
         """Gather from keys or values (..., m, d) those of each query: (..., n, p, d)."""
-        lead = torch.broadcast_shapes(tensor.shape[:-2], self.indices.shape[:-2])
+        lead = np.broadcast_shapes(tensor.shape[:-2], self.indices.shape[:-2])
         rows = tensor.expand(*lead, -1, -1).flatten(0, -2)  # (rows, d)
         first = torch.arange(math.prod(lead), device=tensor.device).view(*lead, 1, 1) * self.keys
         slots = self.indices + first  # (..., n, p)

@@ -28,7 +28,7 @@ def rotary(tensor: Tensor, positions: Tensor, base: float = 10_000.0) -> Tensor:
     wide = widen(tensor)
     angles = _angles(positions.to(wide.dtype), wide.shape[-1], base)
     sine, cosine = angles.sin(), angles.cos()
-    even, odd = wide.unflatten(-1, (-1, 2)).unbind(-1)  # (..., n, d/2) each
+    even, odd = torch.unflatten(wide, -1, (-1, 2)).unbind(-1)  # (..., n, d/2) each
     turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1)
     return turned.flatten(-2).to(tensor.dtype)
 

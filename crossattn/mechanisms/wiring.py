@@ -1,5 +1,6 @@
 """How heads are wired: independent, or sharing keys and values between them."""
 
+import torch
 from torch import Tensor
 
 from crossattn.errors import ControlError
@@ -56,7 +57,7 @@ def pool_heads(tensor: Tensor, heads: int) -> Tensor:
     Raises ControlError if `heads` does not divide h. Source: Ainslie et al. 2023.
     """
     _check_divides(heads, tensor.shape[-3])
-    return tensor.unflatten(-3, (heads, -1)).mean(-3)
+    return torch.unflatten(tensor, -3, (heads, -1)).mean(-3)
 
 
 def split_heads(tensor: Tensor, heads: int) -> Tensor:
@@ -69,7 +70,7 @@ def split_heads(tensor: Tensor, heads: int) -> Tensor:
         raise ControlError(
             f"A width must be a multiple of its heads; got width {width} and {heads} heads."
         )
-    return tensor.unflatten(-1, (heads, -1)).transpose(-2, -3)
+    return torch.unflatten(tensor, -1, (heads, -1)).transpose(-2, -3)
 
 
 def merge_heads(tensor: Tensor) -> Tensor:
