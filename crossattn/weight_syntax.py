@@ -44,12 +44,13 @@ class _Group:
 
 def checked_weight(weight: float, where: str) -> float:
     """Return a weight rounded to four decimals; raise PromptError if it is not within bounds."""
-    if not abs(weight) <= LARGEST_WEIGHT:
+    rounded = _rounded(weight)
+    if not abs(rounded) <= LARGEST_WEIGHT:
         raise PromptError(
             f"A weight lies between -{LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}, but {where} has "
             f"{weight:g}; choose one in that range."
         )
-    return round(weight, _DECIMALS) + 0.0
+    return rounded
 
 
 def parse_weights(source: str) -> tuple[str, tuple[float, ...]]:
@@ -188,11 +189,16 @@ class _Reader:
             del products[len(products) - closing[at] :]
             for group in opening.get(at, ()):
                 where = quoted(self.source[group.start : group.end])
-                products.append(checked_weight(products[-1] * group.factor, where))
+                products.append(products[-1] * group.factor)
+                checked_weight(products[-1], where)
             if self.kept[at]:
                 text.append(character)
-                weights.append(products[-1])
+                weights.append(_rounded(products[-1]))
         return "".join(text), tuple(weights)
+
+
+def _rounded(weight: float) -> float:
+    return round(weight, _DECIMALS) + 0.0  # adding 0.0 takes the sign off a zero
 
 
 def _factor(marks: str) -> float:

@@ -39,7 +39,7 @@ _CLASS_OF = {
 _WORD = re.compile(
     r"[wd][mvj]*(?:(?:['-]|(?<=d)\.(?=d))?[wd][mvj]*)*"  # letters and digits
     r"|i[mvj]*"  # one ideograph or kana
-    r"|(?:ff?|p|g(?=v))[mvj]*(?:(?<=j)[pg][mvj]*)*"  # flag or emoji
+    r"|(?:ff?|p|g(?=v))[mvj]*(?:(?<=j)(?:p|g(?=v))[mvj]*)*"  # flag or emoji
 )
 _LAYOUT = "\t\n\r"
 

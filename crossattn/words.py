@@ -97,11 +97,11 @@ class Prompt:
 
     def _what_is_missing(self, text: str) -> str:
         present = {same_word(word.text): word.text for word in self.words}
-        near = difflib.get_close_matches(same_word(text), present, cutoff=0.5)
+        near = difflib.get_close_matches(same_word(text), present)
         if near:
             hint = f"did you mean {' or '.join(quoted(present[key]) for key in near)}?"
         elif present:
-            hint = f"choose among {_listed(present.values())}."
+            hint = f"choose among {_listed(map(quoted, present.values()))}."
         else:
             hint = "it has no words at all."
         return f"The prompt has no {quoted(text)}; {hint}"
@@ -146,9 +146,12 @@ def read_prompt(
         strongest = max(weights[start:end], key=lambda weight: abs(weight - 1))
         of_word = tuple(indices[position] for indices in tokens)
         words.append(Word(text[start:end], seen[key], (start, end), strongest, of_word))
-    for encoding, cut in zip(encodings, cuts, strict=True):
+    for encoding, of_words, cut in zip(encodings, tokens, cuts, strict=True):
         if cut:
-            lost = _listed(words[position].text for position in sorted(cut))
+            lost = _listed(
+                quoted(words[position].text) + (" in part" if of_words[position] else "")
+                for position in sorted(cut)
+            )
             message = (
                 f'The encoder "{encoding.name}" reads {encoding.limit} tokens and the prompt has '
                 f"{len(pieces[encoding.name])}: {lost} fell off the end; shorten the prompt."
@@ -195,6 +198,6 @@ def _position(text: str, occurrence: int | None, count: int) -> int:
 
 
 def _listed(words: Iterable[str], most: int = 20) -> str:
-    names = [quoted(word) for word in words]
+    names = list(words)
     rest = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join(names[:most] + rest)
