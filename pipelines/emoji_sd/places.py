@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -121,7 +121,7 @@ _PAINTERS: Final = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def backdrop(place: str, style: str) -> NDArray[np.uint8]:
     """A place painted in a style, as (160, 160, 3) RGB of 0 to 255.
 

@@ -6,7 +6,7 @@ import random
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -164,7 +164,7 @@ def _layout(rng: random.Random, count: int) -> tuple[str | None, list[tuple[int,
     return relation, centres
 
 
-@lru_cache(maxsize=None)
+@cache
 def _flake(radius: float) -> NDArray[np.float32]:
     """How much a flake covers, (7, 7, 1) from 0 to 1."""
     y, x = np.mgrid[-3:4, -3:4]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +39,7 @@ def _sheet() -> Image.Image:
         return sheet.convert("RGBA")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _glyph(name: str, colour: str | None) -> Image.Image:
     row, column = divmod(list(OBJECTS).index(name), COLUMNS)
     cell = _sheet().crop((column * CELL, row * CELL, (column + 1) * CELL, (row + 1) * CELL))
