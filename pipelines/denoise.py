@@ -115,14 +115,10 @@ def denoise(
         1, pipe.unet.config.in_channels, height, width, text.embeds.dtype, device, generator, None
     )
     extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
-    added = None
-    if text.pooled is not None:
-        # Where SDXL begins, repeated timesteps would otherwise be found at their second place.
-        if hasattr(pipe.scheduler, "set_begin_index"):
-            pipe.scheduler.set_begin_index(0)
-        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=text.embeds.dtype)
-        sizes = sizes.repeat(len(text.embeds), 1).to(device)
-        added = {"text_embeds": text.pooled.to(device), "time_ids": sizes}
+    added = added_conditions(text, height, width)
+    # Where SDXL begins, repeated timesteps would otherwise be found at their second place.
+    if added and hasattr(pipe.scheduler, "set_begin_index"):
+        pipe.scheduler.set_begin_index(0)
 
     for index, timestep in enumerate(timesteps):
         rows = torch.cat([latents] * 2) if text.guided else latents
@@ -139,6 +135,15 @@ def denoise(
             noise = without + guidance * (within - without)
         latents = pipe.scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
         yield Progress(index, len(timesteps), float(timestep), latents)
+
+
+def added_conditions(text: Conditioning, height: int, width: int) -> dict[str, Tensor] | None:
+    """Return what SDXL is told besides the words (pooled text, size in pixels); None for others."""
+    if text.pooled is None:
+        return None
+    sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=text.embeds.dtype)
+    sizes = sizes.repeat(len(text.embeds), 1).to(text.embeds.device)
+    return {"text_embeds": text.pooled.to(text.embeds.device), "time_ids": sizes}
 
 
 @torch.no_grad()
