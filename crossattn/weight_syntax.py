@@ -32,7 +32,7 @@ _PARTNER = {")": "(", "]": "["}
 _ESCAPABLE = frozenset("()[]\\:+-")
 _MARKS = re.compile(r"(?:\++|-+)(?=$|[\s,.;:!?\"')\]])")
 _NUMBER_BEHIND = re.compile(r"\d*\.?\d+(?=$|[\s,;:!?\"')\]]|\.(?:\s|$))")
-_NUMBER_LIKE = re.compile(r"[+-]?(?:nan|inf|infinity|[\d.,][\d.,eE+-]*)", re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"[+-]?(?:nan|inf|infinity|[.,]*\d[\d.,eE+-]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def weighted_words(source: str) -> dict[str, float]:
         ("sci-fi++ 猫+ 🎈-", "sci-fi 猫 🎈", {"sci-fi": 1.21, "猫": 1.1, "🎈": 0.9}),
         ("一只(红色:1.3)的猫", "一只红色的猫", {"只": 1, "红": 1.3, "色": 1.3, "的": 1}),
         ("(16:9)", "16", {"16": 9}),
+        ("(wait: ...)", "wait: ...", {"wait": 1.1}),
     ],
 )
 def test_weights_are_read_as_a1111_and_compel_read_them(
@@ -93,6 +94,7 @@ def test_what_nobody_means_as_a_weight_stays_as_it_is(source: str) -> None:
         (r"a cat \(sitting\)", "a cat (sitting)"),
         (r"C\+\+ \[x\] \\(", r"C++ [x] \("),
         (r"a\- b", "a- b"),
+        (r"\(wait: ...\) 100\%", r"(wait: ...) 100\%"),
     ],
 )
 def test_a_backslash_makes_brackets_and_marks_plain(source: str, text: str) -> None:
