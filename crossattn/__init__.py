@@ -26,7 +26,15 @@ from crossattn.recorder import Recorder
 from crossattn.session import Session, attach
 from crossattn.sites import Site, sites
 from crossattn.trace import Trace
-from crossattn.words import Prompt, Word, read_prompt
+from crossattn.words import (
+    Encoding,
+    Prompt,
+    PromptCutWarning,
+    Token,
+    Word,
+    read_prompt,
+    with_weights,
+)
 
 __all__ = [
     "Attention",
@@ -34,11 +42,13 @@ __all__ = [
     "Control",
     "ControlError",
     "CrossattnError",
+    "Encoding",
     "HeatMap",
     "InputError",
     "ModelLoadError",
     "NothingTouchedError",
     "Prompt",
+    "PromptCutWarning",
     "PromptError",
     "RecipeError",
     "Recorder",
@@ -46,6 +56,7 @@ __all__ = [
     "Site",
     "Source",
     "Step",
+    "Token",
     "Trace",
     "TraceError",
     "UnsupportedModelError",
@@ -54,4 +65,5 @@ __all__ = [
     "attach",
     "read_prompt",
     "sites",
+    "with_weights",
 ]

@@ -15,7 +15,7 @@ from crossattn.errors import TraceError, WordNotFoundError
 from crossattn.heatmap import HeatMap
 from crossattn.record import Record
 from crossattn.view import Layers, View
-from crossattn.words import Prompt, Word
+from crossattn.words import Prompt, Word, read_prompt
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,12 @@ class Trace:
         return replace(self, whole=whole)
 
     def __getitem__(self, text: str) -> HeatMap:
-        """The map of a word, all its occurrences together; raises `WordNotFoundError`."""
-        return self._of(text, self.prompt.find(text))
+        """The map of a word, all its occurrences together, or of a phrase.
+
+        Raises `WordNotFoundError` for what the prompt does not have.
+        """
+        several = len(read_prompt(text, syntax=False).words) > 1
+        return self.phrase(text) if several else self._of(text, self.prompt.find(text))
 
     def word(self, text: str, occurrence: int = 1) -> HeatMap:
         """The map of one occurrence of a word, counted from 1."""

@@ -13,6 +13,7 @@ from crossattn import (
     Trace,
     TraceError,
     UnsupportedModelError,
+    WordNotFoundError,
     attach,
 )
 from crossattn.heatmap import resize
@@ -255,3 +256,17 @@ def test_a_bare_model_is_recorded_by_token(sd_pipe: Any) -> None:
         sd_pipe.unet(torch.randn(1, 4, 8, 8), 500, encoder_hidden_states=text)
     total = sum(recorder.trace.token(i).data for i in range(77))
     torch.testing.assert_close(total, torch.ones(8, 8))
+
+
+def test_words_repeated_phrases_and_unknown_ones_are_told_apart(sd_pipe: Any) -> None:
+    prompt = "a red dog and a blue dog"
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=prompt):
+        sd_pipe(prompt, num_inference_steps=2, height=64, width=64, output_type="latent")
+    trace = recorder.trace
+    first, second = (trace.word("dog", occurrence).data for occurrence in (1, 2))
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(trace["dog"].data, first + second)
+    torch.testing.assert_close(trace["blue dog"].data, trace["blue"].data + second)
+    with pytest.raises(WordNotFoundError, match="did you mean"):
+        trace["dogs"]
