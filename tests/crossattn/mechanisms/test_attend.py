@@ -85,6 +85,18 @@ def test_a_query_with_no_key_left_gets_zeros_and_a_gradient_without_nan(draw: Dr
         assert tensor.grad.any()
 
 
+def test_a_score_may_rule_out_every_key_of_a_query_by_itself(draw: Draw) -> None:
+    query, key, value = (draw(4, 8).requires_grad_() for _ in range(3))
+    bias = torch.zeros(4, 4, dtype=torch.float64).index_fill(0, torch.tensor([2]), -torch.inf)
+
+    output, weights = attend(query, key, value, score=lambda q, k: dot(q, k) + bias)
+    (output.square().sum() + weights.square().sum()).backward()
+
+    assert not output[2].any()
+    assert not weights[2].any()
+    assert all(x.grad is not None and x.grad.isfinite().all() for x in (query, key, value))
+
+
 def test_no_keys_at_all_give_zeros(draw: Draw) -> None:
     output, weights = attend(draw(1, 1, 3, 8), draw(1, 1, 0, 8), draw(1, 1, 0, 5))
 
