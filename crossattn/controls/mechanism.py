@@ -1,0 +1,97 @@
+"""Another attention mechanism in the place of the model's own cross-attention."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call, Control
+from crossattn.errors import ControlError
+from crossattn.mechanisms import Kernel, Pattern, attend, dot, pool_heads, top_k
+from crossattn.mechanisms.wiring import grouped_query
+from crossattn.sites import Site
+
+Weigh = Callable[[Tensor, Tensor, int], Tensor]
+
+
+def _scaled(query: Tensor, key: Tensor, _: int) -> Tensor:
+    return attend(query, key, key)[1]
+
+
+def _unscaled(query: Tensor, key: Tensor, _: int) -> Tensor:
+    return attend(query, key, key, dot)[1]
+
+
+def _linear(query: Tensor, key: Tensor, _: int) -> Tensor:
+    return attend(query, key, key, Kernel())[1]
+
+
+def _top_k(query: Tensor, key: Tensor, count: int) -> Tensor:
+    pattern = top_k(query, key, count or key.shape[-2])
+    return attend(query, key, key, mask=pattern.dense())[1]
+
+
+def _window(query: Tensor, key: Tensor, radius: int) -> Tensor:
+    """Luong's local attention: only tokens near the one that the pixel asks for most."""
+    best: Pattern = top_k(query, key[..., 1:, :], 1)  # the start token is no place in the text
+    tokens = torch.arange(key.shape[-2], device=key.device)
+    near = (tokens - (best.indices + 1)).abs() <= radius  # -> (rows, heads, pixels, tokens)
+    return attend(query, key, key, mask=near)[1]
+
+
+def _grouped(query: Tensor, key: Tensor, groups: int) -> Tensor:
+    pooled = pool_heads(key, groups)
+    return grouped_query(query, pooled, pooled)[1]
+
+
+MECHANISMS: dict[str, tuple[Weigh, str]] = {
+    "scaled": (_scaled, ""),
+    "unscaled": (_unscaled, ""),
+    "linear": (_linear, ""),
+    "topk": (_top_k, "the number of tokens that each pixel keeps, or all"),
+    "window": (_window, "how far, in tokens, from the one that the pixel asks for most"),
+    "gqa": (_grouped, "the number of key and value heads, a divisor of the model's"),
+}
+
+
+class Mechanism(Control):
+    """Runs cross-attention with another mechanism, in every row, recorded like any other.
+
+    `name` is "scaled" (what Stable Diffusion does: nothing changes), "unscaled" (no 1/√d),
+    "linear" (elu + 1 features), "topk:4" (each pixel's 4 strongest tokens; "topk:all"),
+    "window:2" (tokens within 2 of the strongest, Luong et al. 2015), "gqa:2" (keys and values
+    averaged into 2 heads, Ainslie et al. 2023). `places` names the blocks it acts in ("up", "mid",
+    "down.1"); all by default. Put it before other controls. Raises `ControlError` for another name.
+    """
+
+    def __init__(self, name: str, *, places: tuple[str, ...] = ()) -> None:
+        kind, _, argument = name.partition(":")
+        if kind not in MECHANISMS:
+            raise ControlError(f"{name!r} is no mechanism: choose one of {', '.join(MECHANISMS)}.")
+        self._weigh, needs = MECHANISMS[kind]
+        least = 0 if kind == "window" else 1
+        number = argument.isascii() and argument.isdigit() and int(argument) >= least
+        every = kind == "topk" and argument == "all"
+        if bool(needs) != bool(argument) or (argument and not (number or every)):
+            wanted = f"{kind}:N, N being {needs}" if needs else f"{kind} alone"
+            raise ControlError(f"The mechanism {name!r} cannot be read: write {wanted}.")
+        self.name = name
+        self.kind = kind
+        self.argument = int(argument) if number else 0
+        self.places = places
+
+    def wants(self, site: Site) -> bool:
+        """The cross-attention sites of the chosen blocks."""
+        inside = any(f"{site.place}.".startswith(f"{place}.") for place in self.places)
+        return site.kind == "cross" and (inside or not self.places)
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Weigh the tokens of every row anew."""
+        key, value = attention.key, attention.value
+        if self.kind == "gqa":
+            shared = key.shape[1] // self.argument
+            value = pool_heads(value, self.argument).repeat_interleave(shared, dim=1)
+            attention.replace(value=value)
+        for row, weights in enumerate(self._weigh(attention.query, key, self.argument)):
+            attention.edit(row, weights)

@@ -1,0 +1,68 @@
+"""Other mechanisms in the place of the model's cross-attention."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from crossattn import ControlError, Recorder, attach
+from crossattn.controls.mechanism import MECHANISMS, Mechanism
+
+PROMPT = "a red car and a blue dog"
+
+
+def run(pipe: Any, *controls: Any) -> torch.Tensor:
+    with attach(pipe, *controls, prompt=PROMPT):
+        return pipe(
+            PROMPT,
+            generator=torch.Generator().manual_seed(0),
+            num_inference_steps=2,
+            height=64,
+            width=64,
+            output_type="latent",
+        ).images
+
+
+@pytest.mark.parametrize("name", ["scaled", "topk:all", "topk:77", "window:77", "gqa:2"])
+def test_a_mechanism_that_changes_nothing_gives_the_plain_picture(sd_pipe: Any, name: str) -> None:
+    # The tiny model has two heads, so two key and value heads are all of them.
+    torch.testing.assert_close(run(sd_pipe, Mechanism(name)), run(sd_pipe), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["unscaled", "linear", "topk:1", "window:0", "gqa:1"])
+def test_another_mechanism_gives_another_picture_that_is_recorded(sd_pipe: Any, name: str) -> None:
+    plain, recorder = Recorder(), Recorder()
+    before = run(sd_pipe, plain)
+    after = run(sd_pipe, Mechanism(name), recorder)
+    assert not torch.allclose(before, after)
+    assert recorder.trace["car"].mass != plain.trace["car"].mass
+    total = recorder.trace.over("words")["car"].data
+    assert total.isfinite().all()
+
+
+def test_with_one_token_kept_every_pixel_gives_it_everything(sd_pipe: Any) -> None:
+    recorder = Recorder(heads=True)
+    run(sd_pipe, Mechanism("topk:1"), recorder)
+    site = recorder.trace.at(layers="mid").view
+    maps = site.record.maps["positive", site.sites[0].name]
+    assert set(maps.unique().tolist()) <= {0.0, 1.0, 2.0}
+
+
+def test_a_mechanism_acts_in_the_chosen_blocks_only(sd_pipe: Any) -> None:
+    recorder, plain = Recorder(), Recorder()
+    run(sd_pipe, Mechanism("topk:1", places=("up",)), recorder)
+    run(sd_pipe, plain)
+    first = [
+        r.trace.at(layers="down").view.record.mass["positive"][0, 0] for r in (recorder, plain)
+    ]
+    torch.testing.assert_close(*first)
+
+
+@pytest.mark.parametrize("name", ["softmax", "topk", "topk:0", "topk:x", "scaled:2", "gqa:-1"])
+def test_a_mechanism_that_cannot_be_read_is_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(ControlError, match="mechanism"):
+        Mechanism(name)
+
+
+def test_every_mechanism_is_named_in_its_help() -> None:
+    assert all(f'"{name}' in (Mechanism.__doc__ or "") for name in MECHANISMS)
