@@ -38,7 +38,7 @@ SIZE_WORDS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 PLACES: Final[dict[str, tuple[str, ...]]] = {
-    "meadow": ("in a meadow", "on green grass", "in a field of grass"),
+    "meadow": ("in a meadow", "on grass", "on green grass", "in a field of grass"),
     "beach": ("on a beach", "on the sand", "at the beach"),
     "mountains": ("in the mountains", "in front of mountains", "high up in the mountains"),
     "night": ("at night", "under the stars", "in the night sky"),
