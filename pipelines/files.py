@@ -61,9 +61,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with _told(path):
-            for file in sorted(temporary.rglob("*")):
+            for file in (temporary, *temporary.rglob("*")):
+                # Whoever wrote through a temporary file of their own made it private.
+                file.chmod((0o777 if file.is_dir() else 0o666) & ~_umask())
                 _sync(file)
-            temporary.chmod(0o777 & ~_umask())
             if path.is_dir():
                 path.rmdir()
             temporary.rename(path)

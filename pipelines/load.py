@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 EMBEDDED = "emoji-sd"
+TOKENIZERS = {"clip": "tokenizer", "clip-2": "tokenizer_2"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,34 @@ def load(
     files = [source.file] if source.file else source.folder.rglob("*")
     changed = max((file.stat().st_mtime_ns for file in files), default=0)
     return _load(source, dtype, device or best_device(), changed)
+
+
+def load_tokenizers(
+    model: str = EMBEDDED, *, revision: str | None = None, config: str | None = None
+) -> dict[str, Any]:
+    """Load only a model's tokenizers, by the names that people see: clip, clip-2.
+
+    Raises ModelLoadError as `load` does.
+    """
+    folder = find_model(model, revision, config).folder
+    index = read_index(folder)
+    found = {}
+    for name, part in TOKENIZERS.items():
+        library, kind = index.get(part) or (None, None)
+        if library:
+            try:
+                found[name] = _class_of(library, kind).from_pretrained(
+                    folder / part, local_files_only=True
+                )
+            except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+                raise _does_not_load(folder / part, error) from error
+    return found
+
+
+def tokenizers_of(pipe: "Pipeline") -> dict[str, Any]:
+    """Return a pipeline's tokenizers, by the same names."""
+    found = {name: getattr(pipe, part, None) for name, part in TOKENIZERS.items()}
+    return {name: tokenizer for name, tokenizer in found.items() if tokenizer is not None}
 
 
 def best_device() -> str:

@@ -12,7 +12,7 @@ import torch
 
 from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
-from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
+from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load, tokenizers_of
 from crossattn.pipelines.recipe import Recipe
 from crossattn.recorder import Recorder
 from crossattn.session import attach
@@ -75,8 +75,8 @@ def run(
         )
     started = time.perf_counter()
     settled = settle(recipe, pipe, source)
-    prompt, notes = read(settled.prompt, pipe)
-    negative, more = read(settled.negative_prompt, pipe)
+    prompt, notes = read(settled.prompt, tokenizers_of(pipe))
+    negative, more = read(settled.negative_prompt, tokenizers_of(pipe))
     notes = [*notes, *more, *_notes(settled, prompt)]
 
     steps, guidance, height, width = _numbers(settled)
@@ -150,18 +150,11 @@ def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) 
     return recipe.replace(**open_choices, versions={name: version(name) for name in LIBRARIES})
 
 
-def tokenizers(pipe: "Pipeline") -> dict[str, Any]:
-    """Return the pipeline's tokenizers by the names that people see: clip, clip-2."""
-    names = {"clip": "tokenizer", "clip-2": "tokenizer_2"}
-    found = {name: getattr(pipe, part, None) for name, part in names.items()}
-    return {name: tokenizer for name, tokenizer in found.items() if tokenizer is not None}
-
-
-def read(source: str, pipe: "Pipeline") -> tuple[Prompt, list[str]]:
-    """Read a prompt as the pipeline's encoders will, and say what fell off the end."""
+def read(source: str, tokenizers: dict[str, Any]) -> tuple[Prompt, list[str]]:
+    """Read a prompt as the named encoders will, and say what fell off the end."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PromptCutWarning)
-        prompt = read_prompt(source, tokenizers(pipe))
+        prompt = read_prompt(source, tokenizers)
     return prompt, [str(one.message) for one in caught]
 
 
@@ -180,6 +173,12 @@ def _numbers(recipe: Recipe) -> tuple[int, float, int, int]:
 
 
 def _notes(recipe: Recipe, prompt: Prompt) -> Iterator[str]:
+    if recipe.model == EMBEDDED:
+        from crossattn.pipelines.emoji_sd import unknown_words
+
+        for word, near in unknown_words(prompt.text).items():
+            hint = f"; it knows {' and '.join(near)}" if near else ""
+            yield f"{EMBEDDED} never learned the word {word!r}{hint}."
     weighted = [word.text for word in prompt.words if word.weight != 1]
     if weighted:
         yield f"Weights are read but not applied yet: {', '.join(weighted)}."

@@ -1,0 +1,92 @@
+"""A result as files: the picture alone, or everything that is to be seen about its words."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from crossattn.heatmap import HeatMap
+from crossattn.pipelines.files import fresh_path, new_folder, slug, write_file
+from crossattn.pipelines.picture import to_png
+from crossattn.pipelines.preview import previews
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import Result
+from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
+
+FILM_FRAMES = 8
+
+
+def default_name(recipe: Recipe) -> str:
+    """Return a file name without suffix that tells what the picture is of."""
+    return f"{slug(recipe.prompt)}-seed{recipe.seed}"
+
+
+def write_picture(result: Result, path: Path) -> Path:
+    """Write the picture as a PNG that carries its recipe, beside what is there already.
+
+    Returns the path it got. Raises InputError if it cannot be written.
+    """
+    return write_file(fresh_path(path), to_png(result.image, result.recipe, result.sampler))
+
+
+def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> list[Path]:
+    """Write the picture, an overlay per word, contact sheet, film, trace and recipe: all or none.
+
+    `latents` are those after each call of the denoiser, in order. `folder` gets a number if it is
+    there and not empty. Returns the files. Raises InputError if they cannot be written.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        folder = fresh_path(folder)
+    with new_folder(folder) as place:
+        names = ["picture.png", "contact-sheet.png", "film.webp"]
+        (place / names[0]).write_bytes(to_png(result.image, result.recipe, result.sampler))
+        _sheet(result).save(place / names[1])
+        (place / names[2]).write_bytes(_film(result, latents))
+        large = enlarged(result.image)
+        (place / "words").mkdir()
+        for number, heat in enumerate(result.trace.words, start=1):
+            names.append(f"words/{number:02}-{slug(heat.text)}.png")
+            heat.overlay(large).save(place / names[-1])
+        names += ["trace.safetensors", "recipe.json"]
+        result.trace.save(place / names[-2])
+        (place / names[-1]).write_text(result.recipe.to_json() + "\n", encoding="utf-8")
+    return [folder / name for name in names]
+
+
+def _sheet(result: Result) -> Image.Image:
+    recipe = result.recipe
+    facts = [Path(recipe.model).name, f"seed {recipe.seed}", f"{recipe.steps} steps"]
+    facts += [f"guidance {recipe.guidance:g}", result.sampler.removesuffix("Scheduler")]
+    tiles = _tiles(result, result.trace.words)
+    return contact_sheet(tiles, title=result.trace.prompt.text, footer=" · ".join(facts))
+
+
+def _tiles(result: Result, heats: Sequence[HeatMap]) -> list[Tile]:
+    picture = fitted(result.image)
+    tiles = [Tile(picture, "picture")]
+    for word, heat in zip(result.words, heats, strict=True):
+        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
+        tiles.append(Tile(heat.overlay(picture), word.text + again, f"{heat.mass:.1%}"))
+    return tiles
+
+
+def _film(result: Result, latents: Sequence[Tensor]) -> bytes:
+    """One frame for each group of steps that the trace kept apart, and a last one of them all."""
+    layout = result.trace.view.record.layout
+    edges = [math.ceil(group * layout.steps / layout.bins) for group in range(layout.bins + 1)]
+    # A scheduler may call the denoiser more than once a step.
+    calls = [math.ceil(edge * len(latents) / layout.steps) - 1 for edge in edges[1:]]
+    sketches = previews([latents[call] for call in calls], result.image)
+    frames = []
+    for begin, end, sketch in zip(edges, edges[1:], sketches, strict=False):
+        tiles = _tiles(result, result.trace.at(steps=slice(begin, end)).words)
+        tiles[0] = Tile(sketch.resize(tiles[0].image.size, Image.Resampling.BICUBIC), "on the way")
+        steps = f"step {end}" if end - begin == 1 else f"steps {begin + 1} to {end}"
+        frames.append((tiles, f"{steps} of {layout.steps}", end / layout.steps))
+    frames.append((_tiles(result, result.trace.words), f"all {layout.steps} steps", 1.0))
+    title = result.trace.prompt.text
+    return film(
+        [contact_sheet(tiles, title=title, footer=foot, share=far) for tiles, foot, far in frames]
+    )

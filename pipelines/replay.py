@@ -1,0 +1,32 @@
+"""Whether a picture that was drawn again is the same, and why it may not be."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from crossattn.pipelines.recipe import Recipe
+
+
+def compare(before: Image.Image, after: Image.Image) -> tuple[int, int]:
+    """Return how many pixels of two RGB pictures differ, and the largest difference (0 to 255).
+
+    Pictures of different sizes differ in every pixel of the first, by 255.
+    """
+    if before.size != after.size:
+        return before.width * before.height, 255
+    first, second = (np.asarray(one.convert("RGB"), dtype=np.int16) for one in (before, after))
+    apart = np.abs(first - second).max(axis=-1)
+    return int((apart > 0).sum()), int(apart.max())
+
+
+def drifted(then: Recipe, now: Recipe) -> Iterator[str]:
+    """Say what else than the picture has changed between two runs of a recipe."""
+    for library in sorted(then.versions.keys() | now.versions.keys()):
+        old, new = (one.versions.get(library, "an unknown version") for one in (then, now))
+        if old != new:
+            yield f"It was made with {library} {old}, and here is {new}."
+    for field in ("model", "device"):
+        old, new = getattr(then, field), getattr(now, field)
+        if old != new:
+            yield f"It was made with {field} {old}, and now with {new}."

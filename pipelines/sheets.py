@@ -1,0 +1,158 @@
+"""Sheets of pictures for people: a tile for each word, laid out with labels, still or moving."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from crossattn.heatmap import INFERNO
+
+PAPER, INK, MUTED, LINE = (250, 250, 248), (32, 33, 36), (128, 130, 136), (222, 222, 218)
+TILE, GAP, MARGIN = 256, 20, 36
+TITLE_SIZE, LABEL_SIZE, NOTE_SIZE = 24, 18, 15
+LABEL_ROOM = 34
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with the words under it: a label at the left, a note at the right."""
+
+    image: Image.Image
+    label: str
+    note: str = ""
+
+
+def enlarged(picture: Image.Image, side: int = 384) -> Image.Image:
+    """Return a picture whose longer side has at least `side` pixels, by a whole factor."""
+    factor = math.ceil(side / max(picture.size))
+    if factor <= 1:
+        return picture
+    return picture.resize(
+        (picture.width * factor, picture.height * factor), Image.Resampling.LANCZOS
+    )
+
+
+def fitted(picture: Image.Image, side: int = TILE) -> Image.Image:
+    """Return a picture whose longer side has `side` pixels, up or down."""
+    scale = side / max(picture.size)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def contact_sheet(
+    tiles: Sequence[Tile], *, title: str, footer: str, share: float | None = None
+) -> Image.Image:
+    """Lay tiles of one size out in rows, with a title, a footer and the colours' meaning.
+
+    `share`, from 0 to 1, draws how far a run has come under the title.
+    """
+    width, height = tiles[0].image.size
+    columns = _columns(len(tiles), width / (height + LABEL_ROOM))
+    rows = math.ceil(len(tiles) / columns)
+    page_width = max(2 * MARGIN + columns * (width + GAP) - GAP, 560)
+    lines = _wrapped(title, _font(TITLE_SIZE), page_width - 2 * MARGIN)
+    top = MARGIN + len(lines) * (TITLE_SIZE + 8) + 20
+    page_height = top + rows * (height + LABEL_ROOM + GAP) + 14 + MARGIN
+    page = Image.new("RGB", (page_width, page_height), PAPER)
+    draw = ImageDraw.Draw(page)
+
+    for number, line in enumerate(lines):
+        draw.text((MARGIN, MARGIN + number * (TITLE_SIZE + 8)), line, INK, _font(TITLE_SIZE))
+    if share is not None:
+        _draw_share(draw, MARGIN, top - 14, page_width - 2 * MARGIN, share)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        x = MARGIN + column * (width + GAP)
+        y = top + row * (height + LABEL_ROOM + GAP)
+        _draw_tile(page, draw, tile, x, y)
+    _draw_footer(page, draw, footer, page_height - MARGIN - 4)
+    return page
+
+
+def film(frames: Sequence[Image.Image], *, milliseconds: int = 420) -> bytes:
+    """Return frames as an animated WebP that runs for ever and rests on the last."""
+    file = BytesIO()
+    durations = [milliseconds] * (len(frames) - 1) + [4 * milliseconds]
+    frames[0].save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=list(frames[1:]),
+        duration=durations,
+        loop=0,
+        quality=82,
+        method=3,
+    )
+    return file.getvalue()
+
+
+def _columns(count: int, shape: float) -> int:
+    """The number of columns that leaves few holes and a page a little wider than high."""
+
+    def cost(columns: int) -> float:
+        rows = math.ceil(count / columns)
+        holes = (rows * columns - count) / count
+        return holes + abs(math.log(columns * shape / rows / 1.6))
+
+    return min(range(1, min(count, 8) + 1), key=cost)
+
+
+def _draw_tile(page: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, x: int, y: int) -> None:
+    width, height = tile.image.size
+    page.paste(tile.image, (x, y))
+    label, note = _font(LABEL_SIZE), _font(NOTE_SIZE)
+    room = width - (note.getlength(tile.note) + 10 if tile.note else 0)
+    baseline = y + height + 25
+    draw.text((x, baseline), _cut(tile.label, label, room), INK, label, anchor="ls")
+    draw.text((x + width, baseline), tile.note, MUTED, note, anchor="rs")
+
+
+def _draw_share(draw: ImageDraw.ImageDraw, x: int, y: int, width: int, share: float) -> None:
+    draw.rectangle((x, y, x + width, y + 3), LINE)
+    draw.rectangle((x, y, x + round(width * share), y + 3), INK)
+
+
+def _draw_footer(page: Image.Image, draw: ImageDraw.ImageDraw, text: str, baseline: int) -> None:
+    font = _font(NOTE_SIZE)
+    less, more, bar = "less", "more attention", 120
+    right = page.width - MARGIN
+    left = right - round(font.getlength(more)) - 10 - bar
+    draw.text((right, baseline), more, MUTED, font, anchor="rs")
+    draw.text((left - 10, baseline), less, MUTED, font, anchor="rs")
+    at = np.linspace(0, 1, bar)
+    points = np.linspace(0, 1, len(INFERNO))
+    colours = np.stack([np.interp(at, points, channel) for channel in zip(*INFERNO, strict=True)])
+    scale = np.broadcast_to(colours.T.astype(np.uint8), (9, bar, 3))
+    page.paste(Image.fromarray(np.ascontiguousarray(scale)), (left, baseline - 10))
+    room = left - 20 - round(font.getlength(less)) - MARGIN
+    draw.text((MARGIN, baseline), _cut(text, font, room), MUTED, font, anchor="ls")
+
+
+def _wrapped(text: str, font: Font, width: float, most: int = 4) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    return [_cut(line, font, width) for line in lines]
+
+
+def _cut(text: str, font: Font, width: float) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def _font(size: int) -> Font:
+    return ImageFont.load_default(size)
