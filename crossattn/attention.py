@@ -42,6 +42,25 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Formed:
+    """Probabilities (heads, pixels, tokens) that were formed earlier, where that is the smaller."""
+
+    formed: Tensor
+
+    def probabilities(self, heads: slice = slice(None)) -> Tensor:
+        """The probabilities of some heads: (heads, pixels, tokens), at least float32."""
+        wide = torch.promote_types(self.formed.dtype, torch.float32)
+        return self.formed[heads].to(wide)
+
+    def attend(self, value: Tensor) -> Tensor:
+        """Probabilities times `value` (heads, tokens, width): (heads, pixels, width)."""
+        return self.formed.to(value) @ value
+
+
+Probabilities = Source | Formed
+
+
+@dataclass(frozen=True)
 class _Mix:
     """A row's edit: P·diag(keep) + Σ P_source · matrix, linear, so it can act on the values.
 
@@ -49,7 +68,7 @@ class _Mix:
     """
 
     keep: Tensor
-    terms: tuple[tuple[Source, Tensor], ...] = ()
+    terms: tuple[tuple[Probabilities, Tensor], ...] = ()
 
 
 class Attention:
@@ -157,7 +176,7 @@ class Attention:
         self._mixes[row] = _Mix(mix.keep * weights, terms)
         self.touched = True
 
-    def mix(self, row: int, keep: Tensor, source: Source, matrix: Tensor) -> None:
+    def mix(self, row: int, keep: Tensor, source: Probabilities, matrix: Tensor) -> None:
         """Make the probabilities of `row` P·diag(keep) + P_source·matrix.
 
         `keep` is (tokens,), `matrix` (source tokens, tokens). `source` may be another row of this

@@ -18,12 +18,14 @@ class Step:
     """One call of the denoiser, as it announced it.
 
     `index` of `total` counts from 0 in the order of the schedule; a scheduler that calls the
-    denoiser twice at one timestep stays at one index. `timestep` is the model's own number,
-    `sigma` the noise level at it (standard deviation of the noise relative to the signal),
-    `height` and `width` the latent's, in latent pixels, `tokens` the length of the text embedding.
+    denoiser twice at one timestep stays at one index, and `call` counts on. `timestep` is the
+    model's own number, `sigma` the noise level at it (standard deviation of the noise relative to
+    the signal), `height` and `width` the latent's, in latent pixels, `tokens` the length of the
+    text embedding.
     """
 
     index: int
+    call: int
     total: int
     timestep: float
     sigma: float

@@ -65,7 +65,7 @@ class Recorder(Control):
         factor = pipe.vae_scale_factor
         rows = Rows.read(images, guided=False, prompts=len(session.prompts))
         tokens = pipe.tokenizer.model_max_length
-        step = Step(0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
+        step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
         return self._layout(session, step).nbytes
 
     def wants(self, site: Site) -> bool:

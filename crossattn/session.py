@@ -1,9 +1,11 @@
 """Attaching controls to a model for the length of a `with`, and leaving it as it was."""
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -64,11 +66,24 @@ class Session:
     @property
     def timesteps(self) -> tuple[float, ...]:
         """The schedule's timesteps in order, each once; empty where no scheduler is set."""
+        return tuple(dict.fromkeys(self.calls))
+
+    @property
+    def calls(self) -> tuple[float, ...]:
+        """The timestep of each call of the denoiser that the scheduler plans, in order."""
         scheduler = getattr(self.pipe, "scheduler", None)
         timesteps = getattr(scheduler, "timesteps", None)
         if timesteps is None or getattr(scheduler, "num_inference_steps", None) is None:
             return ()
-        return tuple(dict.fromkeys(float(t) for t in timesteps))
+        return tuple(float(t) for t in timesteps)
+
+    def plan(self, step: Step) -> tuple[Step, ...]:
+        """A step for each call that the scheduler plans, alike `step` in all but time."""
+        timesteps = self.timesteps
+        return tuple(
+            replace(step, index=timesteps.index(t), call=call, timestep=t, sigma=self._sigma(t))
+            for call, t in enumerate(self.calls)
+        )
 
     def acts_at(self, site: Site) -> bool:
         """Whether any control of this session wants `site` now."""
@@ -93,10 +108,14 @@ class Session:
         sample = given.get("sample", given.get("hidden_states"))
         assert sample is not None
         timestep = float(torch.as_tensor(given["timestep"]).flatten()[0])
-        timesteps = self.timesteps
+        timesteps, calls = self.timesteps, self.calls
         index = timesteps.index(timestep) if timestep in timesteps else 0
+        following = 0 if self._step is None else self._step.call + 1
+        repeated = following < len(calls) and calls[following] == timestep
+        first = calls.index(timestep) if timestep in calls else 0
         self._step = Step(
             index=index,
+            call=following if repeated else first,
             total=len(timesteps) or 1,
             timestep=timestep,
             sigma=self._sigma(timestep),
@@ -194,6 +213,8 @@ def _watch_scheduler(session: Session) -> Callable[[], None]:
     plain = scheduler.step
     present = vars(scheduler).get("step")
 
+    # Pipelines look into the signature for what they may pass (generator, eta).
+    @functools.wraps(plain)
     def step(*args: Any, **kwargs: Any) -> Any:
         result = plain(*args, **kwargs)
         if isinstance(result, tuple):

@@ -1,0 +1,34 @@
+"""Editing through attention: controls for `attach`.
+
+>>> from crossattn import attach
+>>> from crossattn.controls import LocalBlend, Replace, ShareSelfAttention
+>>> prompts = ["a red car on grass", "a red boat on grass"]
+>>> with attach(pipe, Replace(), ShareSelfAttention(), LocalBlend(), prompt=prompts):
+...     before, after = pipe(prompts, latents=noise.repeat(2, 1, 1, 1)).images  # doctest: +SKIP
+"""
+
+from crossattn.controls.alignment import Alignment, align
+from crossattn.controls.blend import LocalBlend
+from crossattn.controls.edit import Edit, NothingTouchedWarning
+from crossattn.controls.maps import Refine, Replace
+from crossattn.controls.reweight import Reweight
+from crossattn.controls.sharing import MutualSelfAttention, ShareSelfAttention
+from crossattn.controls.source_recorder import SourceRecorder
+from crossattn.controls.source_run import SourceRun
+from crossattn.controls.window import Window
+
+__all__ = [
+    "Alignment",
+    "Edit",
+    "LocalBlend",
+    "MutualSelfAttention",
+    "NothingTouchedWarning",
+    "Refine",
+    "Replace",
+    "Reweight",
+    "ShareSelfAttention",
+    "SourceRecorder",
+    "SourceRun",
+    "Window",
+    "align",
+]

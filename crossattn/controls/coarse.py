@@ -1,0 +1,26 @@
+"""The grids that decide on composition, where pixels are few and words have found their places."""
+
+from collections.abc import Iterable
+
+from crossattn.control import Step
+from crossattn.sites import Site
+
+
+def coarse_pixels(step: Step) -> int:
+    """The most pixels of such a grid: a quarter of the latent's sides, but 16 × 16 at least.
+
+    At 512 × 512 in Stable Diffusion 1 that is the 16 × 16 of prompt-to-prompt.
+    """
+    return max(16 * 16, step.height * step.width // 16)
+
+
+def map_sites(sites: Iterable[Site], step: Step) -> frozenset[Site]:
+    """The cross-attention sites that words are located by: those of the finest coarse grid."""
+    pixels: dict[Site, int] = {}
+    for site in sites:
+        if site.kind == "cross":
+            height, width = site.grid(step.height, step.width)
+            pixels[site] = height * width
+    coarse = [count for count in pixels.values() if count <= coarse_pixels(step)]
+    finest = max(coarse) if coarse else min(pixels.values(), default=0)
+    return frozenset(site for site, count in pixels.items() if count == finest)

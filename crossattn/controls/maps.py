@@ -1,0 +1,112 @@
+"""Prompt-to-prompt's Replace and Refine: the target's words attend where the source's did."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call, Step
+from crossattn.controls import compat as reference
+from crossattn.controls.alignment import Alignment, Mode, align
+from crossattn.controls.edit import OnNothing
+from crossattn.controls.places import places_by_prompt
+from crossattn.controls.source import FromSource, Origin
+from crossattn.controls.window import Window
+from crossattn.session import Session
+from crossattn.words import Prompt
+
+
+class _MapEdit(FromSource):
+    """Cross-attention probabilities taken from the source through an alignment of the prompts."""
+
+    mode: ClassVar[Mode]
+
+    def __init__(
+        self,
+        window: Window = Window(0.0, 0.8),  # noqa: B008
+        *,
+        words: Mapping[str, Window] | None = None,
+        source: Origin | None = None,
+        compat: bool = False,
+        on_nothing: OnNothing = "raise",
+    ) -> None:
+        super().__init__(source, on_nothing)
+        self.window = window
+        self.words = dict(words or {})
+        self.compat = compat
+        self.alignments: dict[int, Alignment] = {}
+        self._prompts: dict[int, Prompt] = {}
+        self._source: Prompt | None = None
+        self._places: dict[str, dict[int, list[int]]] = {}
+        self._maps: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def start(self, session: Session) -> None:
+        """Align the prompts; raises `ControlError` or `WordNotFoundError` if they do not fit."""
+        super().start(session)
+        self._source = self.origin.prompt(session)
+        self._prompts = self.targets(session)
+        self._maps = {}
+        self._places = {text: places_by_prompt(self._prompts, text) for text in self.words}
+        if self.compat:
+            for target in self._prompts.values():
+                reference.mapping(self._source, target, self.mode, self._source.encodings[0].limit)
+        else:
+            self.alignments = {
+                number: align(self._source, target, self.mode)
+                for number, target in self._prompts.items()
+            }
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Mix the source's probabilities into those of each target row."""
+        for pair in self.origin.pairs(call.step.rows):
+            share = self._share(pair.prompt, call.step, call.tokens)
+            if not share.any():
+                continue
+            matrix, own = self._mapping(pair.prompt, call.tokens)
+            source = self.origin.cross_attention(call, attention, pair.source)
+            attention.mix(pair.row, 1 - share * (1 - own), source, matrix * share)
+            self.touch(call)
+
+    def _share(self, prompt: int, step: Step, tokens: int) -> Tensor:
+        """For each target token, 1 where its window holds `step`, else 0: (tokens,)."""
+        share = torch.full((tokens,), float(self.window.holds(step)))
+        for text, window in self.words.items():
+            share[self._places[text].get(prompt, [])] = float(window.holds(step))
+        return share
+
+    def _mapping(self, prompt: int, tokens: int) -> tuple[Tensor, Tensor]:
+        if (prompt, tokens) not in self._maps:
+            if self.compat:
+                assert self._source is not None
+                target = self._prompts[prompt]
+                mapping = reference.mapping(self._source, target, self.mode, tokens)
+            else:
+                alignment = self.alignments[prompt]
+                mapping = alignment.matrix(tokens), alignment.own(tokens)
+            self._maps[prompt, tokens] = mapping
+        return self._maps[prompt, tokens]
+
+
+class Replace(_MapEdit):
+    """Swap words: the target's words look where the source's words in their place looked.
+
+    Acts in `window`, with `words` giving single words or phrases of the target windows of their
+    own; `source` is a `SourceRun` where the source is not in the batch. `compat` aligns the
+    prompts as google/prompt-to-prompt does. Raises `ControlError` on entering if no word differs.
+    Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
+    """
+
+    mode = "replace"
+
+
+class Refine(_MapEdit):
+    """Add or take out words: those that both prompts have look where they looked in the source.
+
+    The settings are those of `Replace`; new words keep their own attention. The same prompt twice
+    makes the same picture twice, which is how a `Reweight` after it keeps the composition.
+    Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
+    """
+
+    mode = "refine"

@@ -1,0 +1,36 @@
+"""Where the words that a control is asked for stand in the sequence that is attended to."""
+
+from collections.abc import Iterable, Mapping
+
+from crossattn.errors import WordNotFoundError
+from crossattn.word_spans import find_words
+from crossattn.words import Prompt, Word
+
+
+def words_of(prompt: Prompt, text: str) -> tuple[Word, ...]:
+    """Every occurrence of a word, or the first of a phrase; raises `WordNotFoundError` if none."""
+    return prompt.find(text) if len(find_words(text)) < 2 else prompt.phrase(text)
+
+
+def places(words: Iterable[Word]) -> list[int]:
+    """The places of words in the sequence; encoders that read side by side share them."""
+    return sorted({token for word in words for tokens in word.tokens for token in tokens})
+
+
+def places_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list[int]]:
+    """The places of a word or phrase in each prompt that has it.
+
+    Raises `WordNotFoundError` if none has it, or if it fell off the end of those that do.
+    """
+    found: dict[int, list[int]] = {}
+    missing: WordNotFoundError | None = None
+    for number, prompt in prompts.items():
+        try:
+            found[number] = places(words_of(prompt, text))
+        except WordNotFoundError as error:
+            missing = missing or error
+    if missing is not None and not found:
+        raise missing
+    if not any(found.values()):
+        raise WordNotFoundError(f"{text!r} fell off the end of the prompt: shorten the prompt.")
+    return found

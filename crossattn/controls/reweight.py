@@ -1,0 +1,96 @@
+"""Turning words up and down by their attention."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call
+from crossattn.controls.edit import Edit, OnNothing
+from crossattn.controls.places import places, places_by_prompt
+from crossattn.controls.source import spared
+from crossattn.controls.window import ALWAYS, Window
+from crossattn.errors import ControlError
+from crossattn.session import Session
+
+
+class Reweight(Edit):
+    """Multiply the attention that words get by their weights, on the conditional rows.
+
+    `weights` names words or phrases of the prompts; without it the weights written into the
+    prompts count. `window` says when, and `words` gives single ones windows of their own. As
+    prompt-to-prompt has it, nothing makes up for what is added or taken; with `normalised` the
+    other tokens do (the same as adding log w to the logits), and weights must not be negative.
+    Where the session edits from a first prompt, that prompt's images stay as they are.
+
+    Raises `WordNotFoundError` for a word that no prompt has, `ControlError` for a bad weight.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        normalised: bool = False,
+        window: Window = ALWAYS,
+        words: Mapping[str, Window] | None = None,
+        on_nothing: OnNothing = "raise",
+    ) -> None:
+        super().__init__(on_nothing)
+        for text, weight in (weights or {}).items():
+            if not math.isfinite(weight) or (normalised and weight < 0):
+                raise ControlError(
+                    f"Reweight: expected a {'positive ' if normalised else ''}number for {text!r}, "
+                    f"got {weight:g}."
+                )
+        self.weights = None if weights is None else dict(weights)
+        self.normalised = normalised
+        self.window = window
+        self.words = dict(words or {})
+        self._placed: list[tuple[Window, int, int, float]] = []
+
+    def start(self, session: Session) -> None:
+        """Find the words."""
+        super().start(session)
+        prompts = dict(list(enumerate(session.prompts))[spared(session) :])
+        if not prompts:
+            raise ControlError("Reweight needs the prompt: attach(..., prompt=prompt).")
+        if self.weights is None:
+            self._placed = [
+                (self.words.get(word.text, self.window), number, token, word.weight)
+                for number, prompt in prompts.items()
+                for word in prompt.words
+                for token in places([word])
+            ]
+        else:
+            self._placed = [
+                (self.words.get(text, self.window), number, token, weight)
+                for text, weight in self.weights.items()
+                for number, tokens in places_by_prompt(prompts, text).items()
+                for token in tokens
+            ]
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Weigh each conditional row."""
+        rows = call.step.rows
+        for image, prompt in enumerate(rows.prompt):
+            weights = self._weights(call, prompt)
+            if (weights == 1).all():
+                continue
+            if self.normalised:
+                attention.add_bias(rows.positive[image], weights.log().to(attention.query)[None])
+            else:
+                attention.scale_tokens(rows.positive[image], weights)
+            self.touch(call)
+
+    def reason(self) -> str:
+        """Every weight 1, or no step in the window."""
+        return "every weight is 1, or no step lay in its window; give a word another weight."
+
+    def _weights(self, call: Call, prompt: int) -> Tensor:
+        weights = torch.ones(call.tokens)
+        for window, number, token, weight in self._placed:
+            if number == prompt and window.holds(call.step):
+                weights[token] = weight
+        return weights

@@ -1,0 +1,123 @@
+"""Self-attention taken from the source, by its queries and keys or its keys and values."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call
+from crossattn.controls.coarse import coarse_pixels
+from crossattn.controls.edit import OnNothing
+from crossattn.controls.source import FirstPrompt, FromSource, Origin
+from crossattn.controls.window import Window
+from crossattn.errors import ControlError
+from crossattn.session import Session
+from crossattn.sites import Site
+
+
+class ShareSelfAttention(FromSource):
+    """Keep the composition: the target's pixels attend to each other as the source's did.
+
+    Attending with the source's queries and keys and the target's values is the same as injecting
+    the source's map, which is never formed. Acts in `window` at the self-attention sites of at
+    most `pixels` pixels: a quarter of the latent's sides unless given (16 × 16 at least).
+    Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
+    """
+
+    def __init__(
+        self,
+        window: Window = Window(0.0, 0.4),  # noqa: B008
+        *,
+        pixels: int | None = None,
+        source: Origin | None = None,
+        on_nothing: OnNothing = "raise",
+    ) -> None:
+        super().__init__(source, on_nothing)
+        self.window = window
+        self.pixels = pixels
+
+    def start(self, session: Session) -> None:
+        """Forget the run before; raises `ControlError` if there is no source or no target."""
+        super().start(session)
+        self.targets(session)
+
+    def wants(self, site: Site) -> bool:
+        """The self-attention sites."""
+        return site.kind == "self"
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Put the source's queries and keys in the target rows."""
+        limit = self.pixels if self.pixels is not None else coarse_pixels(call.step)
+        if not self.window.holds(call.step) or attention.pixels > limit:
+            return
+        query, key = list(attention.query), list(attention.key)
+        for pair in self.origin.pairs(call.step.rows):
+            source = self.origin.self_attention(call, attention, pair.source)
+            query[pair.row], key[pair.row] = source.query, source.key
+        attention.replace(query=_stack(query), key=_stack(key))
+        self.touch(call)
+
+    def reason(self) -> str:
+        """No step in the window, or no site that coarse."""
+        return "no step lay in its window, or no site has so few pixels; widen either."
+
+
+class MutualSelfAttention(FromSource):
+    """Change the pose, keep the looks: the target's pixels look things up in the source's.
+
+    Target rows attend with their own queries to the source's keys and values, in `window`, at the
+    self-attention sites that `sites` chooses: unless given, those of the decoder (up) that are
+    finer than its coarsest. Needs the source in the batch.
+    Cao et al., "MasaCtrl" (2023): from step 4 of 50 and layer 10 of 16.
+    """
+
+    def __init__(
+        self,
+        window: Window = Window(0.08, 1.0),  # noqa: B008
+        *,
+        sites: Callable[[Site], bool] | None = None,
+        on_nothing: OnNothing = "raise",
+    ) -> None:
+        super().__init__(None, on_nothing)
+        self.window = window
+        self._sites = sites
+        self._chosen: frozenset[Site] = frozenset()
+
+    def start(self, session: Session) -> None:
+        """Choose the sites; raises `ControlError` if none is left or the source is not there."""
+        super().start(session)
+        self.targets(session)
+        ours = [site for site in session.sites if site.kind == "self"]
+        up = [site for site in ours if site.place.startswith("up")]
+        coarsest = max((site.level for site in up), default=0)
+        finer = [site for site in up if site.level < coarsest] or up
+        chosen = finer if self._sites is None else [site for site in ours if self._sites(site)]
+        if not chosen:
+            raise ControlError("MutualSelfAttention(sites=...) chose no self-attention site.")
+        self._chosen = frozenset(chosen)
+
+    def wants(self, site: Site) -> bool:
+        """The self-attention sites."""
+        return site.kind == "self"
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Put the source's keys and values in the target rows, on both sides of guidance."""
+        if call.site not in self._chosen or not self.window.holds(call.step):
+            return
+        rows = call.step.rows
+        key, value = list(attention.key), list(attention.value)
+        assert isinstance(self.origin, FirstPrompt)
+        for pair in self.origin.pairs(rows):
+            for side in (rows.positive, rows.negative):
+                if side:
+                    key[side[pair.image]] = attention.key[side[pair.source]]
+                    value[side[pair.image]] = attention.value[side[pair.source]]
+        attention.replace(key=_stack(key), value=_stack(value))
+        self.touch(call)
+
+
+def _stack(rows: list[Tensor]) -> Tensor:
+    whole = rows[0].new_empty((len(rows), *rows[0].shape))
+    for at, row in enumerate(rows):
+        whole[at] = row
+    return whole

@@ -1,0 +1,120 @@
+"""Where an edit takes its source from: the first prompt of the batch, or a run made earlier."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from crossattn.attention import Attention, Probabilities, Source
+from crossattn.control import Call, Step
+from crossattn.controls.edit import Edit, OnNothing
+from crossattn.errors import ControlError
+from crossattn.rows import Rows
+from crossattn.session import Session
+from crossattn.words import Prompt
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A target image of the batch: its conditional row, its prompt, its source image's number."""
+
+    image: int
+    row: int
+    prompt: int
+    source: int
+
+
+class Origin(Protocol):
+    """What an edit asks of its source, wherever that is."""
+
+    def prompt(self, session: Session) -> Prompt:
+        """The source prompt."""
+
+    def pairs(self, rows: Rows) -> tuple[Pair, ...]:
+        """The target images of a batch, each with its source."""
+
+    def cross_attention(self, call: Call, attention: Attention, image: int) -> Probabilities:
+        """What the source image attends with at this call of a cross-attention site."""
+
+    def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
+        """What the source image attends with at this call of a self-attention site."""
+
+    def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
+        """The source's latents (channels, height, width) after `step`; `latents` is the batch's."""
+
+    def map(self, step: Step) -> Tensor | None:
+        """The source's map of this call (pixels, tokens) where it was kept, as `LocalBlend` has it.
+
+        None where the source is in the batch and is seen there.
+        """
+
+
+class FirstPrompt:
+    """The source is the first prompt of the same batch; the k-th images of prompts are paired."""
+
+    def prompt(self, session: Session) -> Prompt:
+        """The first prompt; raises `ControlError` if `attach` was given no second one."""
+        if len(session.prompts) < 2:
+            raise ControlError(
+                "An edit needs its source and its target: attach(..., prompt=[source, target]) "
+                "as the pipeline is given them, or an edit with source=SourceRun."
+            )
+        return session.prompts[0]
+
+    def pairs(self, rows: Rows) -> tuple[Pair, ...]:
+        """Every image of the second prompt and those after it."""
+        each = rows.prompt.count(0)
+        return tuple(
+            Pair(image, rows.positive[image], prompt, image % each)
+            for image, prompt in enumerate(rows.prompt)
+            if prompt > 0
+        )
+
+    def cross_attention(self, call: Call, attention: Attention, image: int) -> Source:
+        """The source's row of this call."""
+        return attention.source(call.step.rows.positive[image])
+
+    def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
+        """The source's row of this call."""
+        return attention.source(call.step.rows.positive[image])
+
+    def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
+        """The source's latents of the batch."""
+        return latents[image]
+
+    def map(self, step: Step) -> None:
+        """Nothing: the source is in the batch."""
+
+
+class FromSource(Edit):
+    """An edit that makes its target images follow a source.
+
+    Without `source` that is the first prompt of the batch, whose images start from the same
+    noise as the targets'; with a `SourceRun` every image of the batch is a target of it.
+    """
+
+    def __init__(self, source: Origin | None = None, on_nothing: OnNothing = "raise") -> None:
+        super().__init__(on_nothing)
+        self.origin: Origin = FirstPrompt() if source is None else source
+
+    def targets(self, session: Session) -> dict[int, Prompt]:
+        """The target prompts, by their number among the session's prompts.
+
+        Raises `ControlError` if there are none.
+        """
+        first = 1 if isinstance(self.origin, FirstPrompt) else 0
+        self.origin.prompt(session)
+        found = dict(enumerate(session.prompts[first:], first))
+        if not found:
+            raise ControlError("An edit needs its target prompt: attach(..., prompt=target).")
+        return found
+
+
+def spared(session: Session) -> int:
+    """How many prompts, from the first, are sources of this session's edits: 0 or 1."""
+    return int(
+        any(
+            isinstance(control, FromSource) and isinstance(control.origin, FirstPrompt)
+            for control in session.controls
+        )
+    )

@@ -1,0 +1,185 @@
+"""Keeping of a source's run what its edits will need, and no more."""
+
+import copy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call, Control, Step
+from crossattn.controls.coarse import coarse_pixels, map_sites
+from crossattn.controls.source_run import CROSS, LATENTS, MAPS, SELF, Kept, SourceRun
+from crossattn.controls.tensor_file import Spec, allocate, nbytes
+from crossattn.controls.window import Window
+from crossattn.errors import ControlError
+from crossattn.rows import Rows
+from crossattn.session import Prompts, Session
+from crossattn.sites import Site
+
+
+class SourceRecorder(Control):
+    """Keeps a source's run for its edits; afterwards `run` is the `SourceRun`.
+
+    Kept are the cross-attention of the steps in `cross`, the self-attention of those in `share`
+    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the words' mean
+    map and the latents of every step. The windows must hold those of the edits to come. With
+    `file` all of it goes to that safetensors file, which must not exist, rather than to memory.
+    The picture is not changed. Records one image; raises `ControlError` at the first step if
+    there are more or if it would take more than `limit` bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        cross: Window = Window(0.0, 0.8),  # noqa: B008
+        share: Window = Window(0.0, 0.4),  # noqa: B008
+        pixels: int | None = None,
+        file: str | Path | None = None,
+        limit: int = 2**33,
+    ) -> None:
+        self.cross = cross
+        self.share = share
+        self.pixels = pixels
+        self.file = None if file is None else Path(file)
+        self.limit = limit
+        self._session: Session | None = None
+        self._run: SourceRun | None = None
+        self._maps: frozenset[Site] = frozenset()
+
+    @property
+    def run(self) -> SourceRun:
+        """What was recorded; raises `ControlError` before the first step."""
+        if self._run is None:
+            raise ControlError("Nothing is recorded yet: run the pipeline inside `with attach`.")
+        return self._run
+
+    def nbytes(self, pipe: Any, prompt: Prompts, *, steps: int, height: int, width: int) -> int:
+        """The bytes that a run will take, before any; `height` and `width` in pixels."""
+        scheduler = copy.deepcopy(pipe.scheduler)
+        scheduler.set_timesteps(steps)
+        session = Session(
+            SimpleNamespace(unet=pipe.unet, tokenizer=pipe.tokenizer, scheduler=scheduler),
+            (self,), prompt, None, guided=False,
+        )  # fmt: skip
+        factor = pipe.vae_scale_factor
+        tokens = pipe.tokenizer.model_max_length
+        rows = Rows((0,), (), (0,))
+        step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
+        return nbytes(self._specs(session, step, self._kept(session, step)))
+
+    def wants(self, site: Site) -> bool:
+        """Every site."""
+        return True
+
+    def start(self, session: Session) -> None:
+        """Forget the run before; raises `ControlError` unless there is one prompt."""
+        if len(session.prompts) != 1:
+            raise ControlError(
+                "SourceRecorder needs the one prompt of the source: attach(..., prompt=source)."
+            )
+        if self.file is not None and self.file.exists():
+            raise ControlError(f"{self.file} exists already; choose another file for the source.")
+        self._session = session
+        self._run = None
+
+    def before_step(self, step: Step) -> None:
+        """Make room at the first step."""
+        assert self._session is not None
+        if step.call:
+            return
+        if len(step.rows.positive) != 1:
+            raise ControlError(
+                f"A source is one image, but the batch has {len(step.rows.positive)}; run one."
+            )
+        kept = self._kept(self._session, step)
+        specs = self._specs(self._session, step, kept)
+        if nbytes(specs) > self.limit:
+            raise ControlError(
+                f"The source run would take {nbytes(specs) / 2**20:,.0f} MiB, over the limit of "
+                f"{self.limit / 2**20:,.0f}: narrow its windows, or give a higher limit."
+            )
+        header = TypeAdapter(Kept).dump_json(kept).decode()
+        self._run = SourceRun(kept, allocate(specs, self.file, header))
+        self._maps = map_sites(self._session.sites, step)
+
+    @torch.no_grad()
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Keep the source row's attention; it is left untouched."""
+        run, number = self.run, call.step.call
+        row = call.step.rows.positive[0]
+        if call.site.kind == "self":
+            name = f"{SELF}/{call.site.name}"
+            if f"{name}/query" in run.tensors and number in run.kept.own:
+                at = run.kept.own.index(number)
+                run.tensors[f"{name}/query"][at].copy_(attention.query[row])
+                run.tensors[f"{name}/key"][at].copy_(attention.key[row])
+            return
+        probs = None
+        if call.site in self._maps:
+            probs = attention.probabilities(row)
+            run.tensors[MAPS][number] += probs.mean(0).cpu() / len(self._maps)
+        if number in run.kept.cross:
+            at = run.kept.cross.index(number)
+            name = f"{CROSS}/{call.site.name}"
+            if f"{name}/formed" in run.tensors:
+                probs = attention.probabilities(row) if probs is None else probs
+                run.tensors[f"{name}/formed"][at].copy_(probs)
+            else:
+                run.tensors[f"{name}/query"][at].copy_(attention.query[row])
+                run.tensors[f"{name}/key"].copy_(attention.key[row])
+
+    def after_step(self, step: Step, latents: Tensor) -> Tensor:
+        """Keep the latents."""
+        self.run.tensors[LATENTS][step.call].copy_(latents[0])
+        return latents
+
+    def finish(self) -> None:
+        """Let go of the model."""
+        self._session = None
+
+    def _kept(self, session: Session, step: Step) -> Kept:
+        plan = session.plan(step)
+        if not plan:
+            raise ControlError("SourceRecorder needs the pipeline, whose scheduler it follows.")
+        return Kept(
+            prompt=session.prompts[0],
+            timesteps=session.calls,
+            cross=tuple(each.call for each in plan if self.cross.holds(each)),
+            own=tuple(each.call for each in plan if self.share.holds(each)),
+            height=step.height,
+            width=step.width,
+        )
+
+    def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:
+        dtype: torch.dtype = next(session.denoiser.parameters()).dtype
+        limit = self.pixels if self.pixels is not None else coarse_pixels(step)
+        specs: dict[str, Spec] = {}
+        for site, module in session.modules.items():
+            height, width = site.grid(step.height, step.width)
+            pixels, each = height * width, module.to_q.out_features // site.heads
+            name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
+            if site.kind == "self" and pixels <= limit:
+                shape = (len(kept.own), site.heads, pixels, each)
+                specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}
+            elif site.kind == "cross" and each > step.tokens:
+                shape = (len(kept.cross), site.heads, pixels, step.tokens)
+                specs[f"{name}/formed"] = (shape, dtype)
+            elif site.kind == "cross":
+                shape = (len(kept.cross), site.heads, pixels, each)
+                specs[f"{name}/query"] = (shape, dtype)
+                specs[f"{name}/key"] = ((site.heads, step.tokens, each), dtype)
+        calls = len(kept.timesteps)
+        finest = next(iter(map_sites(session.sites, step)))
+        height, width = finest.grid(step.height, step.width)
+        specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
+        specs[LATENTS] = ((calls, _channels(session), step.height, step.width), torch.float32)
+        return specs
+
+
+def _channels(session: Session) -> int:
+    config: Any = session.denoiser.config
+    return int(config.in_channels)

@@ -1,0 +1,144 @@
+"""A source run once and kept, so that each edit of it costs one branch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from crossattn.attention import Attention, Formed, Probabilities, Source
+from crossattn.control import Call, Step
+from crossattn.controls.source import Pair
+from crossattn.errors import ControlError, InputError
+from crossattn.rows import Rows
+from crossattn.session import Session
+from crossattn.words import Prompt
+
+CROSS = "cross"
+SELF = "self"
+MAPS = "maps"
+LATENTS = "latents"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a source run keeps, beside its tensors: the prompt, the schedule, and which calls.
+
+    `timesteps` has one for each call of the denoiser; `cross` and `own` are the numbers of the
+    calls whose cross- and self-attention is kept; `height` and `width` are the latent's.
+    """
+
+    prompt: Prompt
+    timesteps: tuple[float, ...]
+    cross: tuple[int, ...]
+    own: tuple[int, ...]
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class SourceRun:
+    """The source of edits, run once (`SourceRecorder` makes it).
+
+    Give it to an edit as `source=`, and to the pipeline the same noise, steps and size. `tensors`
+    holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key"
+    (heads, tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is
+    smaller; "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "maps"
+    (calls, pixels, tokens) and "latents" (calls, channels, height, width).
+    """
+
+    kept: Kept
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    def prompt(self, session: Session) -> Prompt:
+        """The prompt that the source was run with."""
+        return self.kept.prompt
+
+    def pairs(self, rows: Rows) -> tuple[Pair, ...]:
+        """Every image of the batch."""
+        return tuple(
+            Pair(image, row, rows.prompt[image], 0) for image, row in enumerate(rows.positive)
+        )
+
+    def cross_attention(self, call: Call, attention: Attention, image: int) -> Probabilities:
+        """What the source attended with at this call.
+
+        Raises `ControlError` if it was not kept, or if the schedule or size is another.
+        """
+        at = self._at(call.step, self.kept.cross, "cross-attention")
+        name = f"{CROSS}/{call.site.name}"
+        if (formed := self.tensors.get(f"{name}/formed")) is not None:
+            return Formed(formed[at].to(attention.query))
+        query = self.tensors[f"{name}/query"][at].to(attention.query)
+        key = self.tensors[f"{name}/key"].to(attention.query)
+        return Source(query, key, None, attention.scale)
+
+    def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
+        """What the source attended with at this call; raises as `cross_attention` does."""
+        at = self._at(call.step, self.kept.own, "self-attention")
+        name = f"{SELF}/{call.site.name}"
+        if f"{name}/query" not in self.tensors:
+            raise ControlError(
+                f"The source run did not keep the self-attention of {call.site.name}: record it "
+                f"with SourceRecorder(pixels={call.height * call.width})."
+            )
+        query, key = (self.tensors[f"{name}/{part}"][at] for part in ("query", "key"))
+        return Source(query.to(attention.query), key.to(attention.query), None, attention.scale)
+
+    def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
+        """The source's latents (channels, height, width) after `step`."""
+        return self.after(step.call).to(latents)
+
+    def map(self, step: Step) -> Tensor:
+        """The source's mean map of this call over heads and the blend's sites: (pixels, tokens)."""
+        self._check(step)
+        return self.tensors[MAPS][step.call]
+
+    def after(self, call: int) -> Tensor:
+        """The latents (channels, height, width) after a call of the denoiser, from 0."""
+        return self.tensors[LATENTS][call]
+
+    def _at(self, step: Step, calls: tuple[int, ...], what: str) -> int:
+        self._check(step)
+        if step.call not in calls:
+            raise ControlError(
+                f"The source run did not keep its {what} at step {step.index}: record it with a "
+                "wider window."
+            )
+        return calls.index(step.call)
+
+    def _check(self, step: Step) -> None:
+        kept = self.kept
+        ours = (kept.height, kept.width)
+        if (step.height, step.width) != ours:
+            raise ControlError(
+                f"The source was run with latents of {ours[0]} × {ours[1]}, the edit with "
+                f"{step.height} × {step.width}; give both the same size."
+            )
+        if step.call >= len(kept.timesteps) or kept.timesteps[step.call] != step.timestep:
+            raise ControlError(
+                f"The source was run with {len(kept.timesteps)} calls of the model at other "
+                "timesteps; give the edit the same scheduler and steps."
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SourceRun":
+        """Read a source run from the file that `SourceRecorder(file=...)` wrote.
+
+        Raises `InputError` if it is none.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                kept = TypeAdapter(Kept).validate_json((file.metadata() or {})["source"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, ValidationError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path} cannot be read as a source run: {reason}") from error
+        return cls(kept, tensors)
