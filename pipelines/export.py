@@ -82,7 +82,7 @@ def _film(result: Result, latents: Sequence[Tensor]) -> bytes:
     frames = []
     for begin, end, sketch in zip(edges, edges[1:], sketches, strict=False):
         tiles = _tiles(result, result.trace.at(steps=slice(begin, end)).words)
-        tiles[0] = Tile(sketch.resize(tiles[0].image.size, Image.Resampling.BICUBIC), "on the way")
+        tiles[0] = Tile(sketch.resize(tiles[0].image.size, Image.Resampling.BICUBIC), "picture")
         steps = f"step {end}" if end - begin == 1 else f"steps {begin + 1} to {end}"
         frames.append((tiles, f"{steps} of {layout.steps}", end / layout.steps))
     frames.append((_tiles(result, result.trace.words), f"all {layout.steps} steps", 1.0))

@@ -47,15 +47,21 @@ def find_model(model: str, revision: str | None = None, config: str | None = Non
         from crossattn.pipelines.emoji_sd import model_path
 
         return ModelSource(model_path())
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = Path(model)
+    try:
+        path = path.expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError):
+        # Too long for a path, or in the home of somebody who does not exist.
+        is_folder = is_file = False
+    if is_folder:
         return ModelSource(path)
     if is_pickle_name(path):
         raise ModelLoadError(
             f"{model} is named like a pickle, which can run code when it is opened: "
             "expected .safetensors; convert it, or get the safetensors version."
         )
-    if path.is_file():
+    if is_file:
         return _single_file(path, config)
     if is_hub_id(model):
         folder = hub_folder(model, revision)
@@ -188,6 +194,12 @@ def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype")
         return _pipeline_class(index).from_single_file(
             str(source.file), config=str(source.folder), local_files_only=True, dtype=dtype
         )
+    except NotImplementedError as error:
+        # torch's word for moving a weight that the file did not have.
+        raise ModelLoadError(
+            f"{source.file} lacks weights that the configuration in {source.folder} asks for: "
+            "get it anew, or give the configuration of its own kind with --config."
+        ) from error
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise _does_not_load(source.file, error) from error
 

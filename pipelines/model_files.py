@@ -94,13 +94,13 @@ def check_safetensors(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
-        if start.startswith(_PICKLE_STARTS):
-            raise ModelLoadError(
-                f"{path} is a pickle, which can run code when it is opened: "
-                "expected safetensors; convert it, or get the safetensors version."
-            )
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+            if start.startswith(_PICKLE_STARTS):
+                raise ModelLoadError(
+                    f"{path} is a pickle, which can run code when it is opened: "
+                    "expected safetensors; convert it, or get the safetensors version."
+                )
             raise _broken(path, f"its header does not fit in its {size} bytes")
         text = file.read(length)
     try:

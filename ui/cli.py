@@ -45,10 +45,11 @@ def main() -> None:
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sys.exit(_run(sys.argv[1:]))
+        sys.exit(call(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def call(arguments: list[str]) -> int:
+    """Run one command line and return its exit code: 0 done, 2 cannot be done, 130 stopped."""
     try:
         code = app(arguments, prog_name="crossattn", standalone_mode=False)
     except (CrossattnError, TyperException) as error:
