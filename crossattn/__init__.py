@@ -7,8 +7,9 @@
 >>> recorder.trace["car"].overlay(image)  # doctest: +SKIP
 """
 
-from crossattn.attention import Attention, Source
-from crossattn.control import Call, Control, Step
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from crossattn.errors import (
     ControlError,
     CrossattnError,
@@ -21,20 +22,25 @@ from crossattn.errors import (
     UnsupportedModelError,
     WordNotFoundError,
 )
-from crossattn.heatmap import HeatMap
-from crossattn.recorder import Recorder
-from crossattn.session import Session, attach
-from crossattn.sites import Site, sites
-from crossattn.trace import Trace
-from crossattn.words import (
-    Encoding,
-    Prompt,
-    PromptCutWarning,
-    Token,
-    Word,
-    read_prompt,
-    with_weights,
-)
+
+if TYPE_CHECKING:
+    from crossattn.attention import Attention, Source
+    from crossattn.control import Call, Control, Step
+    from crossattn.flow import Flow
+    from crossattn.heatmap import HeatMap
+    from crossattn.recorder import Recorder
+    from crossattn.session import Session, attach
+    from crossattn.site import Site, sites
+    from crossattn.trace import Trace
+    from crossattn.words import (
+        Encoding,
+        Prompt,
+        PromptCutWarning,
+        Token,
+        Word,
+        read_prompt,
+        with_weights,
+    )
 
 __all__ = [
     "Attention",
@@ -43,6 +49,7 @@ __all__ = [
     "ControlError",
     "CrossattnError",
     "Encoding",
+    "Flow",
     "HeatMap",
     "InputError",
     "ModelLoadError",
@@ -67,3 +74,32 @@ __all__ = [
     "sites",
     "with_weights",
 ]
+
+# Torch takes seconds to import, and `crossattn --help` does not need it.
+_HOMES = {
+    "attention": ("Attention", "Source"),
+    "control": ("Call", "Control", "Step"),
+    "flow": ("Flow",),
+    "heatmap": ("HeatMap",),
+    "recorder": ("Recorder",),
+    "session": ("Session", "attach"),
+    "site": ("Site", "sites"),
+    "trace": ("Trace",),
+    "words": (
+        "Encoding",
+        "Prompt",
+        "PromptCutWarning",
+        "Token",
+        "Word",
+        "read_prompt",
+        "with_weights",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'crossattn' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"crossattn.{_HOME[name]}"), name)
+    return value

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from crossattn.errors import TraceError
 from crossattn.heatmap import resize
-from crossattn.sites import Site
+from crossattn.site import Site
 from crossattn.view import View
 
 Join = Callable[[View, Sequence[int]], Tensor]

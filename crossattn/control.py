@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from crossattn.rows import Rows
-from crossattn.sites import Site
+from crossattn.site import Site
 
 if TYPE_CHECKING:
     from crossattn.attention import Attention

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F  # noqa: N812
-from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from crossattn.attention import Attention
 from crossattn.errors import UnsupportedModelError
-from crossattn.sites import Site
+from crossattn.site import Site
 
 if TYPE_CHECKING:
     from crossattn.session import Session
@@ -24,8 +23,12 @@ class SiteProcessor:
     """
 
     def __init__(self, host: Any = None, site: Site | None = None) -> None:
-        # The host library makes one without arguments when it loads an IP-Adapter.
-        self.host = AttnProcessor2_0() if host is None else host
+        if host is None:
+            # The host library makes one without arguments when it loads an IP-Adapter.
+            from diffusers.models.attention_processor import AttnProcessor2_0
+
+            host = AttnProcessor2_0()
+        self.host = host
         self.site = site
         self.sessions: list[Session] = []
         # Attention.forward drops every keyword that it does not find in the signature of

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crossattn.control import Step
 from crossattn.errors import TraceError
-from crossattn.sites import Site
+from crossattn.site import Site
 from crossattn.words import Prompt
 
 Side = Literal["positive", "negative"]

@@ -11,7 +11,7 @@ from crossattn.errors import ControlError, TraceError
 from crossattn.record import Layout, Record, Side
 from crossattn.rows import Rows
 from crossattn.session import Prompts, Session
-from crossattn.sites import Site
+from crossattn.site import Site
 from crossattn.trace import Trace
 
 # One head of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
@@ -116,15 +116,17 @@ class Recorder(Control):
         sums = record.maps[side, call.site.name][image, layout.bin(call.step.index)]
         mass = record.mass[side][call.step.index, layout.sites.index(call.site), image]
         at_once = max(1, CHUNK // (attention.pixels * attention.tokens))
+        total = torch.zeros_like(sums[0])
         for first in range(0, attention.heads, at_once):
             heads = slice(first, first + at_once)
-            probs = attention.probabilities(row, heads)[..., : layout.tokens]
+            probs = attention.probabilities(row, heads, slice(layout.tokens)).to(sums)
             if layout.heads:
-                sums[heads] += probs.to(sums)
-            total = probs.sum(0).to(sums) / attention.heads  # -> (pixels, tokens)
-            if not layout.heads:
-                sums[0] += total
-            mass += total.mean(0)
+                sums[heads] += probs
+            total += probs.sum(0)
+        total /= attention.heads  # -> (pixels, tokens)
+        if not layout.heads:
+            sums[0] += total
+        mass += total.mean(0)
 
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts = session.prompts

@@ -16,9 +16,11 @@ from crossattn.control import Call, Control, Step
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.processor import SiteProcessor
 from crossattn.rows import Rows
-from crossattn.sites import Site, check_processors, find_denoiser, site_modules
+from crossattn.site import Site, check_processors, find_denoiser, site_modules
 from crossattn.words import Prompt, read_prompt
 
+# The names that people see, and the parts of a pipeline that they stand for.
+TOKENIZERS = {"clip": "tokenizer", "clip-2": "tokenizer_2"}
 Prompts = str | Prompt | Sequence[str | Prompt]
 
 
@@ -38,11 +40,13 @@ class Session:
         self.modules = dict(site_modules(self.denoiser))
         self.sites = tuple(self.modules)
         self.controls = tuple(controls)
-        tokenizers = _tokenizers(pipe_or_model)
+        tokenizers = tokenizers_of(pipe_or_model)
         self.prompts = _read(prompt, tokenizers)
         self.negative_prompts = _read(negative_prompt, tokenizers)
         self._guided = guided
         self._step: Step | None = None
+        self._arguments: dict[str, Any] = {}
+        self._paused = False
         self._signature = inspect.signature(type(self.denoiser).forward)
         self._wanted = {
             site: tuple(control for control in self.controls if control.wants(site))
@@ -85,9 +89,35 @@ class Session:
             for call, t in enumerate(self.calls)
         )
 
+    @contextmanager
+    def aside(self) -> Iterator[Callable[[Tensor, float], None]]:
+        """Run the denoiser on the side, unseen by every attached session.
+
+        Gives a function that runs it on latents (images, channels, height, width), as the
+        scheduler has them, at a timestep; on the conditional rows alone, with gradients.
+        """
+        attached = {s for module in self.modules.values() for s in module.processor.sessions}
+        rows = list(self.step.rows.positive)
+        count = len(rows) + len(self.step.rows.negative)
+        given = {name: _rows(value, rows, count) for name, value in self._arguments.items()}
+
+        def run(latents: Tensor, timestep: float) -> None:
+            latents = self.pipe.scheduler.scale_model_input(latents, timestep)
+            time = torch.as_tensor(timestep, device=latents.device)
+            self.denoiser(**given | {"sample": latents, "timestep": time})
+
+        for session in attached:
+            session._paused = True
+        try:
+            with torch.enable_grad():
+                yield run
+        finally:
+            for session in attached:
+                session._paused = False
+
     def acts_at(self, site: Site) -> bool:
         """Whether any control of this session wants `site` now."""
-        return self._step is not None and bool(self._wanted[site])
+        return self._step is not None and not self._paused and bool(self._wanted[site])
 
     def attend(self, site: Site, attention: Attention) -> None:
         """Show one attention in flight to the controls that want the site, in order."""
@@ -103,8 +133,11 @@ class Session:
             control.attend(call, attention)
 
     def _announce(self, denoiser: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+        if self._paused:
+            return
         # The model announces the step itself; the timestep may come by position or by name.
         given = self._signature.bind(denoiser, *args, **kwargs).arguments
+        self._arguments = {name: value for name, value in given.items() if name != "self"}
         sample = given.get("sample", given.get("hidden_states"))
         assert sample is not None
         timestep = float(torch.as_tensor(given["timestep"]).flatten()[0])
@@ -233,11 +266,6 @@ def _watch_scheduler(session: Session) -> Callable[[], None]:
     return stop
 
 
-def _tokenizers(pipe: Any) -> dict[str, Any]:
-    names = ("tokenizer", "tokenizer_2", "tokenizer_3")
-    return {name: part for name in names if (part := getattr(pipe, name, None)) is not None}
-
-
 def _read(prompts: Prompts | None, tokenizers: Mapping[str, Any]) -> tuple[Prompt, ...]:
     if prompts is None:
         return ()
@@ -245,3 +273,18 @@ def _read(prompts: Prompts | None, tokenizers: Mapping[str, Any]) -> tuple[Promp
     return tuple(
         p if isinstance(p, Prompt) else read_prompt(p, tokenizers, syntax=False) for p in listed
     )
+
+
+def tokenizers_of(pipe: Any) -> dict[str, Any]:
+    """A pipeline's tokenizers by the names that people see (clip, clip-2); none of a bare model."""
+    found = {name: getattr(pipe, part, None) for name, part in TOKENIZERS.items()}
+    return {name: tokenizer for name, tokenizer in found.items() if tokenizer is not None}
+
+
+def _rows(value: Any, rows: list[int], count: int) -> Any:
+    """Those rows of a tensor that has one for each of the batch, or of all such in a dict."""
+    if isinstance(value, dict):
+        return {name: _rows(each, rows, count) for name, each in value.items()}
+    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] == count:
+        return value[rows]
+    return value

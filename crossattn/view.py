@@ -7,7 +7,7 @@ from torch import Tensor
 
 from crossattn.errors import TraceError
 from crossattn.record import Record, Side
-from crossattn.sites import Site
+from crossattn.site import Site
 
 Layers = str | Iterable[str] | Callable[[Site], bool]
 

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from crossattn.heatmap import HeatMap
-from crossattn.pipelines.files import fresh_path, new_folder, slug, write_file
+from crossattn.pipelines.files import fresh_folder, fresh_path, new_folder, slug, write_file
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
@@ -37,8 +37,7 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
     `latents` are those after each call of the denoiser, in order. `folder` gets a number if it is
     there and not empty. Returns the files. Raises InputError if they cannot be written.
     """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        folder = fresh_path(folder)
+    folder = fresh_folder(folder)
     with new_folder(folder) as place:
         names = ["picture.png", "contact-sheet.png", "film.webp"]
         (place / names[0]).write_bytes(to_png(result.image, result.recipe, result.sampler))

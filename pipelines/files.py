@@ -18,12 +18,23 @@ def slug(text: str, *, words: int = 8) -> str:
 
 
 def fresh_path(path: Path) -> Path:
-    """Return the path itself if nothing is there, else the first free `name-2`, `name-3`, ..."""
+    """Return the path itself if nothing is there, else the first free `name-2`, `name-3`, ...
+
+    Raises InputError if it can be no path.
+    """
     number, candidate = 1, path
-    while candidate.exists() or candidate.is_symlink():
-        number += 1
-        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    with _told(path):
+        while candidate.exists() or candidate.is_symlink():
+            number += 1
+            candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate
+
+
+def fresh_folder(path: Path) -> Path:
+    """Return the path itself if nothing or an empty folder is there, else a `fresh_path`."""
+    with _told(path):
+        empty = path.is_dir() and not any(path.iterdir())
+    return path if empty else fresh_path(path)
 
 
 def write_file(path: Path, data: bytes) -> Path:

@@ -14,6 +14,7 @@ from crossattn.pipelines.model_files import (
     is_pickle_name,
     read_index,
 )
+from crossattn.session import TOKENIZERS
 
 # diffusers reads this once, when it is imported; model_files refuses foreign classes in any case.
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 EMBEDDED = "emoji-sd"
-TOKENIZERS = {"clip": "tokenizer", "clip-2": "tokenizer_2"}
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,6 @@ def load_tokenizers(
             except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
                 raise _does_not_load(folder / part, error) from error
     return found
-
-
-def tokenizers_of(pipe: "Pipeline") -> dict[str, Any]:
-    """Return a pipeline's tokenizers, by the same names."""
-    found = {name: getattr(pipe, part, None) for name, part in TOKENIZERS.items()}
-    return {name: tokenizer for name, tokenizer in found.items() if tokenizer is not None}
 
 
 def best_device() -> str:

@@ -12,10 +12,10 @@ import torch
 
 from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
-from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load, tokenizers_of
+from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.recorder import Recorder
-from crossattn.session import attach
+from crossattn.session import attach, tokenizers_of
 from crossattn.trace import Trace
 from crossattn.words import Prompt, PromptCutWarning, read_prompt
 

@@ -51,17 +51,18 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Run one command line and return its exit code: 0 done, 2 cannot be done, 130 stopped."""
     try:
-        code = app(arguments, prog_name="crossattn", standalone_mode=False)
+        code: int | None = app(arguments, prog_name="crossattn", standalone_mode=False)
     except (CrossattnError, TyperException) as error:
         text = error.format_message() if isinstance(error, TyperException) else str(error)
         print(f"crossattn: {' '.join(text.split())}", file=sys.stderr)
         return 2
     except Exit as stop:
-        return stop.exit_code
+        code = stop.exit_code
     except (Abort, KeyboardInterrupt):
+        code = 130
+    if code == 130:
         print("crossattn: stopped; nothing was written.", file=sys.stderr)
-        return 130
-    return code if isinstance(code, int) else 0
+    return code or 0
 
 
 def _version(asked: bool) -> None:

@@ -10,25 +10,33 @@
 from crossattn.controls.alignment import Alignment, align
 from crossattn.controls.blend import LocalBlend
 from crossattn.controls.edit import Edit, NothingTouchedWarning
+from crossattn.controls.excite import AttendAndExcite
 from crossattn.controls.maps import Refine, Replace
+from crossattn.controls.regions import Box, HoldRegions, PaintRegions
 from crossattn.controls.reweight import Reweight
 from crossattn.controls.sharing import MutualSelfAttention, ShareSelfAttention
 from crossattn.controls.source_recorder import SourceRecorder
 from crossattn.controls.source_run import SourceRun
+from crossattn.controls.top_k import TopK
 from crossattn.controls.window import Window
 
 __all__ = [
     "Alignment",
+    "AttendAndExcite",
+    "Box",
     "Edit",
+    "HoldRegions",
     "LocalBlend",
     "MutualSelfAttention",
     "NothingTouchedWarning",
+    "PaintRegions",
     "Refine",
     "Replace",
     "Reweight",
     "ShareSelfAttention",
     "SourceRecorder",
     "SourceRun",
+    "TopK",
     "Window",
     "align",
 ]

@@ -16,7 +16,7 @@ from crossattn.controls.source import FromSource, Origin, Pair
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
-from crossattn.sites import Site
+from crossattn.site import Site
 from crossattn.words import Prompt
 
 SOURCE = -1

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from crossattn.control import Step
-from crossattn.sites import Site
+from crossattn.site import Site
 
 
 def coarse_pixels(step: Step) -> int:

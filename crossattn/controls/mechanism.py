@@ -10,7 +10,7 @@ from crossattn.control import Call, Control
 from crossattn.errors import ControlError
 from crossattn.mechanisms import Kernel, Pattern, attend, dot, pool_heads, top_k
 from crossattn.mechanisms.wiring import grouped_query
-from crossattn.sites import Site
+from crossattn.site import Site
 
 Weigh = Callable[[Tensor, Tensor, int], Tensor]
 

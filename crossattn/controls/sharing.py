@@ -12,7 +12,7 @@ from crossattn.controls.source import FirstPrompt, FromSource, Origin
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
-from crossattn.sites import Site
+from crossattn.site import Site
 
 
 class ShareSelfAttention(FromSource):

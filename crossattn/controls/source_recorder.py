@@ -18,7 +18,7 @@ from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
 from crossattn.session import Prompts, Session
-from crossattn.sites import Site
+from crossattn.site import Site
 
 
 class SourceRecorder(Control):

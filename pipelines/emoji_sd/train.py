@@ -47,7 +47,7 @@ class Plan:
 
 
 FULL = Plan(
-    autoencoder=Schedule(samples=30_000, batch=24, lr=3e-3, fall=0),
+    autoencoder=Schedule(samples=27_000, batch=24, lr=3e-3, fall=0),
     decoder=Schedule(samples=60_000, batch=24, lr=3e-3),
     denoiser=Schedule(samples=120_000, batch=24, lr=2e-3),
     judge=Schedule(samples=30_000, batch=32, lr=2e-3, fall=0.4),

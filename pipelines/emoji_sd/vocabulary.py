@@ -69,7 +69,7 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Every picture style and the phrases that open a caption in it."""
 
-_GLUE = "a an and the next to with there is are of on in it at its"
+_GLUE = "a an and next to there is"
 
 
 def words() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Pipelines with random weights, made in memory: real sizes to measure on, a tiny one to check on."""
+"""Pipelines with random weights, made in memory: real sizes to measure on, a tiny one to check."""
 
 from collections.abc import Callable
 from typing import Any
@@ -147,7 +147,7 @@ def _text_encoder(kind: type, width: int, dtype: torch.dtype = torch.float32) ->
 
 
 def _tokenizer(text: str) -> CLIPTokenizer:
-    """A CLIP tokenizer to which each word of `text` is one token, and any other letters are many."""
+    """A CLIP tokenizer to which each word of `text` is one token, other words several."""
     letters = [chr(code) for code in range(33, 127)]
     pieces = [*letters, *(f"{letter}</w>" for letter in letters)]
     merges: dict[tuple[str, str], str] = {}
