@@ -1,0 +1,126 @@
+"""What people can get wrong: one sentence on the standard error, exit code 2, nothing written."""
+
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crossattn.ui.cli import call
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    def check(*arguments: str) -> str:
+        before = sorted(Path.cwd().rglob("*"))
+        assert call(list(arguments)) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("crossattn: ")
+        assert err.count("\n") == 1
+        assert len(err) < 700
+        assert sorted(Path.cwd().rglob("*")) == before
+        return err
+
+    return check
+
+
+@pytest.mark.parametrize("command", ["generate", "heatmap", "explain"])
+@pytest.mark.parametrize("prompt", ["", "   ", "\n", "\ud800", "a \0 b", "(a:nan)", "(a:1e308)"])
+def test_a_prompt_that_is_none(
+    command: str, prompt: str, refused: Refused, sd_folder: Path
+) -> None:
+    refused(command, prompt, "--model", str(sd_folder))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["👩‍👩‍👧 on a beach", "abc \u202edef", "e\u0301\u0302\u0303", "猫 在 草地 上", "a--- b+++ ((("],
+)
+def test_an_unusual_prompt_is_drawn(prompt: str, sd_folder: Path) -> None:
+    arguments = ["heatmap", prompt, "--model", str(sd_folder), "--steps", "1", "-o", "maps"]
+    assert call(arguments) == 0
+    assert Path("maps/contact-sheet.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seed", "-1"),
+        ("--seed", str(2**70)),
+        ("--seed", "1.5"),
+        ("--seed", "true"),
+        ("--steps", "0"),
+        ("--steps", "many"),
+        ("--guidance", "nan"),
+        ("--guidance", "inf"),
+        ("--guidance", "1e308"),
+        ("--size", "0"),
+        ("--size", "100"),
+        ("--size", "100000x100000"),
+        ("--size", "64x"),
+        ("--size", "-64"),
+        ("--scheduler", "magic"),
+        ("--dtype", "int8"),
+        ("--device", "tpu"),
+        ("--device", "cuda:99"),
+        ("--model", "no-such-model"),
+        ("--model", "owner/not-in-the-cache"),
+        ("--nonsense", "1"),
+    ],
+)
+def test_an_option_out_of_range_is_named(
+    option: str, value: str, refused: Refused, sd_folder: Path
+) -> None:
+    arguments = {"--model": str(sd_folder), option: value}
+    words = [part for pair in arguments.items() for part in pair]
+    text = refused("generate", "a dog", *words)
+    named = {"--size": ("height", "--size")}.get(option, (option.lstrip("-"),))
+    assert any(name in text for name in named)
+
+
+@pytest.mark.parametrize("arguments", [["generate"], ["paint", "a dog"], ["generate", "a", "b"]])
+def test_a_command_line_that_makes_no_sense(arguments: list[str], refused: Refused) -> None:
+    refused(*arguments)
+
+
+def test_a_pickled_model(refused: Refused, tmp_path: Path) -> None:
+    for name in ("model.ckpt", "model.safetensors", "model.SAFETENSORS"):
+        (tmp_path / name).write_bytes(pickle.dumps({"weights": [0] * 100}))
+        refused("generate", "a dog", "--model", str(tmp_path / name), "--config", str(tmp_path))
+
+
+def test_a_model_with_a_file_cut_off(refused: Refused, sd_folder: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(sd_folder, tmp_path / "model"))
+    weights = model / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    text = refused("heatmap", "a dog", "--model", str(model))
+    assert weights.name in text
+
+
+def test_an_output_that_cannot_be_written(refused: Refused, sd_folder: Path) -> None:
+    Path("file").touch()
+    options = ["--model", str(sd_folder), "--steps", "1"]
+    assert "Cannot write" in refused("generate", "a dog", *options, "-o", "file/dog.png")
+    assert "Cannot write" in refused("heatmap", "a dog", *options, "-o", "file/dog")
+    assert "Cannot write" in refused("generate", "a dog", *options, "-o", "x" * 300 + ".png")
+
+
+def test_a_picture_that_cannot_be_replayed(refused: Refused, tmp_path: Path) -> None:
+    broken, plain = tmp_path / "broken.png", tmp_path / "plain.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("RGB", (8, 8)).save(plain)
+    assert "carries no recipe" in refused("replay", str(plain))
+    refused("replay", str(broken))
+    refused("replay", str(tmp_path / "none.png"))
+    refused("replay", str(tmp_path))
