@@ -1,0 +1,25 @@
+"""Batches: a plan of many recipes in; pictures, traces, a table and a page out, whatever happens.
+
+>>> from crossattn.pipelines.batch import run_batch
+>>> plan = [{"prompt": "a red car on grass", "seeds": "0..7"}]
+>>> for result in run_batch(plan, output="out"):  # doctest: +SKIP
+...     print(result.id, result.mass)
+"""
+
+from crossattn.pipelines.batch.folder import Shard
+from crossattn.pipelines.batch.plan import Item, Plan, make_plan, read_plan
+from crossattn.pipelines.batch.render import ModelRenderer, Renderer, Rendering
+from crossattn.pipelines.batch.runner import BatchResult, run_batch
+
+__all__ = [
+    "BatchResult",
+    "Item",
+    "ModelRenderer",
+    "Plan",
+    "Renderer",
+    "Rendering",
+    "Shard",
+    "make_plan",
+    "read_plan",
+    "run_batch",
+]

@@ -1,0 +1,188 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const at = Object.fromEntries(data.fields.map((name, place) => [name, place]));
+const $ = (id) => document.getElementById(id);
+const CHUNK = 150, MOST_CHOICES = 40;
+
+function make(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+const label = (name) => name.replace(/^axis\./, "").replace(/^weights\./, "weight of ");
+const value = (row, name) => (name in at ? row.of[at[name]] : data.shared[name]);
+const shown = (one) => (one === null || one === undefined ? "none" : typeof one === "number" ? String(+one.toPrecision(6)) : String(one));
+const compare = (a, b) =>
+  a === b ? 0 : a == null ? 1 : b == null ? -1
+    : typeof a === "number" && typeof b === "number" ? a - b
+    : String(a).localeCompare(String(b), undefined, { numeric: true });
+const distinct = (name) => [...new Set(data.rows.map((row) => value(row, name)))].sort(compare);
+
+// The fields that a person chooses by: few values, several pictures each.
+const choices = data.fields.filter((name) => {
+  const count = distinct(name).length;
+  return count <= MOST_CHOICES && (count < data.rows.length || data.axes.includes(name)) && name !== "id";
+});
+const told = data.fields.filter((name) => !["id", "status", "seconds", "prompt"].includes(name));
+
+function fill(select, names, none) {
+  if (none) select.append(make("option", { value: "", textContent: none }));
+  for (const name of names) select.append(make("option", { value: name, textContent: label(name) }));
+}
+fill($("sort"), data.fields, "plan");
+fill($("down"), choices, "none");
+fill($("across"), choices, "none");
+const axes = data.axes.filter((name) => choices.includes(name));
+if (axes.length > 1) [$("down").value, $("across").value] = [axes[0], axes[axes.length - 1]];
+for (const name of choices) {
+  const select = make("select", { name });
+  select.append(make("option", { value: "", textContent: "all" }));
+  distinct(name).forEach((one, place) => select.append(make("option", { value: String(place + 1), textContent: shown(one).slice(0, 60) })));
+  $("filters").append(make("label", {}, label(name), select));
+}
+for (const id of ["down", "across"]) $(id).parentElement.hidden = !choices.length;
+
+document.title = `${data.title} · crossattn batch`;
+document.querySelector("h1").textContent = data.title;
+for (const [name, one] of Object.entries(data.shared)) {
+  if (["status", "row", "version"].includes(name)) continue;
+  $("shared").append(make("div", {}, make("dt", { textContent: label(name) }), make("dd", { textContent: shown(one) })));
+}
+
+let order = [];
+function tile(row, without = []) {
+  const known = row.picture !== null;
+  const face = known
+    ? make("img", { src: row.picture, alt: String(value(row, "prompt") ?? ""), loading: "lazy", decoding: "async" })
+    : make("span", { className: row.error ? "none" : "none wait", textContent: row.error ? row.error.slice(0, 160) : "not made yet" });
+  const button = make("button", { type: "button", className: "tile", onclick: () => open(row) }, face);
+  if ("prompt" in at && !without.includes("prompt")) button.append(make("span", { className: "name", textContent: value(row, "prompt") }));
+  const rest = told.filter((name) => !without.includes(name) && value(row, name) !== null && !(name === "sampler" && !axes.includes(name)));
+  const text = rest.map((name) => `${label(name)} ${shown(value(row, name))}`).join(" · ");
+  if (text) button.append(make("span", { className: "values", textContent: text }));
+  return button;
+}
+
+let watcher = null;
+function inChunks(parent, list, build) {
+  watcher?.disconnect();
+  let done = 0;
+  const end = make("div");
+  const more = () => {
+    const part = document.createDocumentFragment();
+    for (const one of list.slice(done, done + CHUNK)) part.append(build(one));
+    done += CHUNK;
+    parent.append(part);
+    if (done >= list.length) { watcher.disconnect(); end.remove(); }
+  };
+  watcher = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && more(), { rootMargin: "1200px" });
+  $("sheet").append(end);
+  watcher.observe(end);
+  more();
+}
+
+function draw() {
+  const search = $("search").value.trim().toLowerCase();
+  const filters = [...$("filters").querySelectorAll("select")].filter((one) => one.value)
+    .map((one) => [one.name, distinct(one.name)[one.value - 1]]);
+  order = data.rows.filter((row) =>
+    filters.every(([name, one]) => value(row, name) === one) &&
+    (!search || [...row.of, row.error, ...row.words.map((word) => word[0])].join("\n").toLowerCase().includes(search)));
+  const by = $("sort").value;
+  if (by) order.sort((a, b) => compare(value(a, by), value(b, by)));
+
+  const made = data.rows.filter((row) => row.picture).length;
+  const failed = data.rows.filter((row) => row.error).length;
+  $("count").textContent = [
+    order.length < data.rows.length ? `${order.length} of ${data.rows.length} shown` : "",
+    `${made} ${made === 1 ? "picture" : "pictures"}`,
+    failed ? `${failed} failed` : "",
+    data.rows.length - made - failed ? `${data.rows.length - made - failed} not made yet` : "",
+  ].filter(Boolean).join(" · ");
+
+  const sheet = $("sheet");
+  sheet.replaceChildren();
+  document.documentElement.style.setProperty("--side", `${$("size").value}px`);
+  const [down, across] = [$("down").value, $("across").value];
+  if (!order.length) sheet.append(make("p", { className: "nothing", textContent: "No picture fits; show more above." }));
+  else if (down || across) drawTable(sheet, down, across);
+  else {
+    const flow = make("div", { className: "flow" });
+    sheet.append(flow);
+    inChunks(flow, order, (row) => tile(row));
+  }
+}
+
+// What a row's or a column's heading already says need not stand under each picture.
+function follows(name, axis) {
+  const seen = new Map();
+  return data.rows.every((row) => {
+    const [one, key] = [value(row, name), value(row, axis)];
+    if (!seen.has(key)) seen.set(key, one);
+    return seen.get(key) === one;
+  });
+}
+
+function drawTable(sheet, down, across) {
+  const values = (name) => (name ? distinct(name).filter((one) => order.some((row) => value(row, name) === one)) : [null]);
+  const places = new Map();
+  for (const row of order) {
+    const key = JSON.stringify([down ? value(row, down) : null, across ? value(row, across) : null]);
+    places.set(key, [...(places.get(key) ?? []), row]);
+  }
+  const head = make("tr", {}, make("th", {}, make("small", { textContent: down ? label(down) : "" })));
+  const columns = values(across);
+  const said = [...told, "prompt"].filter((name) => [down, across].some((axis) => axis && follows(name, axis)));
+  for (const one of columns) head.append(make("th", { scope: "col" }, ...(across ? [make("small", { textContent: label(across) }), shown(one)] : [])));
+  const body = make("tbody");
+  sheet.append(make("div", { className: "scroll" }, make("table", {}, make("thead", {}, head), body)));
+  inChunks(body, values(down), (one) => {
+    const line = make("tr", {}, make("th", { scope: "row", textContent: down ? shown(one) : "" }));
+    for (const other of columns) {
+      const rows = places.get(JSON.stringify([one, other])) ?? [];
+      const cell = make("div", { className: "cell" }, ...rows.map((row) => tile(row, said)));
+      cell.style.setProperty("--many", Math.min(Math.max(rows.length, 1), 4));
+      line.append(make("td", {}, cell));
+    }
+    return line;
+  });
+}
+
+let current = null;
+function open(row) {
+  const box = $("closer");
+  current = row;
+  const picture = box.querySelector("img");
+  picture.hidden = !row.picture;
+  if (row.picture) Object.assign(picture, { src: row.picture, alt: String(value(row, "prompt") ?? "") });
+  box.querySelector(".fault").textContent = row.error ?? (row.picture ? "" : "Not made yet.");
+  $("what").textContent = value(row, "prompt") ?? "";
+  box.querySelector(".notes").textContent = row.notes ?? "";
+  box.querySelector("dl").replaceChildren(...data.fields.filter((name) => name !== "prompt" && value(row, name) !== null).flatMap((name) =>
+    [make("dt", { textContent: label(name) }), make("dd", { textContent: shown(value(row, name)) })]));
+  const most = Math.max(...row.words.map((word) => word[1]), 1e-9);
+  box.querySelector("h3").hidden = !row.words.length;
+  box.querySelector(".words").replaceChildren(...row.words.map(([word, mass]) => {
+    const bar = make("i");
+    bar.style.setProperty("--share", `${(100 * mass) / most}%`);
+    return make("li", {}, make("b", { textContent: word, title: word }), bar, make("span", { textContent: `${(100 * mass).toFixed(1)} %` }));
+  }));
+  box.querySelector(".again").textContent = row.picture ? `crossattn replay ${row.picture}` : "";
+  if (!box.open) box.showModal();
+}
+function step(by) {
+  const next = order[order.indexOf(current) + by];
+  if (next) open(next);
+}
+$("closer").addEventListener("click", (event) => {
+  if (event.target === $("closer")) $("closer").close();
+  const button = event.target.closest("nav button");
+  if (button) button.value === "0" ? $("closer").close() : step(Number(button.value));
+});
+$("closer").addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (by) { event.preventDefault(); step(by); }
+});
+$("tools").addEventListener("submit", (event) => event.preventDefault());
+$("tools").addEventListener("input", draw);
+draw();

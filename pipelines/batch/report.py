@@ -1,0 +1,118 @@
+"""What a finished batch leaves for people and for programs: a table and a page of pictures."""
+
+import json
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from crossattn.pipelines.batch.contact_page import contact_page
+from crossattn.pipelines.batch.folder import Record
+from crossattn.pipelines.batch.plan import Item, Plan, full_fields
+from crossattn.pipelines.files import write_file
+from crossattn.pipelines.recipe import Recipe
+
+
+def write_reports(folder: Path, plan: Plan, records: Mapping[str, Record]) -> None:
+    """Write index.html, and results.parquet where pyarrow is installed, anew if they differ.
+
+    Raises InputError if they cannot be written.
+    """
+    rows = list(table_rows(plan, records))
+    reports = {"index.html": contact_page(folder.resolve().name, rows, axis_names(plan))}
+    if has_pyarrow():
+        reports["results.parquet"] = parquet(rows)
+    for name, data in reports.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != data:
+            write_file(path, data)
+
+
+def has_pyarrow() -> bool:
+    """Say whether pyarrow is there, which Parquet needs."""
+    from importlib.util import find_spec
+
+    return find_spec("pyarrow") is not None
+
+
+def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
+    """Give one flat row for each item in the plan's order: recipe fields, axes, what came of it.
+
+    Nested fields are named with dots, lists are JSON; `words` stays a list of [text, occurrence,
+    mass] with mass a share of all attention (0 to 1).
+    """
+    for item in plan:
+        record = records.get(item.id, {"status": "missing"})
+        # A failed item has no settled recipe; it has the one that was asked for.
+        recipe = record.get("recipe") or full_fields(item.recipe)
+        yield {
+            "id": item.id,
+            "row": item.where,
+            "status": record["status"],
+            "error": record.get("error"),
+            "seconds": record.get("seconds"),
+            "picture": record.get("files", {}).get("picture.png"),
+            **_axes(item),
+            **dict(_flat(recipe)),
+            "sampler": record.get("sampler"),
+            "warnings": "\n".join(record.get("warnings", ())) or None,
+            "words": record.get("words", []),
+        }
+
+
+def parquet(rows: list[dict[str, Any]]) -> bytes:
+    """Return rows as a Parquet file; words become a list of {word, occurrence, mass}."""
+    import pyarrow
+    import pyarrow.parquet
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns: dict[str, Any] = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if name == "words":
+            word = pyarrow.struct(
+                {"word": pyarrow.string(), "occurrence": pyarrow.int32(), "mass": pyarrow.float32()}
+            )
+            listed = [
+                [dict(zip(word.names, each, strict=True)) for each in words or ()]
+                for words in values
+            ]
+            columns[name] = pyarrow.array(listed, pyarrow.list_(word))
+        else:
+            columns[name] = pyarrow.array(_alike(values))
+    file = BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file, compression="zstd")
+    return file.getvalue()
+
+
+def axis_names(plan: Plan) -> list[str]:
+    """Return the columns along which the plan's sweeps run, slowest first."""
+    return list(dict.fromkeys(_column(name) for item in plan for name in item.axes))
+
+
+def _axes(item: Item) -> dict[str, Any]:
+    return {_column(name): value for name, value in item.axes.items()}
+
+
+def _column(axis: str) -> str:
+    # An axis that is a recipe's field has a column already.
+    return axis if axis in Recipe.model_fields else f"axis.{axis}"
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{name}.")
+        else:
+            yield name, json.dumps(inner, ensure_ascii=False) if isinstance(inner, list) else inner
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """Make a column of one kind: whole numbers beside fractions become fractions, else texts."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} and float in kinds:
+        return [None if value is None else float(value) for value in values]
+    if len(kinds) > 1 or not kinds <= {int, float, bool, str}:
+        return [None if value is None else str(value) for value in values]
+    return values

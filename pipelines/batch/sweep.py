@@ -1,0 +1,138 @@
+"""Sweeps: one row that stands for many, as grids, zips, seeds and weights of words.
+
+{"prompt": "a red car", "seeds": "0..7"}                        8 pictures
+{"prompt": "a red car", "weights": {"car": [0.5, 1, 1.5]}}      3 pictures
+{..., "sweep": {"steps": [10, 25], "guidance": [1, 4, 7]}}      6: every pair
+{..., "zip": {"prompt": ["a cat", "a dog"], "seed": [3, 8]}}    2: first with first
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from crossattn.errors import InputError
+from crossattn.words import read_prompt, with_weights
+
+_RANGE = re.compile(r"(-?\d{1,20})\.\.(-?\d{1,20})", re.ASCII)
+_KEYS = ("sweep", "zip", "weights", "seeds")
+
+Point = dict[str, Any]
+"""The values that the swept fields have together: {"seed": 3, "weights.car": 1.5}."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The fields that a row's recipes share, and the axes along which they differ."""
+
+    fields: dict[str, Any]
+    axes: tuple["_Axis", ...]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Sweep":
+        """Take the sweeps out of a row; raises InputError for one that cannot be read."""
+        fields = {key: value for key, value in row.items() if key not in _KEYS}
+        axes = [_Axis({name: _values(name, given)}) for name, given in _mapping(row, "sweep")]
+        zipped = {name: _values(name, given) for name, given in _mapping(row, "zip")}
+        if len(set(map(len, zipped.values()))) > 1:
+            lengths = ", ".join(f"{name} has {len(values)}" for name, values in zipped.items())
+            raise InputError(f"The lists of a zip must be equally long, but {lengths}.")
+        axes += [_Axis(zipped)] if zipped else []
+        weights = dict(_mapping(row, "weights"))
+        fixed = {word: given for word, given in weights.items() if not _is_many(given)}
+        if fixed:
+            fields["weights"] = fixed
+        axes += [
+            _Axis({f"weights.{word}": _values(f"weights.{word}", given)})
+            for word, given in weights.items()
+            if word not in fixed
+        ]
+        if row.get("seeds") is not None:
+            axes.append(_Axis({"seed": _values("seeds", row["seeds"])}))
+        names = [name for axis in axes for name in axis.values]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{twice} is swept twice; take one out.")
+        return cls(fields, tuple(axes))
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.axes))
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], Point]]:
+        """Give the recipe fields of every point, and the point; the last axis runs fastest."""
+        for parts in product(*self.axes):
+            point = {name: value for part in parts for name, value in part.items()}
+            fields = self.fields
+            for name, value in point.items():
+                fields = _placed(fields, name.split("."), value, name)
+            yield _weighted(fields), point
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Fields that change together: one in a grid, several in a zip."""
+
+    values: dict[str, Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def __iter__(self) -> Iterator[Point]:
+        for together in zip(*self.values.values(), strict=True):
+            yield dict(zip(self.values, together, strict=True))
+
+
+def _mapping(row: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    given = row.get(key)
+    if given is None:
+        return []
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"{key} must be an object of names and values, but is {given!r:.60}.")
+    return list(given.items())
+
+
+def _is_many(given: Any) -> bool:
+    return isinstance(given, list) or (isinstance(given, str) and bool(_RANGE.fullmatch(given)))
+
+
+def _values(name: str, given: Any) -> Sequence[Any]:
+    found = _RANGE.fullmatch(given) if isinstance(given, str) else None
+    values = range(int(found[1]), int(found[2]) + 1) if found else given
+    if not isinstance(values, list | range) or not values:
+        raise InputError(
+            f"{name} must be a list of values, or a range such as 0..7, but is {given!r:.60}."
+        )
+    return values
+
+
+def _placed(inside: Any, path: list[str], value: Any, name: str) -> Any:
+    """Return a copy of nested objects and lists with one value put in at a dotted path."""
+    key, *rest = path
+    if isinstance(inside, list):
+        if not key.isdecimal() or int(key) >= len(inside):
+            raise InputError(f"{name} is swept, but there is no {key!r:.60} in the list.")
+        copy: Any = list(inside)
+        copy[int(key)] = _placed(copy[int(key)], rest, value, name) if rest else value
+        return copy
+    if not isinstance(inside, dict):
+        raise InputError(f"{name} is swept, but what holds {key!r:.60} is no object.")
+    return {**inside, key: _placed(inside.get(key, {}), rest, value, name) if rest else value}
+
+
+def _weighted(fields: dict[str, Any]) -> dict[str, Any]:
+    """Write the weights of words into the prompt."""
+    if "weights" not in fields:
+        return fields
+    rest = {key: value for key, value in fields.items() if key != "weights"}
+    if not isinstance(rest.get("prompt"), str):
+        raise InputError("weights are for the words of a prompt, and there is no prompt.")
+    prompt = read_prompt(rest["prompt"])
+    places: dict[int, float] = {}
+    for text, weight in fields["weights"].items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise InputError(f"The weight of {text!r:.60} must be a number, but is {weight!r:.60}.")
+        words = prompt.find(text) if " " not in text else prompt.phrase(text)
+        places |= {prompt.words.index(word): weight for word in words}
+    return {**rest, "prompt": with_weights(prompt, places)}
