@@ -1,6 +1,6 @@
 """How words mix inside the text encoder, which is why a word's map leaks into others'."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from crossattn.errors import UnsupportedModelError
+from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.mechanisms import attend
 from crossattn.words import Prompt
+
+# The encodings' names, and the parts of a pipeline that read them.
+TEXT_ENCODERS = {"clip": "text_encoder", "clip-2": "text_encoder_2"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,26 @@ class Flow:
     def _tokens(self, word: int) -> tuple[int, ...]:
         names = [encoding.name for encoding in self.prompt.encodings]
         return self.prompt.words[word].tokens[names.index(self.encoder)]
+
+
+def read_flows(pipe: Any, prompts: Sequence[Prompt]) -> tuple[Flow, ...]:
+    """The flow of each prompt in each of a pipeline's text encoders, prompt by prompt.
+
+    Raises `ControlError` where there is no prompt or no text encoder to read.
+    """
+    # SDXL's denoiser is given what comes before the last layer.
+    unused = 1 if getattr(pipe, "text_encoder_2", None) is not None else 0
+    encoders = {name: getattr(pipe, part, None) for name, part in TEXT_ENCODERS.items()}
+    flows = tuple(
+        read_flow(encoding.name, encoders[encoding.name], prompt, unused_layers=unused)
+        for prompt in prompts
+        for encoding in prompt.encodings
+    )
+    if not flows:
+        raise ControlError(
+            "Reading the text encoder takes a pipeline with one and attach(..., prompt=...)."
+        )
+    return flows
 
 
 @torch.no_grad()

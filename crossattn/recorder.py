@@ -8,6 +8,7 @@ import torch
 from crossattn.attention import Attention
 from crossattn.control import Call, Control, Step
 from crossattn.errors import ControlError, TraceError
+from crossattn.flow import Flow, read_flows
 from crossattn.record import Layout, Record, Side
 from crossattn.rows import Rows
 from crossattn.session import Prompts, Session
@@ -23,7 +24,8 @@ class Recorder(Control):
 
     `bins` groups of steps can be asked apart (1: only their sum; as many as steps: each of them);
     `heads` keeps each head rather than their mean; `negative` records the negative prompt's rows
-    too; `sites` chooses among the cross-attention sites. Only the prompt's tokens are kept: padding
+    too; `sites` chooses among the cross-attention sites; `text` also reads the text encoders' own
+    attention over the prompts into `flows`, on entering. Only the prompt's tokens are kept: padding
     follows from them, since probabilities sum to 1. If the model runs several times, `trace` is of
     the last run. Placed before an edit in `attach`, it sees what there was; after it, what became.
 
@@ -37,6 +39,7 @@ class Recorder(Control):
         heads: bool = False,
         negative: bool = False,
         sites: Callable[[Site], bool] = lambda site: True,
+        text: bool = False,
         limit: int = 2**30,
     ) -> None:
         if bins < 1:
@@ -44,7 +47,9 @@ class Recorder(Control):
         self.bins = bins
         self.heads = heads
         self.negative = negative
+        self.text = text
         self.limit = limit
+        self.flows: tuple[Flow, ...] = ()
         self._chosen = sites
         self._session: Session | None = None
         self._record: Record | None = None
@@ -80,6 +85,7 @@ class Recorder(Control):
             )
         self._session = session
         self._record = None
+        self.flows = read_flows(session.pipe, session.prompts) if self.text else ()
 
     def before_step(self, step: Step) -> None:
         """Make room at the first step of a run."""

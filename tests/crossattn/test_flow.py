@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from crossattn import UnsupportedModelError, read_prompt
+from crossattn import ControlError, Recorder, UnsupportedModelError, attach, read_prompt
 from crossattn.flow import read_flow
 
 PROMPT = "a red car and a blue balloon"
@@ -36,3 +36,20 @@ def test_an_encoder_that_hides_its_attention_is_refused(sd_pipe: Any) -> None:
     prompt = read_prompt(PROMPT, {"clip": sd_pipe.tokenizer})
     with pytest.raises(UnsupportedModelError, match="attn_implementation"):
         read_flow("clip", sd_pipe.text_encoder, prompt)
+
+
+def test_a_recorder_reads_the_text_encoders_of_the_prompt_it_is_given(sdxl_pipe: Any) -> None:
+    recorder = Recorder(text=True)
+    with attach(sdxl_pipe, recorder, prompt=PROMPT):
+        pass
+    assert [flow.encoder for flow in recorder.flows] == ["clip", "clip-2"]
+    # The tiny encoders have two layers, of which SDXL's denoiser is given what the first makes.
+    assert all(len(flow.weights) == 1 for flow in recorder.flows)
+
+
+def test_without_a_prompt_there_is_no_text_to_read(sd_pipe: Any) -> None:
+    with (
+        pytest.raises(ControlError, match="prompt="),
+        attach(sd_pipe, Recorder(text=True)),
+    ):
+        raise AssertionError("must not be entered")
