@@ -1,0 +1,165 @@
+"""Telling words where to be, by a bias on the logits inside or outside their regions."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.control import Call
+from crossattn.controls.edit import Edit, OnNothing
+from crossattn.controls.places import places_by_prompt
+from crossattn.controls.source import spared
+from crossattn.controls.window import ALWAYS, Window
+from crossattn.errors import ControlError
+from crossattn.session import Session
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the picture in shares of its width and height: left, top, right, bottom."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
+            raise ControlError(
+                f"Box({self.left:g}, {self.top:g}, {self.right:g}, {self.bottom:g}): expected "
+                "left < right and top < bottom, each from 0 to 1."
+            )
+
+    def mask(self, height: int, width: int) -> Tensor:
+        """How much of each pixel lies inside: (height, width), from 0 to 1."""
+        rows = _overlap(self.top, self.bottom, height)
+        return rows[:, None] * _overlap(self.left, self.right, width)
+
+
+Region = Box | Tensor
+"""A box, or a mask (height, width) of any size, bool or from 0 to 1."""
+
+
+class _Regional(Edit):
+    """Words with a region each, on the conditional rows."""
+
+    def __init__(
+        self,
+        regions: Mapping[str, Region],
+        *,
+        window: Window,
+        on_nothing: OnNothing,
+    ) -> None:
+        super().__init__(on_nothing)
+        for text, region in regions.items():
+            if isinstance(region, Tensor) and (region.ndim != 2 or not region.any()):
+                raise ControlError(
+                    f"The region of {text!r} should be a Box or a mask (height, width) with "
+                    f"something in it; got one shaped {tuple(region.shape)}."
+                )
+        self.regions = dict(regions)
+        self.window = window
+        self._placed: list[tuple[str, dict[int, list[int]]]] = []
+
+    def start(self, session: Session) -> None:
+        """Find the words; raises `WordNotFoundError` for one that no prompt has."""
+        super().start(session)
+        prompts = dict(list(enumerate(session.prompts))[spared(session) :])
+        if not prompts:
+            raise ControlError(
+                f"{type(self).__name__} needs the prompt: attach(..., prompt=prompt)."
+            )
+        self._placed = [(text, places_by_prompt(prompts, text)) for text in self.regions]
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Bias each word's logits."""
+        if not self.window.holds(call.step):
+            return
+        for image, prompt in enumerate(call.step.rows.prompt):
+            row = call.step.rows.positive[image]
+            bias = torch.zeros(attention.pixels, attention.tokens)
+            for text, placed in self._placed:
+                mask = _fit(self.regions[text], call.height, call.width).flatten()
+                bias[:, placed.get(prompt, [])] += self.bias(mask, call, attention, row)[:, None]
+            if bias.any():
+                attention.add_bias(row, bias.to(attention.query)[None])
+                self.touch(call)
+
+    def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:
+        """What is added to a word's logits: (pixels,), of its mask (pixels,)."""
+        raise NotImplementedError
+
+    def reason(self) -> str:
+        """No region, no strength, or no step in the window."""
+        return "no word has a region, it has no strength, or no step lay in its window."
+
+
+class HoldRegions(_Regional):
+    """Hold words to their regions: outside, `strength` is taken from their logits.
+
+    `regions` gives words or phrases of the prompt a `Box` or a mask; `strength` infinite shuts
+    them out entirely. Raises `ControlError` for a region with nothing in it.
+    """
+
+    def __init__(
+        self,
+        regions: Mapping[str, Region],
+        *,
+        strength: float = math.inf,
+        window: Window = ALWAYS,
+        on_nothing: OnNothing = "raise",
+    ) -> None:
+        super().__init__(regions, window=window, on_nothing=on_nothing)
+        if not strength >= 0:
+            raise ControlError(f"HoldRegions(strength={strength:g}): expected 0 or more.")
+        self.strength = strength
+
+    def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:
+        """Minus the strength outside: (pixels,)."""
+        outside = mask < 0.5
+        if outside.all():
+            # Too small for this grid: the pixel that has most of it.
+            outside = mask < mask.max()
+        return torch.zeros_like(mask).masked_fill(outside, -self.strength)
+
+
+class PaintRegions(_Regional):
+    """Paint with words: inside their regions 0.1 · weight · log(σ + 1) · max(QK) is added.
+
+    σ is the step's noise and max(QK) the row's largest logit, so that early steps feel it most.
+    Balaji et al., "eDiff-I" (2022), as the Stable Diffusion port has it.
+    """
+
+    def __init__(
+        self,
+        regions: Mapping[str, Region],
+        *,
+        weight: float = 1.0,
+        window: Window = ALWAYS,
+        on_nothing: OnNothing = "raise",
+    ) -> None:
+        super().__init__(regions, window=window, on_nothing=on_nothing)
+        self.weight = weight
+
+    def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:
+        """Plus the paint inside: (pixels,)."""
+        largest = max(
+            float((query @ key.T).max()) * attention.scale
+            for query, key in zip(attention.query[row], attention.key[row], strict=True)
+        )
+        return mask * (0.1 * self.weight * math.log1p(min(call.step.sigma, 1e4)) * largest)
+
+
+def _fit(region: Region, height: int, width: int) -> Tensor:
+    if isinstance(region, Box):
+        return region.mask(height, width)
+    return F.interpolate(region[None, None].float().cpu(), size=(height, width), mode="area")[0, 0]
+
+
+def _overlap(low: float, high: float, count: int) -> Tensor:
+    edges = torch.linspace(0, 1, count + 1).clamp(low, high)
+    return edges.diff() * count

@@ -1,0 +1,170 @@
+"""Controls of one prompt: weights, regions, sparse attention, exciting words."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from crossattn import Attention, Call, Control, ControlError, Recorder, attach
+from crossattn.controls import (
+    AttendAndExcite,
+    Box,
+    HoldRegions,
+    MutualSelfAttention,
+    NothingTouchedWarning,
+    PaintRegions,
+    Reweight,
+    TopK,
+    Window,
+)
+
+PROMPT = "a red car left of a blue balloon"
+
+
+def run(pipe: Any, *controls: Control, prompt: Any = PROMPT, **settings: Any) -> Tensor:
+    settings = {"num_inference_steps": 3, "height": 64, "width": 64} | settings
+    generator = torch.Generator().manual_seed(1)
+    with attach(pipe, *controls, prompt=prompt if controls else None):
+        return pipe(prompt, generator=generator, output_type="latent", **settings).images
+
+
+class Maps(Control):
+    """Keeps the conditional probabilities (heads, pixels, tokens) of the last call it saw."""
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        self.probs = attention.probabilities(call.step.rows.positive[0])
+        self.output = attention.output()
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        TopK(77, on_nothing="warn"),
+        TopK(3, window=Window(0, 0), on_nothing="warn"),
+        HoldRegions({}, on_nothing="warn"),
+        HoldRegions({"car": Box(0, 0, 1, 1)}, on_nothing="warn"),
+        HoldRegions({"car": Box(0, 0, 0.5, 1)}, strength=0.0, on_nothing="warn"),
+        PaintRegions({"car": Box(0, 0, 0.5, 1)}, weight=0.0, on_nothing="warn"),
+        PaintRegions({"car": Box(0, 0, 0.5, 1)}, window=Window(0, 0), on_nothing="warn"),
+        AttendAndExcite(["car"], window=Window(0, 0), on_nothing="warn"),
+    ],
+    ids=lambda control: type(control).__name__,
+)
+def test_a_neutral_control_changes_no_bit(sd_pipe: Any, control: Any) -> None:
+    plain = run(sd_pipe)
+    with pytest.warns(NothingTouchedWarning):
+        assert torch.equal(run(sd_pipe, control), plain)
+
+
+def test_a_weight_multiplies_a_words_attention_and_nothing_else(sd_pipe: Any) -> None:
+    before, after = Maps(), Maps()
+    run(sd_pipe, before, Reweight({"car": 2.5}), after)
+    balloon = sd_pipe.tokenizer.model_max_length
+    expected = before.probs.clone()
+    expected[..., 3] *= 2.5
+    torch.testing.assert_close(after.probs, expected)
+    assert after.probs.shape[-1] == balloon
+
+
+def test_a_normalised_weight_keeps_the_sum(sd_pipe: Any) -> None:
+    before, after = Maps(), Maps()
+    run(sd_pipe, before, Reweight({"car": 2.5}, normalised=True), after)
+    expected = before.probs.clone()
+    expected[..., 3] *= 2.5
+    torch.testing.assert_close(after.probs, expected / expected.sum(-1, keepdim=True))
+
+
+def test_weights_written_into_the_prompt_count(sd_pipe: Any) -> None:
+    from crossattn import read_prompt
+
+    written = read_prompt("a red (car:2.5) left of a blue balloon", {"clip": sd_pipe.tokenizer})
+    settings = {"num_inference_steps": 3, "height": 64, "width": 64, "output_type": "latent"}
+    with attach(sd_pipe, Reweight(), prompt=written):
+        read = sd_pipe(written.text, generator=torch.Generator().manual_seed(1), **settings).images
+    assert torch.equal(read, run(sd_pipe, Reweight({"car": 2.5})))
+
+
+def test_words_of_a_weighting_may_have_windows_of_their_own(sd_pipe: Any) -> None:
+    whole = run(sd_pipe, Reweight({"car": 2.0}))
+    early = run(sd_pipe, Reweight({"car": 2.0}, words={"car": Window(0, 0.5)}))
+    assert not torch.equal(whole, early)
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, -1.0])
+def test_a_weight_that_is_none_is_refused(weight: float) -> None:
+    with pytest.raises(ControlError, match="expected a positive number for 'car'"):
+        Reweight({"car": weight}, normalised=True)
+
+
+def test_a_word_held_to_a_box_gets_no_attention_outside(sd_pipe: Any) -> None:
+    after = Maps()
+    run(sd_pipe, HoldRegions({"blue balloon": Box(0.5, 0, 1, 1)}), after, height=48, width=80)
+    phrase = after.probs[..., 7:11].sum(-1).mean(0).view(3, 5)
+    assert (phrase[:, :2] == 0).all() and (phrase[:, 3:] > 0).all()
+    assert after.output.isfinite().all()
+
+
+def test_a_region_smaller_than_a_pixel_still_holds(sd_pipe: Any) -> None:
+    after = Maps()
+    mask = torch.zeros(64, 64)
+    mask[63, 63] = 1
+    run(sd_pipe, HoldRegions({"car": mask}), after)
+    car = after.probs[..., 3].mean(0).view(4, 4)
+    assert car[3, 3] > 0 and car.sum() == car[3, 3]
+
+
+def test_paint_raises_a_words_attention_where_it_is_painted(sd_pipe: Any) -> None:
+    before, after = Maps(), Maps()
+    run(sd_pipe, before, PaintRegions({"car": Box(0, 0, 0.5, 1)}, weight=20), after)
+    gain = (after.probs - before.probs)[..., 3].mean(0).view(4, 4)
+    assert (gain[:, :2] > 0).all()
+    torch.testing.assert_close(gain[:, 2:], torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize("corners", [(0.5, 0, 0.5, 1), (0, 0, 1.5, 1), (0, math.nan, 1, 1)])
+def test_a_box_that_is_none_is_refused(corners: Any) -> None:
+    with pytest.raises(ControlError, match="expected left < right"):
+        Box(*corners)
+
+
+def test_top_k_leaves_each_pixel_its_strongest_tokens(sd_pipe: Any) -> None:
+    before, after = Maps(), Maps()
+    run(sd_pipe, before, TopK(5), after)
+    assert ((after.probs > 0).sum(-1) == 5).all()
+    torch.testing.assert_close(after.probs.sum(-1), torch.ones_like(after.probs.sum(-1)))
+    kept = after.probs > 0
+    assert before.probs[kept].min() >= 0
+    assert (before.probs.masked_fill(~kept, 0).sum(-1) >= before.probs.topk(4).values.sum(-1)).all()
+
+
+def test_excited_words_gain_attention_and_recorders_see_only_the_run(sd_pipe: Any) -> None:
+    settings = {"num_inference_steps": 6, "guidance_scale": 1.0}
+    plain, excited = Recorder(bins=6), Recorder(bins=6)
+    run(sd_pipe, plain, **settings)
+    control = AttendAndExcite(["car"], window=Window(0, 0.2), step_size=1000, thresholds={})
+    run(sd_pipe, control, excited, **settings)
+    assert excited.trace.view.record.visits.tolist() == [1.0] * 6
+    assert {step for _, step in control.touched} == {0}
+    strongest = [
+        recorder.trace.at(steps=1, resolution=4)["car"].data.max() for recorder in (plain, excited)
+    ]
+    assert strongest[1] > strongest[0]
+
+
+def test_exciting_until_a_threshold_stops_there(sd_pipe: Any) -> None:
+    easy = AttendAndExcite(["car"], thresholds={0.0: 0.0})
+    hard = AttendAndExcite(["car"], thresholds={0.0: 0.99}, refinements=3)
+    assert not torch.equal(run(sd_pipe, easy), run(sd_pipe, hard))
+
+
+def test_mutual_self_attention_changes_the_target_alone(sd_pipe: Any) -> None:
+    prompts = ["a red car", "a blue car"]
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(2, 1, 1, 1)
+    plain = run(sd_pipe, prompt=prompts, latents=noise)
+    edited = run(sd_pipe, MutualSelfAttention(), prompt=prompts, latents=noise)
+    assert torch.equal(plain[0], edited[0])
+    assert not torch.equal(plain[1], edited[1])
+    with pytest.raises(ControlError, match="chose no self-attention site"):
+        run(sd_pipe, MutualSelfAttention(sites=lambda site: False), prompt=prompts)
