@@ -3,13 +3,14 @@
 import inspect
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from crossattn.control import Control
 from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
@@ -55,13 +56,18 @@ class Result:
 
 
 def run(
-    recipe: Recipe, *, pipe: "Pipeline | None" = None, bins: int = 1
+    recipe: Recipe,
+    *,
+    pipe: "Pipeline | None" = None,
+    bins: int = 1,
+    controls: Sequence[Control] = (),
 ) -> Iterator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
-    trace keeps apart. The noise comes from a generator on the CPU, whatever the device. Closing
-    the iterator stops the run and leaves the model as it was. Raises CrossattnError in its kinds.
+    trace keeps apart; `controls` are attached before the recorder. The noise comes from a generator
+    on the CPU, whatever the device. Closing the iterator stops the run and leaves the model as it
+    was. Raises CrossattnError in its kinds.
     """
     source = None
     if pipe is None:
@@ -85,7 +91,14 @@ def run(
     text = encode(pipe, prompt.text, negative.text, guidance)
     with (
         scheduled(pipe, settled.scheduler),
-        attach(pipe, recorder, prompt=prompt, negative_prompt=negative, guided=text.guided),
+        attach(
+            pipe,
+            *controls,
+            recorder,
+            prompt=prompt,
+            negative_prompt=negative,
+            guided=text.guided,
+        ),
     ):
         sampler = type(pipe.scheduler).__name__
         for progress in denoise(
