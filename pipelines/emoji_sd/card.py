@@ -34,17 +34,21 @@ A small Stable Diffusion that draws emoji on painted places, {side}×{side} pixe
 nothing by this project on scenes whose truth is known. `StableDiffusionPipeline.from_pretrained`
 loads it. It is for teaching, tests and measurements, and knows nothing outside its vocabulary.
 
-![512 held-out prompts were scored; here are 64 of them, not chosen](samples.png)
+![Some of the prompts that were scored, drawn once and not chosen](samples.png)
 """
 
 
 def write_card(
-    model: Path, folder: Path, pipeline: StableDiffusionPipeline, scores: Mapping[str, Any]
+    model: Path,
+    folder: Path,
+    pipeline: StableDiffusionPipeline,
+    scores: Mapping[str, Any],
+    sheet: int,
 ) -> None:
-    """Write MODEL_CARD.md, scores.json, samples.png, samples.txt and curve.png into the model's
-    folder, from the checkpoints' logs and the scores."""
+    """Write MODEL_CARD.md, scores.json, samples.png (`sheet` prompts) and curve.png into the
+    model's folder, from the checkpoints' logs and the scores."""
     logs = {stage: load(folder / f"{stage}.pt")["log"] for stage in STAGES}
-    prompts = _sheet(model / "samples.png", pipeline)
+    prompts = _sheet(model / "samples.png", pipeline, sheet)
     draw_curve(model / "curve.png", logs["denoiser"])
     parts = {
         "denoiser": pipeline.unet,
@@ -60,8 +64,8 @@ def write_card(
             _data_section(),
             _training_section(logs, sizes),
             _vocabulary_section(),
-            "## Prompts of the sheet\nRow by row; the last four rows have an object-colour pair or "
-            "a relation that training never showed.\n",
+            "## Prompts of the sheet\nRow by row; the second half has an object-colour pair or a "
+            "relation that training never showed.\n",
             *(f"{number}. {prompt}" for number, prompt in enumerate(prompts, 1)),
             "",
         ]
@@ -166,10 +170,10 @@ def _vocabulary_section() -> str:
     )
 
 
-def _sheet(path: Path, pipeline: StableDiffusionPipeline) -> list[str]:
-    """Draw the first 32 prompts of either split as one picture; return the prompts."""
-    scenes = asked_scenes("fresh", 32) + asked_scenes("heldout", 32)
-    sheet = Image.new("RGB", (8 * (SIDE + 2), 8 * (SIDE + 2)), "white")
+def _sheet(path: Path, pipeline: StableDiffusionPipeline, count: int) -> list[str]:
+    """Draw the first prompts of both splits, half and half, on one sheet; return the prompts."""
+    scenes = asked_scenes("fresh", count // 2) + asked_scenes("heldout", count // 2)
+    sheet = Image.new("RGB", (8 * (SIDE + 2), -(-count // 8) * (SIDE + 2)), "white")
     for index, picture in enumerate(draw(pipeline, scenes)):
         row, column = divmod(index, 8)
         sheet.paste(Image.fromarray(picture), (column * (SIDE + 2) + 1, row * (SIDE + 2) + 1))

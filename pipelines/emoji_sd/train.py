@@ -28,8 +28,11 @@ from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
 
 @dataclass(frozen=True)
 class Plan:
-    """The sizes of a whole training: `pool` scenes encoded once, objects weighted over the first
-    `focus` samples, `prompts` scored of each kind, a checkpoint `every` so many steps."""
+    """The sizes of a whole training.
+
+    `pool` scenes are encoded once, objects weigh more over the first `focus` samples, `prompts`
+    of each kind are scored and `sheet` shown, and every `every` steps there is a checkpoint.
+    """
 
     autoencoder: Schedule
     decoder: Schedule
@@ -42,6 +45,7 @@ class Plan:
     pool: int = 48_000
     focus: int = 60_000
     prompts: int = 256
+    sheet: int = 64
     renders: int = 1000
     every: int = 100
 
@@ -63,8 +67,9 @@ SMOKE = Plan(
     captions=500,
     pool=16,
     focus=16,
-    prompts=2,
-    renders=8,
+    prompts=1,
+    sheet=2,
+    renders=32,
     every=2,
 )
 
@@ -101,7 +106,7 @@ class Training:
         run.train(ae.autoencoder_loss(model, schedule.batch), self.plan.every)
         if not self._frozen.exists():
             model.load_state_dict(run.average)
-            ae.whiten(model.eval())
+            ae.whiten(model.eval(), 2 * self.plan.renders)
             state = {"average": model.state_dict(), "log": run.log, "seconds": run.seconds}
             write_atomically(self._frozen, lambda beside: torch.save(state, beside))
 
@@ -153,7 +158,7 @@ class Training:
         result = summarise(score(pipeline, judge, self.plan.prompts))
         result["judge"] = judge_renders(judge, self.plan.renders)
         result["psnr"] = {"fresh": ae.psnr(autoencoder, self.plan.renders // 4)}
-        write_card(self.model, self.folder, pipeline, result)
+        write_card(self.model, self.folder, pipeline, result, self.plan.sheet)
 
     @property
     def _frozen(self) -> Path:
