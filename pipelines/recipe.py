@@ -14,10 +14,12 @@ from pydantic import (
 )
 
 from crossattn.errors import RecipeError
+from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.words import read_prompt
 
 SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
+Dialect = Literal["attention", "attention-normalised", "a1111", "comfy", "compel"]
 
 _SIZE = "a multiple of 8 from 64 to 2048 (pixels)"
 
@@ -32,18 +34,21 @@ class Recipe(BaseModel):
     # Each description finishes "<field> must be ...", in errors and in the JSON Schema.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, title="crossattn recipe")
 
-    version: Literal[1] = Field(1, description="1, the version of this format")
+    version: Literal[1] = Field(default=1, description="1, the version of this format")
     model: str = Field(
-        "emoji-sd",
+        default="emoji-sd",
         min_length=1,
         max_length=1000,
         description="emoji-sd, a folder, a hub id (owner/name) or a .safetensors file",
     )
     revision: str | None = Field(
-        None, min_length=1, max_length=200, description="a branch, tag or commit of a hub id"
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="a branch, tag or commit of a hub id",
     )
     config: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         max_length=1000,
         description="a folder with the configuration that a .safetensors file follows",
@@ -52,25 +57,35 @@ class Recipe(BaseModel):
         min_length=1, max_length=10_000, description="a text of 1 to 10000 characters, not blank"
     )
     negative_prompt: str = Field(
-        "", max_length=10_000, description="a text of at most 10000 characters"
+        default="", max_length=10_000, description="a text of at most 10000 characters"
     )
     seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="a whole number from 0 to 9223372036854775807"
+        default=0, ge=0, le=2**63 - 1, description="a whole number from 0 to 9223372036854775807"
     )
     steps: int | None = Field(
-        None, ge=1, le=1000, description="a whole number of denoising steps from 1 to 1000"
+        default=None, ge=1, le=1000, description="a whole number of denoising steps from 1 to 1000"
     )
     guidance: float | None = Field(
-        None, ge=0, le=50, allow_inf_nan=False, description="a number from 0 to 50"
+        default=None, ge=0, le=50, allow_inf_nan=False, description="a number from 0 to 50"
     )
-    height: int | None = Field(None, ge=64, le=2048, multiple_of=8, description=_SIZE)
-    width: int | None = Field(None, ge=64, le=2048, multiple_of=8, description=_SIZE)
+    height: int | None = Field(default=None, ge=64, le=2048, multiple_of=8, description=_SIZE)
+    width: int | None = Field(default=None, ge=64, le=2048, multiple_of=8, description=_SIZE)
     scheduler: SchedulerName | None = Field(
-        None, description="one of ddim, dpm++, euler, euler-a, heun, lcm, or the model's own (null)"
+        default=None,
+        description="one of ddim, dpm++, euler, euler-a, heun, lcm, or the model's own (null)",
     )
-    dtype: DtypeName = Field("float32", description="one of float32, bfloat16, float16")
+    dialect: Dialect = Field(
+        default="attention",
+        description="what a weight as in (cat:1.3) means: one of attention, attention-normalised, "
+        "a1111, comfy, compel",
+    )
+    edit: EditRecipe | None = Field(
+        default=None,
+        description="an edit into the picture of another prompt (protect only with blend), or null",
+    )
+    dtype: DtypeName = Field(default="float32", description="one of float32, bfloat16, float16")
     device: str | None = Field(
-        None, pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$", description="cpu, mps, cuda or cuda:1"
+        default=None, pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$", description="cpu, mps, cuda or cuda:1"
     )
     versions: dict[str, str] = Field(
         default_factory=dict, description="the versions of the libraries that made the picture"
@@ -123,15 +138,19 @@ def recipe_schema() -> dict[str, Any]:
 def _sentence(error: ValidationError, cls: type[Recipe]) -> str:
     faults = []
     for fault in error.errors():
-        name = str(fault["loc"][0]) if fault["loc"] else "recipe"
+        place = [str(part) for part in fault["loc"]] or ["recipe"]
+        within = place[0] == "edit" and len(place) > 1
+        fields = EditRecipe.model_fields if within else cls.model_fields
+        key = place[1] if within else place[0]
+        name = ".".join(place[:2]) if within else key
         if fault["type"] == "missing":
-            faults.append(f"{name} is missing: it must be {cls.model_fields[name].description}")
+            faults.append(f"{name} is missing: it must be {fields[key].description}")
         elif fault["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, cls.model_fields, n=1)
+            near = difflib.get_close_matches(key, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else "take it out"
             faults.append(f"{name!r:.60} is no field of a recipe, {hint}")
-        elif name in cls.model_fields:
-            expected = cls.model_fields[name].description
+        elif key in fields:
+            expected = fields[key].description
             faults.append(f"{name} must be {expected}, but is {_shown(fault['input'])}")
         else:
             faults.append(f"it must be an object with a prompt, but is {_shown(fault['input'])}")

@@ -1,0 +1,91 @@
+"""The part of a recipe that says how to edit its picture into that of another prompt."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from crossattn.words import read_prompt
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Shares = tuple[Share, Share]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+_SHARES = "two shares of the schedule from 0 to 1, the smaller first"
+
+
+class EditRecipe(BaseModel):
+    """How the picture of `Recipe.prompt` becomes that of another prompt; null leaves a choice."""
+
+    # Each description finishes "edit.<field> must be ...", in errors and in the JSON Schema.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    prompt: str = Field(
+        min_length=1, max_length=10_000, description="the target, a text of 1 to 10000 characters"
+    )
+    mode: Literal["replace", "refine"] | None = Field(
+        default=None,
+        description="replace, refine, or by the words (null): replace if any is swapped",
+    )
+    cross: Shares = Field(
+        default=(0.0, 0.8),
+        strict=False,
+        description=f"{_SHARES}: when words look where the source's did",
+    )
+    share: Shares = Field(
+        default=(0.0, 0.4),
+        strict=False,
+        description=f"{_SHARES}: when pixels look where the source's did",
+    )
+    words: dict[Text, Shares] = Field(
+        default_factory=dict,
+        max_length=100,
+        strict=False,
+        description=f"words of the target, each with {_SHARES}: windows of their own in cross",
+    )
+    blend: tuple[Text, ...] | None = Field(
+        default=None,
+        max_length=100,
+        strict=False,
+        description="the words whose place may change, those that differ ([]), or all of it (null)",
+    )
+    protect: tuple[Text, ...] = Field(
+        default=(),
+        max_length=100,
+        strict=False,
+        description="words whose place stays; they need blend",
+    )
+    threshold: float = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="a number from 0 to below 1 (blend)",
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _readable(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise ValueError("blank")
+        read_prompt(prompt)
+        return prompt
+
+    @field_validator("cross", "share")
+    @classmethod
+    def _in_order(cls, shares: Shares) -> Shares:
+        if shares[0] > shares[1]:
+            raise ValueError("out of order")
+        return shares
+
+    @field_validator("words")
+    @classmethod
+    def _each_in_order(cls, words: dict[str, Shares]) -> dict[str, Shares]:
+        for shares in words.values():
+            cls._in_order(shares)
+        return words
+
+    @model_validator(mode="after")
+    def _blended(self) -> "EditRecipe":
+        if self.protect and self.blend is None:
+            raise ValueError("protect needs blend")
+        return self
