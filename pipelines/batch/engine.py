@@ -109,7 +109,8 @@ class Local:
         """Wait until a worker has something to say; one that took too long is stopped."""
         now = time.monotonic()
         patience = self._timeout
-        for worker in self._busy():
+        # To start, and to load a library from a slow disk, a worker may take its time.
+        for worker in (each for each in self._busy() if each.ready):
             left = worker.since + self._timeout - now
             if left <= 0:
                 worker.stop(f"was stopped after {self._timeout:g} seconds without a picture")

@@ -21,6 +21,7 @@ from crossattn.pipelines.files import write_file
 Record = dict[str, Any]
 """What the manifest says of one picture: id, status, recipe, files, seconds, words, ..."""
 
+HEADER = "crossattn batch"
 FORMAT = 1
 
 
@@ -58,7 +59,7 @@ class BatchFolder:
         self.path = path
         self.records: dict[str, Record] = {}
         self._plan = plan
-        self._header = {"crossattn batch": FORMAT, **made_with}
+        self._header = {HEADER: FORMAT, **made_with}
         self._shard = shard
         part = f"-{shard.number}-of-{shard.count}" if shard else ""
         self._own = path / f"manifest{part}.jsonl"
@@ -109,7 +110,7 @@ class BatchFolder:
         data = b"".join(map(_line, lines))
         if not whole.is_file() or whole.read_bytes() != data:
             write_file(whole, data)
-        for path in self._manifests():
+        for path in _manifests(self.path):
             if path != whole:
                 path.unlink()
 
@@ -148,8 +149,8 @@ class BatchFolder:
             write_file(path, data)
 
     def _load(self) -> None:
-        for path in self._manifests():
-            header, *records = _read(path) or [{}]
+        for path in _manifests(self.path):
+            header = (_read(path) or [{}])[0]
             changed = [key for key in self._header if header.get(key) != self._header[key]]
             if changed:
                 raise InputError(
@@ -158,13 +159,7 @@ class BatchFolder:
                     f"{json.dumps({key: self._header[key] for key in changed})}; go back, or "
                     "choose another place with --output."
                 )
-            for record in records:
-                # A picture that was made is not unmade by a failure noted elsewhere.
-                if self.records.get(record["id"], {}).get("status") != "done":
-                    self.records[record["id"]] = record
-
-    def _manifests(self) -> Iterator[Path]:
-        return iter(sorted(self.path.glob("manifest*.jsonl")))
+        self.records = read_records(self.path)
 
     def _begin(self) -> int:
         if not self._own.is_file():
@@ -172,6 +167,24 @@ class BatchFolder:
         handle = os.open(self._own, os.O_RDWR | os.O_APPEND)
         os.ftruncate(handle, _whole(self._own.read_bytes()))
         return handle
+
+
+def read_records(folder: Path) -> dict[str, Record]:
+    """Return what the manifests of a folder say of each picture; nothing if there are none.
+
+    Raises InputError if one is damaged.
+    """
+    records: dict[str, Record] = {}
+    for path in _manifests(folder):
+        for record in _read(path)[1:]:
+            # A picture that was made is not unmade by a failure noted elsewhere.
+            if records.get(record["id"], {}).get("status") != "done":
+                records[record["id"]] = record
+    return records
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(folder.glob("manifest*.jsonl"))
 
 
 def _check_same(path: Path, plan: Plan) -> None:
@@ -204,9 +217,9 @@ def _read(path: Path) -> list[Record]:
     for number, line in enumerate(data[: _whole(data)].split(b"\n")[:-1], start=1):
         try:
             record = json.loads(line)
-            if not isinstance(record, dict) or not isinstance(record.get("id", ""), str):
+            if HEADER not in record and not isinstance(record["id"], str):
                 raise ValueError
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             raise InputError(
                 f"{path}, line {number} is damaged; take the line out to have its picture made "
                 "again."

@@ -63,6 +63,17 @@ def load_json(text: str, where: str) -> Any:
         raise InputError(f"{where} cannot be used: {str(error).split(';')[0]}.") from None
 
 
+def cell_value(column: str, cell: str) -> Any:
+    """Return what the text of a cell means in the column of a recipe field."""
+    if column == "id" or _is_text(column):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        # What it is then told in the words of the recipe: "seed must be ..., but is '7 or 8'".
+        return cell
+
+
 def _text(path: Path) -> str:
     _check_size(path)
     try:
@@ -139,7 +150,7 @@ def _csv(name: str, text: str) -> Iterator[Row]:
             fields: dict[str, Any] = {}
             for column, cell in zip(columns, cells, strict=False):
                 if cell.strip():
-                    _nest(fields, column, _value(column, cell))
+                    _nest(fields, column, cell_value(column, cell))
             if fields:
                 yield Row(where, fields)
     except csv.Error as error:
@@ -161,16 +172,6 @@ def _nest(fields: dict[str, Any], column: str, value: Any) -> None:
         fields.setdefault(outer, {})[inner] = value
     else:
         fields[column] = value
-
-
-def _value(column: str, cell: str) -> Any:
-    if column == "id" or _is_text(column):
-        return cell
-    try:
-        return json.loads(cell)
-    except (ValueError, RecursionError):
-        # What it is then told in the words of the recipe: "seed must be ..., but is '7 or 8'".
-        return cell
 
 
 def _is_text(column: str) -> bool:
