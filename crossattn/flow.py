@@ -48,11 +48,15 @@ class Flow:
         A word's row is the mean over its tokens; what came from tokens between the words is the
         rest to 1. Words that fell off the end have no row.
         """
-        owned = [list(self._tokens(word)) for word in range(len(self.prompt.words))]
-        owned = [tokens for tokens in owned if tokens]
+        owned = [list(self._tokens(word)) for word in self.read]
         flow = self.tokens()
         rows = torch.stack([flow[tokens].mean(0) for tokens in owned])
         return torch.stack([rows[:, each].sum(-1) for each in ([0], *owned)], -1)
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The positions in `prompt.words` of the words that the encoder has read."""
+        return tuple(word for word in range(len(self.prompt.words)) if self._tokens(word))
 
     def _tokens(self, word: int) -> tuple[int, ...]:
         names = [encoding.name for encoding in self.prompt.encodings]

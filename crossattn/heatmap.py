@@ -60,7 +60,7 @@ class HeatMap:
     def image(self, height: int, width: int) -> Image.Image:
         """The map alone, on the inferno scale."""
         heat = self.resize(height, width).normalised().numpy()
-        return Image.fromarray(_colour(heat).round().astype(np.uint8))
+        return Image.fromarray(inferno(heat).round().astype(np.uint8))
 
     def overlay(self, picture: Image.Image) -> Image.Image:
         """`picture`, dimmed, with the map shining on it in the inferno scale; RGB, its size."""
@@ -70,10 +70,10 @@ class HeatMap:
         dimmed = 0.42 * (0.55 * rgb + 0.45 * grey)
         # Faint heat is left to the picture, so that noise does not paint over it.
         alpha = 0.88 * np.clip((heat - 0.12) / 0.45, 0, 1)[..., None]
-        return Image.fromarray((dimmed * (1 - alpha) + _colour(heat) * alpha).astype(np.uint8))
+        return Image.fromarray((dimmed * (1 - alpha) + inferno(heat) * alpha).astype(np.uint8))
 
 
-def _colour(heat: np.ndarray) -> np.ndarray:
-    """Inferno colours, float (height, width, 3) in 0 to 255, of heat in 0 to 1."""
+def inferno(heat: np.ndarray) -> np.ndarray:
+    """Inferno colours, float (..., 3) in 0 to 255, of heat (...) in 0 to 1."""
     at = np.linspace(0, 1, len(INFERNO))
     return np.stack([np.interp(heat, at, channel) for channel in np.array(INFERNO).T], -1)

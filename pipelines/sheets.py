@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crossattn.heatmap import INFERNO
+from crossattn.heatmap import inferno
 
 PAPER, INK, MUTED, LINE = (250, 250, 248), (32, 33, 36), (128, 130, 136), (222, 222, 218)
 TILE, GAP, MARGIN = 256, 20, 36
@@ -45,24 +45,30 @@ def fitted(picture: Image.Image, side: int = TILE) -> Image.Image:
 
 
 def contact_sheet(
-    tiles: Sequence[Tile], *, title: str, footer: str, share: float | None = None
+    tiles: Sequence[Tile],
+    *,
+    title: str,
+    footer: str,
+    share: float | None = None,
+    columns: int | None = None,
 ) -> Image.Image:
     """Lay tiles of one size out in rows, with a title, a footer and the colours' meaning.
 
-    `share`, from 0 to 1, draws how far a run has come under the title.
+    `share`, from 0 to 1, draws how far a run has come under the title; `columns` is chosen to fit
+    unless given.
     """
     width, height = tiles[0].image.size
-    columns = _columns(len(tiles), width / (height + LABEL_ROOM))
+    columns = columns or _columns(len(tiles), width / (height + LABEL_ROOM))
     rows = math.ceil(len(tiles) / columns)
     page_width = max(2 * MARGIN + columns * (width + GAP) - GAP, 560)
-    lines = _wrapped(title, _font(TITLE_SIZE), page_width - 2 * MARGIN)
+    lines = _wrapped(title, typeface(TITLE_SIZE), page_width - 2 * MARGIN)
     top = MARGIN + len(lines) * (TITLE_SIZE + 8) + 20
     page_height = top + rows * (height + LABEL_ROOM + GAP) + 14 + MARGIN
     page = Image.new("RGB", (page_width, page_height), PAPER)
     draw = ImageDraw.Draw(page)
 
     for number, line in enumerate(lines):
-        draw.text((MARGIN, MARGIN + number * (TITLE_SIZE + 8)), line, INK, _font(TITLE_SIZE))
+        draw.text((MARGIN, MARGIN + number * (TITLE_SIZE + 8)), line, INK, typeface(TITLE_SIZE))
     if share is not None:
         _draw_share(draw, MARGIN, top - 14, page_width - 2 * MARGIN, share)
     for number, tile in enumerate(tiles):
@@ -105,7 +111,7 @@ def _columns(count: int, shape: float) -> int:
 def _draw_tile(page: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, x: int, y: int) -> None:
     width, height = tile.image.size
     page.paste(tile.image, (x, y))
-    label, note = _font(LABEL_SIZE), _font(NOTE_SIZE)
+    label, note = typeface(LABEL_SIZE), typeface(NOTE_SIZE)
     room = width - (note.getlength(tile.note) + 10 if tile.note else 0)
     baseline = y + height + 25
     draw.text((x, baseline), _cut(tile.label, label, room), INK, label, anchor="ls")
@@ -118,16 +124,13 @@ def _draw_share(draw: ImageDraw.ImageDraw, x: int, y: int, width: int, share: fl
 
 
 def _draw_footer(page: Image.Image, draw: ImageDraw.ImageDraw, text: str, baseline: int) -> None:
-    font = _font(NOTE_SIZE)
+    font = typeface(NOTE_SIZE)
     less, more, bar = "less", "more attention", 120
     right = page.width - MARGIN
     left = right - round(font.getlength(more)) - 10 - bar
     draw.text((right, baseline), more, MUTED, font, anchor="rs")
     draw.text((left - 10, baseline), less, MUTED, font, anchor="rs")
-    at = np.linspace(0, 1, bar)
-    points = np.linspace(0, 1, len(INFERNO))
-    colours = np.stack([np.interp(at, points, channel) for channel in zip(*INFERNO, strict=True)])
-    scale = np.broadcast_to(colours.T.astype(np.uint8), (9, bar, 3))
+    scale = np.broadcast_to(inferno(np.linspace(0, 1, bar)).astype(np.uint8), (9, bar, 3))
     page.paste(Image.fromarray(np.ascontiguousarray(scale)), (left, baseline - 10))
     room = left - 20 - round(font.getlength(less)) - MARGIN
     draw.text((MARGIN, baseline), _cut(text, font, room), MUTED, font, anchor="ls")
@@ -154,5 +157,5 @@ def _cut(text: str, font: Font, width: float) -> str:
     return text.rstrip() + "…"
 
 
-def _font(size: int) -> Font:
+def typeface(size: int) -> Font:
     return ImageFont.load_default(size)

@@ -13,6 +13,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from crossattn.errors import CrossattnError
 from crossattn.ui import options as opt
+from crossattn.ui.compare_command import compare
 from crossattn.ui.show import add_row, progress_bar, show, table, warn
 
 if TYPE_CHECKING:
@@ -358,6 +359,9 @@ def models(as_json: opt.Json = False) -> None:
     for name, kind, revision, _ in listed:
         add_row(rows, name, kind, (revision or "")[:12])
     show(rows)
+
+
+app.command()(compare)
 
 
 def _report(result: "Result", files: list[Path], as_json: bool) -> None:

@@ -1,0 +1,120 @@
+"""The same picture by several attention mechanisms, side by side."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import torch
+
+from crossattn.attention import Attention
+from crossattn.control import Call, Control
+from crossattn.controls.mechanism import Mechanism
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import Result, run
+from crossattn.pipelines.sheets import Tile, contact_sheet, fitted
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from crossattn.pipelines.load import Pipeline
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One mechanism's run.
+
+    `entropy` is the mean over steps, sites, heads and pixels of the entropy of attention over all
+    tokens, in bits; `cpu_seconds` is the process's time; `memory` the most that the process held
+    beyond what it held before, in bytes, or None where the system does not say.
+    """
+
+    mechanism: str
+    result: Result
+    entropy: float
+    cpu_seconds: float
+    memory: int | None
+
+
+class _Entropy(Control):
+    """Measures the entropy of the conditional rows' attention as it has become."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def attend(self, call: Call, attention: Attention) -> None:
+        """Add the mean over one call's heads and pixels."""
+        for row in call.step.rows.positive:
+            self._sum += float(torch.special.entr(attention.probabilities(row)).sum(-1).mean())
+            self._count += 1
+
+    @property
+    def bits(self) -> float:
+        """The mean of all calls."""
+        return self._sum / self._count / float(torch.log(torch.tensor(2.0)))
+
+
+class _Memory:
+    """The most memory that the process has held since `__enter__`, sampled."""
+
+    def __enter__(self) -> "_Memory":
+        self.before = self.most = _resident()
+        self._done = Event()
+        self._thread = Thread(target=self._sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while self.before is not None and not self._done.wait(0.005):
+            self.most = max(self.most or 0, _resident() or 0)
+
+    @property
+    def added(self) -> int | None:
+        """Bytes above what was held before, or None where the system does not say."""
+        return None if self.before is None else (self.most or 0) - self.before
+
+
+def compare(recipe: Recipe, mechanisms: Sequence[str], pipe: "Pipeline") -> Iterator[Compared]:
+    """Run a recipe once by each mechanism, named as `Mechanism` reads them.
+
+    Raises ControlError for a name that cannot be read, before the first run.
+    """
+    controls = [Mechanism(name) for name in mechanisms]
+    for control in controls:
+        entropy = _Entropy()
+        with _Memory() as memory:
+            started = time.process_time()
+            *_, result = run(recipe, pipe=pipe, controls=(control, entropy))
+            seconds = time.process_time() - started
+        assert isinstance(result, Result)
+        yield Compared(control.name, result, entropy.bits, seconds, memory.added)
+
+
+def comparison_sheet(compared: Sequence[Compared]) -> "Image.Image":
+    """A row for each mechanism: its picture, then the map of each word with its share."""
+    tiles = []
+    for one in compared:
+        picture = fitted(one.result.image, 160)
+        tiles.append(Tile(picture, one.mechanism, f"{one.entropy:.1f} bits"))
+        trace = one.result.trace
+        for word, mass in trace.mass:
+            overlay = trace.word(word.text, word.occurrence).overlay(picture)
+            tiles.append(Tile(overlay, word.text, f"{mass:.1%}"))
+    recipe = compared[0].result.recipe
+    columns = 1 + len(compared[0].result.trace.mass)
+    footer = f"{Path(recipe.model).name} · seed {recipe.seed} · {recipe.steps} steps"
+    return contact_sheet(tiles, title=recipe.prompt, footer=footer, columns=columns)
+
+
+def _resident() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * 4096

@@ -1,0 +1,40 @@
+"""`crossattn compare`: a picture by several mechanisms."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from crossattn.errors import ControlError
+from crossattn.ui.cli import app
+
+
+def test_each_mechanism_has_a_row_with_its_figures(sd_folder: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    arguments = ["compare", "a red car", "--mechanisms", "scaled,topk:1,topk:all", "--json"]
+    arguments += ["--model", str(sd_folder), "--steps", "2", "--size", "64", "-o", str(sheet)]
+    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    rows: list[dict[str, Any]] = json.loads(answer.stdout)["compared"]
+    scaled, one, every = rows
+    assert [row["mechanism"] for row in rows] == ["scaled", "topk:1", "topk:all"]
+    assert one["entropy"] == pytest.approx(0, abs=1e-6)
+    assert scaled["entropy"] > 1
+    assert every["entropy"] == pytest.approx(scaled["entropy"], abs=1e-4)
+    assert all(row["cpu_seconds"] > 0 and len(row["words"]) == 3 for row in rows)
+    with Image.open(sheet) as picture:
+        # Four columns of 160 pixels, three rows.
+        assert picture.width > 4 * 160
+        assert picture.height > 3 * 160
+
+
+def test_a_mechanism_that_cannot_be_read_stops_before_anything_is_drawn(
+    sd_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ["compare", "a red car", "--mechanisms", "scaled,fast", "--model", str(sd_folder)]
+    answer = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "sheet.png")])
+    assert isinstance(answer.exception, ControlError)
+    assert "'fast' is no mechanism" in str(answer.exception)
+    assert not list(tmp_path.iterdir())
