@@ -23,6 +23,7 @@ Record = dict[str, Any]
 
 HEADER = "crossattn batch"
 FORMAT = 1
+LEFT_OVER = (".crossattn-*", "*/.crossattn-*", ".lock-*")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Shard:
         """Read "3/16"; raises InputError for anything else."""
         number, _, count = text.partition("/")
         if (
-            number.isdecimal()
+            text.isascii()
+            and number.isdecimal()
             and count.isdecimal()
             and len(text) < 12
             and 1 <= int(number) <= int(count)
@@ -132,8 +134,8 @@ class BatchFolder:
             ) from None
 
     def _sweep_up(self) -> None:
-        # Files that a killed run had not finished.
-        for path in [*self.path.glob(".crossattn-*"), *self.path.glob("*/.crossattn-*")]:
+        # What a killed run had not finished, and locks that nobody can hold now.
+        for path in (path for name in LEFT_OVER for path in self.path.glob(name)):
             path.unlink()
 
     def _check_plan(self) -> None:
@@ -197,7 +199,7 @@ def _check_same(path: Path, plan: Plan) -> None:
     if not lost:
         return
     other = [item.where for item in plan if before.get(item.id) != now[item.id]]
-    named = f" ({_some(dict.fromkeys(other))} now ask for something else)" if other else ""
+    named = f" (changed or new: {_some(dict.fromkeys(other))})" if other else ""
     raise InputError(
         f"The plan no longer has the pictures that {path.parent} was begun with: {_some(lost)}"
         f"{named}; put them back, or choose another place with --output."
