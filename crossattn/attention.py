@@ -117,6 +117,10 @@ class Attention:
         """Keys a head."""
         return self.key.shape[2]
 
+    def looking_at(self, key: Tensor) -> "Attention":
+        """The same queries before other keys (rows, heads, tokens, width), to look at only."""
+        return Attention(self._host, self.query, key, self.value, None, self.scale)
+
     def source(self, row: int) -> Source:
         """What `row` attends by now: its queries, keys and bias, as views."""
         bias = self._mask

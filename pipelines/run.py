@@ -15,6 +15,7 @@ from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.weighting import weigh, weighing, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach, tokenizers_of
 from crossattn.trace import Trace
@@ -30,12 +31,17 @@ LIBRARIES = ("crossattn", "torch", "diffusers", "transformers")
 
 @dataclass(frozen=True)
 class WordShare:
-    """A word, its token positions, and its share of all attention (0 to 1)."""
+    """A word, its token positions, and its share of all attention (0 to 1).
+
+    `had` is the share that it would have had without the prompt's weights, None if there are none.
+    """
 
     text: str
     occurrence: int
     tokens: tuple[int, ...]
     mass: float
+    weight: float = 1.0
+    had: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,14 @@ def run(
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
     trace keeps apart; `controls` are attached before the recorder. The noise comes from a generator
     on the CPU, whatever the device. Closing the iterator stops the run and leaves the model as it
-    was. Raises CrossattnError in its kinds.
+    was. A recipe that edits gives the edited picture. Raises CrossattnError in its kinds.
     """
+    if recipe.edit is not None:
+        from crossattn.pipelines.edit import Edited, edit
+
+        for event in edit(recipe, pipe=pipe, bins=bins):
+            yield event.result if isinstance(event, Edited) else event
+        return
     source = None
     if pipe is None:
         source = find_model(recipe.model, recipe.revision, recipe.config)
@@ -89,6 +101,11 @@ def run(
     generator = torch.Generator("cpu").manual_seed(settled.seed)
     recorder = Recorder(bins=min(bins, steps))
     text = encode(pipe, prompt.text, negative.text, guidance)
+    had = None
+    if weighted(prompt):
+        weights, had = weighing(prompt, settled.dialect, text)
+        controls = [*controls, *weights]
+        text = weigh(pipe, text, prompt, settled.dialect)
     with (
         scheduled(pipe, settled.scheduler),
         attach(
@@ -126,10 +143,7 @@ def run(
         recipe=settled,
         sampler=sampler,
         seconds=time.perf_counter() - started,
-        words=tuple(
-            WordShare(word.text, word.occurrence, positions(word.tokens), mass)
-            for word, mass in trace.mass
-        ),
+        words=tuple(_shares(trace, had.trace if had else None)),
         warnings=tuple(notes),
     )
 
@@ -179,6 +193,13 @@ def positions(tokens: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     return tuple(sorted({place for encoder in tokens for place in encoder}))
 
 
+def _shares(trace: Trace, before: Trace | None) -> Iterator[WordShare]:
+    had: list[float] | list[None]
+    had = [mass for _, mass in before.mass] if before else [None] * len(trace.mass)
+    for (word, mass), past in zip(trace.mass, had, strict=True):
+        yield WordShare(word.text, word.occurrence, positions(word.tokens), mass, word.weight, past)
+
+
 def _numbers(recipe: Recipe) -> tuple[int, float, int, int]:
     assert recipe.steps is not None and recipe.guidance is not None
     assert recipe.height is not None and recipe.width is not None
@@ -192,8 +213,5 @@ def _notes(recipe: Recipe, prompt: Prompt) -> Iterator[str]:
         for word, near in unknown_words(prompt.text).items():
             hint = f"; it knows {' and '.join(near)}" if near else ""
             yield f"{EMBEDDED} never learned the word {word!r}{hint}."
-    weighted = [word.text for word in prompt.words if word.weight != 1]
-    if weighted:
-        yield f"Weights are read but not applied yet: {', '.join(weighted)}."
     if recipe.negative_prompt.strip() and (recipe.guidance or 0) <= 1:
         yield "The negative prompt has no effect, because guidance is not above 1."

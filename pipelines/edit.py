@@ -1,0 +1,157 @@
+"""Editing a picture into that of another prompt; a source kept once serves any number of edits."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossattn.controls import (
+    Alignment,
+    Edit,
+    LocalBlend,
+    Refine,
+    Replace,
+    ShareSelfAttention,
+    SourceRecorder,
+    SourceRun,
+    Window,
+    align,
+)
+from crossattn.errors import RecipeError
+from crossattn.pipelines.denoise import Progress
+from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.pipelines.edit_report import EditReport, report
+from crossattn.pipelines.load import load
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import Result, read, run
+from crossattn.session import tokenizers_of
+from crossattn.words import Prompt
+
+if TYPE_CHECKING:
+    from crossattn.pipelines.load import Pipeline
+
+WHOLE = Window()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture and its run, kept for edits of it."""
+
+    result: Result
+    run: SourceRun
+
+
+@dataclass(frozen=True)
+class Edited:
+    """An edited picture, the source it came from, and what the edit did."""
+
+    result: Result
+    source: Source
+    report: EditReport
+
+
+def keep_source(
+    recipe: Recipe,
+    *,
+    pipe: "Pipeline | None" = None,
+    bins: int = 1,
+    cross: Window = WHOLE,
+    share: Window = WHOLE,
+    file: Path | None = None,
+) -> Iterator[Progress | Source]:
+    """Make the picture of `recipe.prompt` and keep its run for edits: `Progress`, then a `Source`.
+
+    `cross` and `share` are the widest windows that the edits will have; with `file` the run is
+    kept there rather than in memory. Raises as `run` does.
+    """
+    recorder = SourceRecorder(cross=cross, share=share, file=file)
+    for event in run(recipe.replace(edit=None), pipe=pipe, bins=bins, controls=[recorder]):
+        yield Source(event, recorder.run) if isinstance(event, Result) else event
+
+
+def edit(
+    recipe: Recipe,
+    *,
+    pipe: "Pipeline | None" = None,
+    source: Source | None = None,
+    bins: int = 1,
+) -> Iterator[Progress | Edited]:
+    """Edit the picture of `recipe.prompt` as `recipe.edit` says: `Progress`, then an `Edited`.
+
+    A kept `source` is used again, which costs half; without one it is made first. Raises as `run`
+    does, and RecipeError if the recipe edits nothing or the source is of another recipe.
+    """
+    spec = recipe.edit
+    if spec is None:
+        raise RecipeError("The recipe has no edit: give it edit={'prompt': ...}.")
+    if pipe is None:
+        kept = recipe.model_dump(include={"revision", "config", "dtype", "device"})
+        pipe = load(recipe.model, **kept)
+    tokenizers = tokenizers_of(pipe)
+    before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
+    alignment = aligned(before, after, spec)
+    spec = spec.model_copy(update={"mode": alignment.mode})
+    runs = 1 if source else 2
+    if source is None:
+        cross = Window(
+            min([spec.cross[0], *(start for start, _ in spec.words.values())]),
+            max([spec.cross[1], *(end for _, end in spec.words.values())]),
+        )
+        share = Window(*spec.share)
+        for event in keep_source(recipe, pipe=pipe, bins=bins, cross=cross, share=share):
+            if isinstance(event, Source):
+                source = event
+            else:
+                yield replace(event, total=runs * event.total)
+        assert source is not None
+    _check(source.result.recipe, recipe)
+
+    controls = _controls(spec, source.run)
+    target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect)
+    for event in run(target, pipe=pipe, bins=bins, controls=controls):
+        if isinstance(event, Result):
+            settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump())
+            result = replace(event, recipe=settled)
+            yield Edited(result, source, report(result, source.result, alignment, controls))
+        else:
+            done = (runs - 1) * event.total
+            yield replace(event, index=event.index + done, total=runs * event.total)
+
+
+def aligned(source: Prompt, target: Prompt, spec: EditRecipe) -> Alignment:
+    """How the edit links the prompts; where it leaves the mode open, by whether words are swapped.
+
+    Raises ControlError if the mode is "replace" and no word is.
+    """
+    if spec.mode is not None:
+        return align(source, target, spec.mode)
+    refined = align(source, target, "refine")
+    swaps = refined.unmatched and refined.dropped
+    return align(source, target, "replace") if swaps else refined
+
+
+def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:
+    controls: list[Edit] = []
+    words = {text: Window(*shares) for text, shares in spec.words.items()}
+    cross, share = Window(*spec.cross), Window(*spec.share)
+    if not cross.empty or not all(window.empty for window in words.values()):
+        kind = Replace if spec.mode == "replace" else Refine
+        controls.append(kind(cross, words=words, source=source))
+    if not share.empty:
+        controls.append(ShareSelfAttention(share, source=source))
+    if spec.blend is not None:
+        blend = LocalBlend(
+            spec.blend or None, protect=spec.protect, threshold=spec.threshold, source=source
+        )
+        controls.append(blend)
+    return controls
+
+
+def _check(kept: Recipe, recipe: Recipe) -> None:
+    asked = recipe.model_dump(exclude={"edit", "versions", "dialect", "revision", "device"})
+    for name, value in asked.items():
+        if value is not None and getattr(kept, name) != value:
+            raise RecipeError(
+                f"The source was made with {name} {getattr(kept, name)!r}, the edit asks for "
+                f"{value!r}: make the source anew, or edit what it is of."
+            )
