@@ -1,0 +1,47 @@
+"""A recipe in other words: a Python script, a command line, a line of a batch."""
+
+import json
+import shlex
+from typing import Any
+
+from crossattn.pipelines.recipe import Recipe
+
+OPTIONS = ("model", "revision", "config", "seed", "steps", "guidance", "scheduler", "dtype")
+
+
+def python_script(recipe: Recipe) -> str:
+    """Return a Python script that draws the recipe's picture and saves it."""
+    fields = "".join(f"    {name}={value!r},\n" for name, value in _chosen(recipe).items())
+    return (
+        "from crossattn.pipelines.recipe import Recipe\n"
+        "from crossattn.pipelines.run import run\n"
+        "\n"
+        f"recipe = Recipe(\n{fields})\n"
+        "*steps, result = run(recipe)\n"
+        'result.image.save("picture.png")\n'
+        "for word in result.words:\n"
+        '    print(f"{word.text}: {word.mass:.1%} of attention")\n'
+    )
+
+
+def command_line(recipe: Recipe) -> str:
+    """Return the shell command that draws the recipe's picture, with its maps."""
+    chosen = _chosen(recipe)
+    parts = [f"crossattn heatmap {shlex.quote(recipe.prompt)}"]
+    parts += [f"--{name} {shlex.quote(f'{chosen[name]}')}" for name in OPTIONS if name in chosen]
+    if recipe.negative_prompt:
+        parts.append(f"--negative-prompt {shlex.quote(recipe.negative_prompt)}")
+    if recipe.width and recipe.height:
+        parts.append(f"--size {recipe.width}x{recipe.height}")
+    return " \\\n    ".join(parts) + "\n"
+
+
+def batch_line(recipe: Recipe) -> str:
+    """Return the recipe as one line of a JSONL batch."""
+    return json.dumps(_chosen(recipe), ensure_ascii=False) + "\n"
+
+
+def _chosen(recipe: Recipe) -> dict[str, Any]:
+    """The fields that say what to draw, the model always: not where, nor with which versions."""
+    fields = recipe.model_dump(exclude_defaults=True, exclude={"versions", "device"})
+    return {"model": recipe.model, **fields}

@@ -1,0 +1,40 @@
+"""`crossattn ui`: the page, from the command line."""
+
+from typing import Annotated
+
+import typer
+
+from crossattn.errors import InputError
+from crossattn.ui import options as opt
+
+EMBEDDED = "emoji-sd"
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; other than this machine needs --auth.")
+    ] = "127.0.0.1",
+    model: opt.Model = EMBEDDED,
+    auth: Annotated[
+        str | None,
+        typer.Option(help="name:password, asked of everybody.", show_default=False),
+    ] = None,
+) -> None:
+    """Open the page: a hand on every word, in the browser.
+
+    Only this machine can reach it, unless another --host is given, and then only with a password.
+
+    \b
+    [dim]crossattn ui
+    crossattn ui --host 0.0.0.0 --port 8000 --auth anna:secret[/dim]
+    """
+    try:
+        from crossattn.ui.browser.serve import password, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "gradio":
+            raise
+        raise InputError(
+            "The page needs Gradio, which is not installed: pip install 'crossattn[ui]'."
+        ) from error
+    serve(model, host=host, port=port, auth=password(auth) if auth else None)

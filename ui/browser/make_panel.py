@@ -1,0 +1,101 @@
+"""The panel that a picture starts from: prompt, settings, Generate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+
+from crossattn.ui.browser.parts import part
+from crossattn.ui.browser.studio import LONGEST_PROMPT, MOST_STEPS
+
+SIZES = ("128 × 128", "160 × 96", "96 × 160")
+SCHEDULERS = {
+    "By the model": "",
+    "DDIM": "ddim",
+    "DPM++ 2M": "dpm++",
+    "Euler": "euler",
+    "Euler ancestral": "euler-a",
+    "Heun": "heun",
+    "LCM": "lcm",
+}
+
+
+@dataclass(frozen=True)
+class MakePanel:
+    """The fields of a recipe as a person fills them in, and the buttons."""
+
+    prompt: gr.Textbox
+    hints: gr.HTML
+    negative: gr.Textbox
+    go: gr.Button
+    stop: gr.Button
+    model: gr.Dropdown
+    seed: gr.Textbox
+    lock: gr.HTML
+    steps: gr.Slider
+    guidance: gr.Slider
+    size: gr.Dropdown
+    scheduler: gr.Dropdown
+
+    @property
+    def settings(self) -> list[gr.components.Component]:
+        """What stands in a recipe, in the order of `studio.fields_of`."""
+        return [
+            self.prompt,
+            self.negative,
+            self.model,
+            self.seed,
+            self.steps,
+            self.guidance,
+            self.size,
+            self.scheduler,
+        ]
+
+
+def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) -> MakePanel:
+    """Build the panel; `models` are (name shown, name in recipes)."""
+    prompt = gr.Textbox(
+        label="Prompt",
+        value="a red car left of a blue balloon on green grass",
+        lines=3,
+        max_lines=6,
+        max_length=LONGEST_PROMPT,
+        elem_id="prompt",
+        html_attributes=gr.InputHTMLAttributes(spellcheck=False),
+    )
+    hints = part("hints")
+    negative = gr.Textbox(
+        label="Negative prompt",
+        placeholder="nothing to keep out",
+        lines=1,
+        max_lines=3,
+        max_length=LONGEST_PROMPT,
+        elem_id="negative",
+        html_attributes=gr.InputHTMLAttributes(spellcheck=False),
+    )
+    with gr.Column(elem_id="go-box", min_width=0):
+        go = gr.Button("Generate", variant="primary", size="lg", elem_id="go")
+        stop = gr.Button("Cancel", variant="secondary", size="lg", elem_id="stop")
+    with gr.Accordion("Settings", open=True, elem_id="settings"):
+        model = gr.Dropdown(
+            choices=list(models), value=models[0][1], label="Model", elem_id="model"
+        )
+        with gr.Row(elem_id="seed-row"):
+            seed = gr.Textbox(label="Seed", value="7", max_lines=1, elem_id="seed", min_width=80)
+            lock = part("seed", value=True)
+        steps = gr.Slider(1, MOST_STEPS, value=25, step=1, label="Steps", elem_id="steps")
+        guidance = gr.Slider(0, 20, value=4.0, step=0.5, label="Guidance", elem_id="guidance")
+        with gr.Row(elem_id="size-row"):
+            size = gr.Dropdown(
+                choices=list(sizes),
+                value=sizes[0],
+                label="Size",
+                allow_custom_value=True,
+                min_width=80,
+            )
+            scheduler = gr.Dropdown(
+                choices=list(SCHEDULERS.items()), value="", label="Scheduler", min_width=80
+            )
+    return MakePanel(
+        prompt, hints, negative, go, stop, model, seed, lock, steps, guidance, size, scheduler
+    )

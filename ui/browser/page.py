@@ -1,0 +1,122 @@
+"""The page: its panels, and which button does what."""
+
+from collections.abc import Mapping
+
+import gradio as gr
+
+from crossattn.ui.browser.depth_panel import depth_panel
+from crossattn.ui.browser.desk import Desk
+from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.header_panel import header_panel
+from crossattn.ui.browser.history_panel import history_panel
+from crossattn.ui.browser.make_panel import make_panel
+from crossattn.ui.browser.shelf import Shelf
+from crossattn.ui.browser.stage_panel import stage_panel
+from crossattn.ui.browser.studio import Studio
+from crossattn.ui.browser.take_panel import take_panel
+from crossattn.ui.browser.weights_panel import weights_panel
+
+WAITING = 8
+"""Runs that are drawn or wait at a time; whoever comes then is told to try again."""
+
+MODEL = "model"
+"""The queue of those events that use the model, of which one runs at a time."""
+
+
+def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.Blocks:
+    """Build the page; `offered` maps names in recipes to names shown, the first one chosen."""
+    studio = Studio(offered, shelf, models)
+    first = next((name, key) for key, name in offered.items())
+    with gr.Blocks(
+        title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
+    ) as page:
+        made = gr.State([], delete_callback=studio.leave)
+        header = header_panel(first, Desk(shelf).functions())
+        with gr.Row(elem_id="bench"):
+            with gr.Column(elem_id="make", min_width=0):
+                make = make_panel([(shown, name) for name, shown in offered.items()])
+            with gr.Column(elem_id="stage-card", min_width=0):
+                stage = stage_panel()
+            with gr.Column(elem_id="controls", min_width=0), gr.Tabs():
+                with gr.Tab("Weights"):
+                    weights = weights_panel()
+                with gr.Tab("Time and depth"):
+                    depth_panel()
+        with gr.Column(elem_id="history", elem_classes="band"):
+            _heading("History", "This session. Click to bring everything back.")
+            with gr.Row(elem_id="history-row"):
+                history = history_panel()
+        with gr.Column(elem_id="take-away", elem_classes="band"):
+            _heading("Take away", "The same picture, byte for byte, from any of these.")
+            take_panel()
+
+        shown = [header, stage, history.strip, make.seed, made]
+        runs = [
+            gr.on(
+                make.go.click,
+                studio.generate,
+                [*make.settings, make.lock, made],
+                shown,
+                concurrency_id=MODEL,
+                concurrency_limit=1,
+                show_progress="hidden",
+                api_name="generate",
+            ),
+            weights.rows.submit(
+                studio.generate,
+                [*make.settings, gr.State(True), made],
+                shown,
+                concurrency_id=MODEL,
+                show_progress="hidden",
+                api_name="draw_again",
+            ),
+            history.drop.upload(
+                studio.open_picture,
+                [history.drop, made],
+                [*make.settings, *shown],
+                concurrency_id=MODEL,
+                show_progress="hidden",
+                api_name="open_picture",
+            ),
+        ]
+        history.strip.select(
+            studio.restore,
+            [history.strip, made],
+            [*make.settings, *shown],
+            queue=False,
+            show_progress="hidden",
+            api_name="restore",
+        )
+        make.stop.click(
+            studio.rest,
+            make.model,
+            header,
+            queue=False,
+            show_progress="hidden",
+            cancels=runs,
+            api_name="cancel",
+        )
+        for run in runs:
+            # However a run ends, Generate comes back.
+            run.then(
+                studio.rest,
+                make.model,
+                header,
+                queue=False,
+                show_progress="hidden",
+                api_name=False,
+            )
+        make.model.change(
+            studio.rest,
+            make.model,
+            header,
+            queue=False,
+            show_progress="hidden",
+            api_name="choose_model",
+        )
+    return page
+
+
+def _heading(title: str, hint: str) -> None:
+    text = f'<h2>{title}</h2><span class="hint">{hint}</span>'
+    gr.HTML(f'<div class="band-head">{text}</div>', apply_default_css=False, elem_classes="part")

@@ -1,0 +1,107 @@
+"""Serving the page, safely: this machine alone unless there is a password."""
+
+import os
+import threading
+import warnings
+from pathlib import Path
+
+# Gradio asks two hosts for its own statistics unless it is told before it is imported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from crossattn.errors import CrossattnError, InputError
+from crossattn.pipelines.hub import cached_models
+from crossattn.pipelines.load import EMBEDDED, find_model
+from crossattn.pipelines.recipe import Recipe
+from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.page import WAITING, build_page
+from crossattn.ui.browser.parts import ROUTE, STATIC, head
+from crossattn.ui.browser.shelf import Shelf
+from crossattn.ui.browser.theme import theme
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LARGEST_UPLOAD = "20mb"
+SESSIONS = 64
+
+
+def models_offered(model: str) -> dict[str, str]:
+    """Models that the page offers, names in recipes to names shown: `model`, ours, the hub's."""
+    names = [model, EMBEDDED, *(one.name for one in cached_models())]
+    offered = {}
+    for name in dict.fromkeys(names):
+        if name == EMBEDDED and name != model and not find_model(name).folder.is_dir():
+            continue
+        offered[name] = Path(name).name
+    return offered
+
+
+def serve(
+    model: str = EMBEDDED,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    auth: tuple[str, str] | None = None,
+    wait: bool = True,
+) -> tuple[gr.Blocks, str]:
+    """Serve the page and return it with its address; with `wait`, only once it is stopped.
+
+    `auth` is (name, password). Raises `InputError` for a host other than this machine without
+    it, or a port that is taken, and `ModelLoadError` if there is no such model.
+    """
+    if host not in LOOPBACK and auth is None:
+        raise InputError(
+            f"Listening on {host} lets others in, so a password is needed: add "
+            "--auth name:password."
+        )
+    find_model(model)
+    shelf = Shelf()
+    models = Models()
+    page = build_page(models_offered(model), shelf, models)
+    page.queue(max_size=WAITING - 1, api_open=True)
+    threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            auth=auth,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            max_file_size=LARGEST_UPLOAD,
+            state_session_capacity=SESSIONS,
+            enable_monitoring=False,
+            ssr_mode=False,
+            footer_links=[],
+            allowed_paths=[str(shelf.folder)],
+            app_kwargs={"routes": [Mount(ROUTE, StaticFiles(directory=STATIC))]},
+            theme=theme(),
+            head=head(),
+        )
+    except OSError as error:
+        raise InputError(f"Port {port} of {host} is taken; choose another with --port.") from error
+    if wait:
+        print(f"crossattn is at {address} (Ctrl+C stops it)")
+        try:
+            page.block_thread()
+        finally:
+            shelf.close()
+    return page, address
+
+
+def _warm_up(models: Models, model: str) -> None:
+    # So that the first picture does not wait for the model; what is wrong is told with the first.
+    try:
+        models.load(Recipe(prompt="a car", model=model))
+    except CrossattnError as error:
+        warnings.warn(str(error), stacklevel=1)
+
+
+def password(text: str) -> tuple[str, str]:
+    """Read "name:password"; raises `InputError` if it is not of that form."""
+    name, colon, secret = text.partition(":")
+    if not (name and colon and secret):
+        raise InputError("A name and a password are expected as name:password.")
+    return name, secret

@@ -1,0 +1,104 @@
+// The top of the page: what is going on, light or dark, the keys, and the way to the server.
+
+import { ask, clamp, find, offer, on, server, set, state } from "./store.js";
+
+const WAIT = 900; // ms without a word from the server before we say that we wait
+let waiting = 0;
+
+export function mount(root, { props, watch, server: functions }) {
+  Object.assign(server, functions);
+  const follow = () => {
+    clearTimeout(waiting);
+    set({ busy: props.value.busy, model: props.value.model, modelName: props.value.name });
+  };
+  watch("value", follow);
+  drawMark(find(".mark", root));
+  mountTheme(find("#theme", root));
+  mountKeys(root);
+  on("busy model", showStatus);
+  document.addEventListener("click", clicked, true);
+  offer("generate", () => find("#go").click());
+  offer("start", start);
+  offer("step", (step) => set({ view: { ...state.view, step: clamp(step, 0, state.run.steps) } }));
+  follow();
+}
+
+// A run was asked for: say so at once, whatever the server does.
+function start() {
+  set({ busy: { step: 0, total: 0, seconds: 0 }, place: null, hover: null, comparing: false });
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    if (state.busy && !state.busy.total) set({ busy: { ...state.busy, waiting: "others draw first" } });
+  }, WAIT);
+}
+
+function clicked(event) {
+  if (event.target.closest("#go")) start();
+  const tab = event.target.closest("#controls [role=tab]");
+  if (tab) set({ tab: tab.textContent.trim(), place: null });
+}
+
+function showStatus() {
+  const { busy } = state;
+  document.body.classList.toggle("busy", Boolean(busy));
+  const name = state.modelName;
+  find("#status").textContent = busy?.total
+    ? `${name}, step ${busy.step} of ${busy.total}`
+    : busy ? `${name}, starting` : `${name} ready`;
+}
+
+function mountTheme(button) {
+  const stored = () => {
+    try {
+      return localStorage.getItem("crossattn-theme");
+    } catch {
+      return null;
+    }
+  };
+  const show = (dark) => {
+    document.body.classList.toggle("dark", dark);
+    find("span", button).textContent = dark ? "Light" : "Dark";
+    find("use", button).setAttribute("href", dark ? "#i-sun" : "#i-moon");
+    button.setAttribute("aria-label", dark ? "Light theme" : "Dark theme");
+  };
+  const system = matchMedia("(prefers-color-scheme: dark)").matches;
+  show(stored() ? stored() === "dark" : system);
+  button.addEventListener("click", () => {
+    const dark = !document.body.classList.contains("dark");
+    show(dark);
+    try {
+      localStorage.setItem("crossattn-theme", dark ? "dark" : "light");
+    } catch {
+      // Where storage is forbidden the choice lasts as long as the page.
+    }
+  });
+}
+
+function mountKeys(root) {
+  const dialog = find("#keys", root);
+  find("#keys-open", root).addEventListener("click", () => dialog.showModal());
+  find("#keys-close", root).addEventListener("click", () => dialog.close());
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+      event.preventDefault();
+      if (!state.busy) ask("generate");
+      return;
+    }
+    if (event.key === "Escape" && state.busy) {
+      find("#stop").click();
+      return;
+    }
+    const typing = event.target.matches("input:not([type=range]), textarea, select");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !state.run) return;
+    const key = event.key.toLowerCase();
+    if (key === "b") ask("compare", !state.comparing);
+    if (key === ".") ask("step", state.view.step + 1);
+    if (key === ",") ask("step", state.view.step - 1);
+  });
+}
+
+function drawMark(svg) {
+  const shades = [[0.15, 0.25, 0.2, 0.12], [0.3, 0.75, 0.55, 0.2], [0.25, 0.9, 1, 0.4], [0.12, 0.35, 0.5, 0.2]];
+  svg.innerHTML = shades.flatMap((row, y) => row.map((shade, x) =>
+    `<rect x="${x * 5 + 0.4}" y="${y * 5 + 0.4}" width="4.2" height="4.2" rx="1" opacity="${shade}"/>`)).join("");
+}

@@ -1,0 +1,92 @@
+// Under the prompt: how many words and tokens it has, what the model does not know, examples.
+
+import { ask, element, find, offer, on, server, set, state, type } from "./store.js";
+
+const PAUSE = 120; // ms without a key before the prompt is read
+const EXAMPLES = {
+  car: "a red car left of a blue balloon on green grass",
+  boat: "a big boat on the sea",
+  rocket: "a green rocket at night",
+  snow: "a small cat in heavy snow",
+};
+
+const prompt = () => find("#prompt textarea");
+let timer = 0;
+let asked = 0; // number of the last question, so that late answers are let go
+let writing = null; // weights on their way into the prompt
+let again = false;
+
+export function mount(root) {
+  const box = find(".try", root);
+  for (const [name, text] of Object.entries(EXAMPLES)) {
+    const choose = () => type("#prompt textarea", text);
+    box.append(element("button", { type: "button", onclick: choose }, name));
+  }
+  document.addEventListener("input", (event) => {
+    if (event.target !== prompt()) return;
+    clearTimeout(timer);
+    timer = setTimeout(read, PAUSE);
+  });
+  offer("write", write);
+  offer("read", read);
+  on("reading run weights busy", show);
+  on("run model", read);
+  read();
+}
+
+// The words as typed; the weights of the same words follow.
+async function read() {
+  if (!server.read || !prompt() || !state.model) return;
+  const number = ++asked;
+  const text = prompt().value;
+  const reading = text.trim() ? await server.read({ prompt: text, model: state.model }) : null;
+  if (number !== asked || writing) return;
+  const changes = { reading };
+  if (sameWords(reading)) changes.weights = reading.words.map((word) => word.weight);
+  set(changes);
+}
+
+export const sameWords = (reading) =>
+  Boolean(state.run && reading?.words)
+  && reading.words.length === state.run.words.length
+  && reading.words.every((word, index) => word.text === state.run.words[index].text);
+
+// Puts the weights into the prompt; while one answer is awaited only the newest waits behind it.
+async function write() {
+  if (writing) {
+    again = true;
+    return;
+  }
+  writing = state.weights;
+  const source = sameWords(state.reading) ? prompt().value : state.run.prompt;
+  const answer = await server.write({ prompt: source, model: state.model, weights: writing });
+  writing = null;
+  if (again) {
+    again = false;
+    await write();
+  } else if (answer.prompt !== undefined) {
+    type("#prompt textarea", answer.prompt);
+  } else ask("say", answer.problem);
+}
+
+const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+function show() {
+  find("#prompt-hint").replaceChildren(...hint(state.reading));
+}
+
+function hint(reading) {
+  const warn = (...parts) => [element("span", { class: "warn" }, ...parts)];
+  if (!reading) return warn("Write at least one word to draw.");
+  if (reading.problem) return warn(reading.problem);
+  const [word] = Object.keys(reading.unknown);
+  if (word) {
+    const near = reading.unknown[word];
+    const more = Object.keys(reading.unknown).length - 1;
+    const others = more ? ` (and ${plural(more, "other")})` : "";
+    const known = near.length ? ` Did you mean ${near.slice(0, 2).join(" or ")}?` : "";
+    return warn(element("b", {}, word), ` is new to emoji-sd${others}.${known}`);
+  }
+  if (reading.notes.length) return warn(reading.notes[0]);
+  return [`${plural(reading.words.length, "word")}, ${reading.tokens} of ${reading.limit} tokens`];
+}

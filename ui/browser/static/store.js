@@ -1,0 +1,118 @@
+// What every part of the page looks at, and how they hear of a change.
+
+export const state = {
+  run: null, // the picture on the stage, as payload.py describes it
+  view: { step: 0, layer: "all", resolution: "all", head: null }, // step 0 is all of them
+  reading: null, // the prompt as typed: words, weights, unknown words (see desk.py)
+  weights: [], // of the words of the run, as set on chips and sliders
+  dialect: "",
+  current: 0, // the word that panels follow
+  hover: null, // the key of a word or token pointed at
+  pins: new Map(), // key -> number of its colour
+  tokens: false, // whether chips are tokens rather than words
+  mode: "heat",
+  strength: 0.8,
+  shared: false, // one scale for all words
+  place: null, // {x, y, kept}
+  comparing: false,
+  busy: null, // {step, total, seconds, preview} while a picture is made
+  tab: "Weights",
+  regions: new Map(), // word -> {canvas, colour}
+};
+
+const listeners = [];
+
+// Calls `listener` whenever one of the named parts of the state is set.
+export function on(names, listener) {
+  listeners.push([names.split(" "), listener]);
+}
+
+export function set(changes) {
+  Object.assign(state, changes);
+  const changed = Object.keys(changes);
+  for (const [names, listener] of listeners) {
+    if (names.some((name) => changed.includes(name))) listener();
+  }
+}
+
+// The functions of the server, once the header has brought them.
+export const server = {};
+
+// What the parts ask of each other: "generate", "weigh", "say", ...
+const deeds = {};
+export const offer = (name, deed) => void (deeds[name] = deed);
+export const ask = (name, ...given) => deeds[name]?.(...given);
+
+// Small helpers for markup.
+export const find = (selector, root = document) => root.querySelector(selector);
+export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+export const decimal = (weight) => {
+  const text = String(Math.round(weight * 100) / 100);
+  return text.includes(".") ? text : `${text}.0`;
+};
+
+// element("button", {class: "x", onclick: f}, "text", child)
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) {
+      made.setAttribute(name, value);
+    }
+  }
+  made.append(...children);
+  return made;
+}
+
+export function icon(name) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  made.setAttribute("class", "i");
+  made.setAttribute("aria-hidden", "true");
+  made.append(document.createElementNS("http://www.w3.org/2000/svg", "use"));
+  made.firstChild.setAttribute("href", `#i-${name}`);
+  return made;
+}
+
+// Puts a text into one of Gradio's text boxes as if it had been typed.
+export function type(selector, text) {
+  const box = find(selector);
+  if (!box || box.value === text) return;
+  const prototype = box.tagName === "TEXTAREA" ? HTMLTextAreaElement : HTMLInputElement;
+  Object.getOwnPropertyDescriptor(prototype.prototype, "value").set.call(box, text);
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Arrow keys among radio buttons, one of which is in the tab order.
+export function radios(box, choose) {
+  const pick = (button) => {
+    for (const one of all("[role=radio]", box)) {
+      one.setAttribute("aria-checked", one === button);
+      one.tabIndex = one === button ? 0 : -1;
+    }
+    choose(button);
+  };
+  box.addEventListener("click", (event) => {
+    const button = event.target.closest("[role=radio]");
+    if (button) pick(button);
+  });
+  box.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const list = all("[role=radio]", box);
+    const next = list[(list.indexOf(document.activeElement) + by + list.length) % list.length];
+    pick(next);
+    (all("[role=radio]", box).find((one) => one.ariaChecked === "true") ?? next).focus();
+  });
+}
+
+// Fills a range's track up to its thumb.
+export function fill(range) {
+  const share = (range.value - range.min) / (range.max - range.min || 1);
+  range.style.setProperty("--v", `calc(8px + (100% - 16px) * ${share})`);
+}
+document.addEventListener("input", (event) => {
+  if (event.target.type === "range" && event.target.closest(".part")) fill(event.target);
+});

@@ -1,0 +1,77 @@
+// What a person takes away: files, and the code that makes the same picture.
+
+import { all, ask, element, find, icon, on, server, state } from "./store.js";
+
+const KINDS = ["Python", "Command line", "JSONL", "Recipe"];
+let kind = KINDS[0];
+
+export function mount(root) {
+  const text = (name, of) => () => save(name, URL.createObjectURL(new Blob([state.run.code[of]])));
+  const files = [
+    ["Picture, recipe inside", "PNG", () => save(state.run.picture.name, state.run.picture.url)],
+    ["Overlays, one a word", "ZIP", overlays],
+    ["Attention trace", "safetensors", () => save(state.run.trace.name, state.run.trace.url)],
+    ["Recipe", "JSON", text("recipe.json", "Recipe")],
+    ["Python script", "py", text("picture.py", "Python")],
+    ["Batch line", "JSONL", text("batch.jsonl", "JSONL")],
+  ];
+  find("#files", root).append(...files.map(([name, format, get]) => element("li", {}, element(
+    "button", { type: "button", disabled: true, onclick: get },
+    icon("down"), element("span", {}, name), element("em", {}, format),
+  ))));
+  find("#code-tabs", root).append(...KINDS.map(tab));
+  find("#code-tabs", root).addEventListener("keydown", turned);
+  find("#copy", root).addEventListener("click", copy);
+  on("run", () => show(root));
+  show(root);
+}
+
+const tab = (name) => element("button", {
+  type: "button", role: "tab", "aria-controls": "code", "data-label": name,
+  onclick: () => turn(name),
+}, name);
+
+function turned(event) {
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!by) return;
+  turn(KINDS[(KINDS.indexOf(kind) + by + KINDS.length) % KINDS.length]);
+  find("#code-tabs [aria-selected=true]").focus();
+}
+
+function turn(name) {
+  kind = name;
+  show(document);
+}
+
+function show(root) {
+  for (const button of all("#code-tabs [role=tab]", root)) {
+    const chosen = button.textContent === kind;
+    button.setAttribute("aria-selected", chosen);
+    button.tabIndex = chosen ? 0 : -1;
+  }
+  for (const button of all("#files button, #copy", root)) button.disabled = !state.run;
+  const code = find("#code", root);
+  code.textContent = state.run?.code[kind] ?? "The code that makes the picture will be here.";
+  code.classList.toggle("wrap", kind === "JSONL");
+}
+
+function save(name, href) {
+  const link = element("a", { href, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+async function overlays() {
+  ask("say", "Drawing the overlays");
+  const answer = await server.overlays({ run: state.run.id });
+  if (answer.problem) ask("say", answer.problem);
+  else save(answer.name, answer.url);
+}
+
+async function copy() {
+  await navigator.clipboard.writeText(find("#code").textContent);
+  const label = find("#copy span");
+  label.textContent = "Copied";
+  setTimeout(() => (label.textContent = "Copy"), 1400);
+}

@@ -1,0 +1,203 @@
+"""What happens when a person presses a button: runs, and what the page is told of them."""
+
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+
+from crossattn.errors import CrossattnError, RecipeError
+from crossattn.pipelines.picture import read_recipe
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import Result
+from crossattn.ui.browser.drawing import Models, draw, size_of, size_text, whole_number
+from crossattn.ui.browser.header_panel import status
+from crossattn.ui.browser.payload import card, describe
+from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.words import read_prompt, with_weights
+
+HISTORY = 40
+"""Pictures that each person's history keeps."""
+LONGEST_PROMPT = 2000
+MOST_STEPS = 100
+LONGEST_SIDE = 1024
+
+Updates = tuple[Any, ...]
+
+
+class Studio:
+    """The page's events.
+
+    `offered` maps names in recipes to names shown: no other model is loaded for anybody. What goes
+    wrong is raised as `gr.Error`, with a sentence for people.
+    """
+
+    def __init__(self, offered: Mapping[str, str], shelf: Shelf, models: Models) -> None:
+        self.offered = offered
+        self.shelf = shelf
+        self.models = models
+
+    def generate(
+        self,
+        prompt: str,
+        negative: str,
+        model: str,
+        seed: str,
+        steps: float,
+        guidance: float,
+        size: str,
+        scheduler: str,
+        keep_seed: bool,
+        made: list[str],
+    ) -> Iterator[Updates]:
+        """Draw the picture that the fields describe; yields what `_told_of` gives."""
+        with told():
+            width, height = size_of(size)
+            recipe = Recipe(
+                prompt=prompt,
+                negative_prompt=negative,
+                model=model,
+                seed=whole_number(seed, "seed") if keep_seed else random.randrange(10**6),
+                steps=int(steps),
+                guidance=float(guidance),
+                width=width,
+                height=height,
+                scheduler=scheduler or None,  # type: ignore[arg-type]  # checked by Recipe
+            )
+            yield from self._draw(recipe, made)
+
+    def restore(self, key: str, made: list[str]) -> Updates:
+        """Bring a picture of the history back: its fields, and the stage."""
+        with told():
+            one = self.shelf.get(key)
+            return (*fields_of(one.recipe), *self._told_of(one, made))
+
+    def open_picture(self, file: str | None, made: list[str]) -> Iterator[Updates]:
+        """Fill the fields in from a PNG that carries its recipe, and draw it again."""
+        with told():
+            if file is None:
+                raise RecipeError("There is no file; drop a PNG that was made here.")
+            recipe = read_recipe(Path(file)).replace(device=None, versions={})
+            self._check(recipe)
+            nothing = (gr.skip(),) * 5
+            yield (*fields_of(recipe), *nothing)
+            kept = (gr.skip(),) * len(fields_of(recipe))
+            for updates in self._draw(recipe, made):
+                yield (*kept, *updates)
+
+    def rest(self, model: str) -> dict[str, Any]:
+        """What the header shows when nothing runs."""
+        return status((self.offered.get(model, model), model))
+
+    def leave(self, made: list[str]) -> None:
+        """Forget what a person made, when the page has been closed."""
+        self.shelf.drop(made)
+
+    def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
+        self._check(recipe)
+        name = self.offered[recipe.model], recipe.model
+        for event in draw(recipe, self.models):
+            if isinstance(event, Result):
+                one = self.shelf.put(event, self._before(event.recipe, made))
+                yield self._told_of(one, self._noted(one, made))
+            else:
+                yield status(name, event), *(gr.skip(),) * 4
+
+    def _told_of(self, one: Made, made: list[str]) -> Updates:
+        """The header at rest, the stage, the history, the seed, and the ids of this session."""
+        cards = [card(self.shelf.get(key), self.shelf) for key in reversed(made)]
+        return (
+            self.rest(one.recipe.model),
+            describe(one, self.shelf),
+            gr.HTML(cards=cards, value=one.id),
+            str(one.recipe.seed),
+            made,
+        )
+
+    def _noted(self, one: Made, made: list[str]) -> list[str]:
+        self.shelf.drop(made[: -(HISTORY - 1)])
+        return [*made[-(HISTORY - 1) :], one.id]
+
+    def _before(self, recipe: Recipe, made: list[str]) -> str | None:
+        """The picture to compare with: the same without weights, or else the one before."""
+        earlier = [self.shelf.get(key) for key in reversed(made)]
+        plain = recipe.replace(prompt=without_weights(recipe.prompt))
+        if plain != recipe:
+            for one in earlier:
+                if one.recipe == plain:
+                    return one.id
+        same_size = [
+            one
+            for one in earlier[:1]
+            if one.recipe.width == recipe.width and one.recipe.height == recipe.height
+        ]
+        return same_size[0].id if same_size else None
+
+    def _check(self, recipe: Recipe) -> None:
+        """Bounds that the browser keeps to, but nobody else has to."""
+        if recipe.model not in self.offered:
+            raise RecipeError(
+                f"The model {recipe.model!r:.80} is not offered here; choose one of "
+                f"{', '.join(self.offered.values())}."
+            )
+        for name, text in (("prompt", recipe.prompt), ("negative prompt", recipe.negative_prompt)):
+            if len(text) > LONGEST_PROMPT:
+                raise RecipeError(
+                    f"The {name} has {len(text)} characters; shorten it to {LONGEST_PROMPT}."
+                )
+        if (recipe.steps or 0) > MOST_STEPS:
+            raise RecipeError(f"{recipe.steps} steps are asked; choose at most {MOST_STEPS} here.")
+        if max(recipe.width or 0, recipe.height or 0) > LONGEST_SIDE:
+            raise RecipeError(
+                f"{recipe.width} × {recipe.height} pixels are asked; choose sides of at most "
+                f"{LONGEST_SIDE} here."
+            )
+
+
+def fields_of(recipe: Recipe) -> Updates:
+    """A recipe as the values of the page's fields, in the order of `MakePanel.settings`."""
+    return (
+        recipe.prompt,
+        recipe.negative_prompt,
+        recipe.model,
+        str(recipe.seed),
+        recipe.steps,
+        recipe.guidance,
+        size_text(recipe.width, recipe.height),
+        recipe.scheduler or "",
+    )
+
+
+def without_weights(prompt: str) -> str:
+    """A prompt with every weight 1."""
+    read = read_prompt(prompt)
+    return with_weights(read, dict.fromkeys(range(len(read.words)), 1.0))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what goes wrong into a sentence that reaches the person."""
+    try:
+        yield
+    except CrossattnError as error:
+        raise gr.Error(str(error), title="Not drawn", print_exception=False) from error
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise gr.Error(
+            "There is not enough memory for this picture; choose a smaller size or fewer steps.",
+            title="Not drawn",
+            print_exception=False,
+        ) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).exception("a run failed")
+        raise gr.Error(
+            "Something failed here that is not your doing; the terminal where the page was "
+            "started says what. Try again.",
+            title="Not drawn",
+            print_exception=False,
+        ) from error
