@@ -55,6 +55,7 @@ def keep_source(
     *,
     pipe: "Pipeline | None" = None,
     bins: int = 1,
+    heads: bool = False,
     cross: Window = WHOLE,
     share: Window = WHOLE,
     file: Path | None = None,
@@ -65,7 +66,9 @@ def keep_source(
     kept there rather than in memory. Raises as `run` does.
     """
     recorder = SourceRecorder(cross=cross, share=share, file=file)
-    for event in run(recipe.replace(edit=None), pipe=pipe, bins=bins, controls=[recorder]):
+    for event in run(
+        recipe.replace(edit=None), pipe=pipe, bins=bins, heads=heads, controls=[recorder]
+    ):
         yield Source(event, recorder.run) if isinstance(event, Result) else event
 
 
@@ -75,6 +78,7 @@ def edit(
     pipe: "Pipeline | None" = None,
     source: Source | None = None,
     bins: int = 1,
+    heads: bool = False,
 ) -> Iterator[Progress | Edited]:
     """Edit the picture of `recipe.prompt` as `recipe.edit` says: `Progress`, then an `Edited`.
 
@@ -98,7 +102,9 @@ def edit(
             max([spec.cross[1], *(end for _, end in spec.words.values())]),
         )
         share = Window(*spec.share)
-        for event in keep_source(recipe, pipe=pipe, bins=bins, cross=cross, share=share):
+        for event in keep_source(
+            recipe, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share
+        ):
             if isinstance(event, Source):
                 source = event
             else:
@@ -108,7 +114,7 @@ def edit(
 
     controls = _controls(spec, source.run)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect)
-    for event in run(target, pipe=pipe, bins=bins, controls=controls):
+    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls):
         if isinstance(event, Result):
             settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump())
             result = replace(event, recipe=settled)

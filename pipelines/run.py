@@ -66,19 +66,20 @@ def run(
     *,
     pipe: "Pipeline | None" = None,
     bins: int = 1,
+    heads: bool = False,
     controls: Sequence[Control] = (),
 ) -> Iterator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
-    trace keeps apart; `controls` are attached before the recorder. The noise comes from a generator
-    on the CPU, whatever the device. Closing the iterator stops the run and leaves the model as it
+    trace keeps apart, `heads` keeps each head too; `controls` are attached before the recorder. The
+    noise comes from a generator on the CPU, whatever the device. Closing the iterator stops the run and leaves the model as it
     was. A recipe that edits gives the edited picture. Raises CrossattnError in its kinds.
     """
     if recipe.edit is not None:
         from crossattn.pipelines.edit import Edited, edit
 
-        for event in edit(recipe, pipe=pipe, bins=bins):
+        for event in edit(recipe, pipe=pipe, bins=bins, heads=heads):
             yield event.result if isinstance(event, Edited) else event
         return
     source = None
@@ -99,7 +100,7 @@ def run(
 
     steps, guidance, height, width = _numbers(settled)
     generator = torch.Generator("cpu").manual_seed(settled.seed)
-    recorder = Recorder(bins=min(bins, steps))
+    recorder = Recorder(bins=min(bins, steps), heads=heads)
     text = encode(pipe, prompt.text, negative.text, guidance)
     had = None
     if weighted(prompt):
