@@ -15,12 +15,14 @@ from pydantic import (
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.pipelines.region_recipe import RegionRecipe
 from crossattn.words import read_prompt
 
 SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
 Dialect = Literal["attention", "attention-normalised", "a1111", "comfy", "compel"]
 
+_PARTS: dict[str, type[BaseModel]] = {"edit": EditRecipe, "regions": RegionRecipe}
 _SIZE = "a multiple of 8 from 64 to 2048 (pixels)"
 
 
@@ -83,6 +85,12 @@ class Recipe(BaseModel):
         default=None,
         description="an edit into the picture of another prompt (protect only with blend), or null",
     )
+    regions: tuple[RegionRecipe, ...] = Field(
+        default=(),
+        max_length=100,
+        strict=False,
+        description="words of the prompt, each with a mask that it is held to",
+    )
     dtype: DtypeName = Field(default="float32", description="one of float32, bfloat16, float16")
     device: str | None = Field(
         default=None, pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$", description="cpu, mps, cuda or cuda:1"
@@ -138,9 +146,9 @@ def recipe_schema() -> dict[str, Any]:
 def _sentence(error: ValidationError, cls: type[Recipe]) -> str:
     faults = []
     for fault in error.errors():
-        place = [str(part) for part in fault["loc"]] or ["recipe"]
-        within = place[0] == "edit" and len(place) > 1
-        fields = EditRecipe.model_fields if within else cls.model_fields
+        place = [part for part in fault["loc"] if isinstance(part, str)] or ["recipe"]
+        within = place[0] in _PARTS and len(place) > 1
+        fields = _PARTS[place[0]].model_fields if within else cls.model_fields
         key = place[1] if within else place[0]
         name = ".".join(place[:2]) if within else key
         if fault["type"] == "missing":

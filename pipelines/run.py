@@ -15,6 +15,7 @@ from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.regions import region_controls
 from crossattn.pipelines.weighting import weigh, weighing, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach, tokenizers_of
@@ -103,6 +104,7 @@ def run(
     generator = torch.Generator("cpu").manual_seed(settled.seed)
     recorder = Recorder(bins=min(bins, steps), heads=heads)
     text = encode(pipe, prompt.text, negative.text, guidance)
+    controls = [*controls, *region_controls(settled.regions)]
     had = None
     if weighted(prompt):
         weights, had = weighing(prompt, settled.dialect, text)

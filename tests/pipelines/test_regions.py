@@ -1,0 +1,70 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from crossattn.errors import RecipeError
+from crossattn.pipelines.denoise import Progress
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import Result, run
+
+LEFT = ("##..",) * 4
+
+
+def recipe(**changes: Any) -> Recipe:
+    fields: dict[str, Any] = {"prompt": "a red car", "seed": 7, "steps": 3, "guidance": 4.0}
+    return Recipe(**{**fields, "height": 64, "width": 64, **changes})
+
+
+def finish(events: Iterator[Progress | Result]) -> Result:
+    *_, last = events
+    assert isinstance(last, Result)
+    return last
+
+
+def inside(result: Result) -> float:
+    heat = result.trace["car"].data
+    left = heat[:, : heat.shape[1] // 2]
+    return float(left.sum() / heat.sum())
+
+
+def test_a_word_is_held_to_its_region(sd_pipe: Any) -> None:
+    free = finish(run(recipe(), pipe=sd_pipe))
+    held = finish(run(recipe(regions=[{"word": "car", "mask": LEFT}]), pipe=sd_pipe))
+    assert inside(free) < 0.7
+    assert inside(held) > 0.9
+
+
+@pytest.mark.parametrize("change", [{"hold": 0.0}, {"window": (0.0, 0.0)}])
+def test_a_region_without_hold_or_steps_changes_no_byte(
+    sd_pipe: Any, change: dict[str, Any]
+) -> None:
+    free = finish(run(recipe(), pipe=sd_pipe))
+    region = {"word": "car", "mask": LEFT, **change}
+    loose = finish(run(recipe(regions=[region]), pipe=sd_pipe))
+    assert np.array_equal(np.asarray(free.image), np.asarray(loose.image))
+    assert torch.equal(free.trace["car"].data, loose.trace["car"].data)
+
+
+def test_a_recipe_with_regions_survives_json() -> None:
+    kept = recipe(regions=[{"word": "red car", "mask": LEFT, "hold": 0.5, "window": (0.1, 0.9)}])
+    assert Recipe.from_json(kept.to_json()) == kept
+    assert json.loads(kept.to_json())["regions"][0]["mask"] == list(LEFT)
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        ({"word": "car", "mask": ["#.", "#"]}, "regions.mask must be rows of equal length"),
+        ({"word": "car", "mask": ["..", ".."]}, "at least one #"),
+        ({"word": "car", "mask": ["#"], "hold": float("nan")}, "regions.hold must be a number"),
+        ({"word": "car", "mask": ["#"], "window": (1.0, 0.0)}, "regions.window must be two shares"),
+        ({"word": "car", "mask": ["#"], "holds": 1.0}, "did you mean hold?"),
+    ],
+)
+def test_a_region_that_is_none_is_told_in_one_sentence(region: dict[str, Any], told: str) -> None:
+    with pytest.raises(RecipeError, match=told.replace("?", r"\?")):
+        recipe(regions=[region])
