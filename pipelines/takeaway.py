@@ -2,9 +2,16 @@
 
 import json
 import shlex
+from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
+from PIL import Image
+
+from crossattn.pipelines.files import slug
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.sheets import enlarged
+from crossattn.trace import Trace
 
 OPTIONS = ("model", "revision", "config", "seed", "steps", "guidance", "scheduler", "dtype")
 
@@ -39,6 +46,18 @@ def command_line(recipe: Recipe) -> str:
 def batch_line(recipe: Recipe) -> str:
     """Return the recipe as one line of a JSONL batch."""
     return json.dumps(_chosen(recipe), ensure_ascii=False) + "\n"
+
+
+def overlays_zip(picture: Image.Image, trace: Trace) -> bytes:
+    """Return a ZIP of `picture` under the map of each of the trace's words, one PNG a word."""
+    large = enlarged(picture)
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        for number, heat in enumerate(trace.words, start=1):
+            overlay = BytesIO()
+            heat.overlay(large).save(overlay, "PNG")
+            archive.writestr(f"{number:02}-{slug(heat.text)}.png", overlay.getvalue())
+    return file.getvalue()
 
 
 def _chosen(recipe: Recipe) -> dict[str, Any]:

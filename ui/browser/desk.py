@@ -1,16 +1,23 @@
 """What the page asks between pictures: reading the prompt, writing weights, looking into traces."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from crossattn.controls import Alignment
 from crossattn.errors import CrossattnError
+from crossattn.pipelines.edit import aligned
+from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
 from crossattn.pipelines.load import EMBEDDED, find_model, load_tokenizers
+from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import read
+from crossattn.pipelines.takeaway import overlays_zip
 from crossattn.ui.browser import stacks
+from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
+from crossattn.word_spans import same_word
 from crossattn.words import Prompt, with_weights
 
 Asked = dict[str, Any]
@@ -27,7 +34,8 @@ class Desk:
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
-        return [_told(one) for one in (self.read, self.write, self.steps, self.heads)]
+        asked = self.read, self.write, self.align, self.steps, self.heads, self.overlays
+        return [_told(one) for one in asked]
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
@@ -49,6 +57,23 @@ class Desk:
         prompt, _ = _read(str(asked["prompt"]), str(asked["model"]))
         return {"prompt": with_weights(prompt, dict(enumerate(map(float, asked["weights"]))))}
 
+    def align(self, asked: Asked) -> Asked:
+        """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row."""
+        model = str(asked["model"])
+        source, _ = _read(str(asked["prompt"]), model)
+        target, _ = _read(str(asked["target"]), model)
+        spec = EditRecipe(prompt=str(asked["target"]))
+        rows = list(alignment_rows(source, target, aligned(source, target, spec)))
+        return {"rows": rows, "unknown": unknown(target.text, model)}
+
+    def overlays(self, asked: Asked) -> Asked:
+        """A ZIP of the picture under each word's map: {run}; returns where it is."""
+        made = self.shelf.get(asked["run"])
+        file = made.picture.with_suffix(".zip")
+        if not file.is_file():
+            file.write_bytes(overlays_zip(read_picture(made.picture), self.shelf.trace(made)))
+        return dict(served(file))
+
     def steps(self, asked: Asked) -> Asked:
         """The maps of each step of a picture: {run, layer, resolution, head}."""
         trace = self.shelf.trace(self.shelf.get(asked["run"]))
@@ -60,6 +85,37 @@ class Desk:
         return stacks.heads(trace, asked["layer"], asked["resolution"], int(asked["step"]))
 
 
+def alignment_rows(
+    source: Prompt, target: Prompt, alignment: Alignment
+) -> Iterator[tuple[str, str, str]]:
+    """(relation, words of the source, words of the target) in the target's order."""
+    before, after = ([word.text for word in prompt.words] for prompt in (source, target))
+    dropped = {unit.word for unit in alignment.dropped}
+    links = {unit.word: link for link in alignment.links for unit in link.target}
+    place = 0  # in the source, behind what has been told of
+    told: set[int] = set()
+
+    def missed(upto: int) -> Iterator[tuple[str, str, str]]:
+        for index in range(place, upto):
+            if index in dropped:
+                yield "dropped", before[index], ""
+
+    for index, word in enumerate(after):
+        link = links.get(index)
+        if link is None:
+            yield "added", "", word
+        elif index not in told:
+            old = [unit.word for unit in link.source if unit.word is not None]
+            new = [unit.word for unit in link.target if unit.word is not None]
+            told.update(new)
+            yield from missed(min(old))
+            place = max(old) + 1
+            words = " ".join(before[n] for n in old), " ".join(after[n] for n in new)
+            same = same_word(words[0]) == same_word(words[1])
+            yield "kept" if same else "swapped", *words
+    yield from missed(len(before))
+
+
 def unknown(text: str, model: str) -> dict[str, list[str]]:
     """The words that a model never saw, with near ones that it knows; none where that is open."""
     if model != EMBEDDED and find_model(model).folder != model_path():
@@ -68,8 +124,8 @@ def unknown(text: str, model: str) -> dict[str, list[str]]:
 
 
 def _read(text: str, model: str) -> tuple[Prompt, list[str]]:
-    Recipe(prompt=text, model=model)
-    return read(text, _tokenizers(model))
+    prompt, notes = read(Recipe(prompt=text, model=model).prompt, _tokenizers(model))
+    return prompt, notes
 
 
 @lru_cache(maxsize=4)

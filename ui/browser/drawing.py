@@ -4,6 +4,7 @@ import base64
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,22 @@ from PIL import Image
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.denoise import Progress, decode
+from crossattn.pipelines.edit import Edited, Source, edit, keep_source
 from crossattn.pipelines.load import load
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.recorder import Recorder
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
+
+
+LARGEST_TRACE = 64 * 2**20
+"""Bytes of a picture's trace beyond which it is recorded less finely."""
+
+Busy = dict[str, Any]
+"""How far a run is: {step, total, seconds, preview}."""
 
 
 def whole_number(text: str, name: str) -> int:
@@ -38,6 +48,27 @@ def size_of(text: str) -> tuple[int, int]:
 def size_text(width: int | None, height: int | None) -> str:
     """Write a size in pixels as `size_of` reads it."""
     return f"{width} × {height}"
+
+
+class Sources:
+    """The last source that was edited, so that the next edit of it costs one run and not two."""
+
+    def __init__(self) -> None:
+        self._source: Source | None = None
+
+    def of(self, recipe: Recipe) -> Source | None:
+        """The kept source of a recipe that edits, if it is that one."""
+        kept = self._source
+        if kept is None:
+            return None
+        settled = kept.result.recipe
+        asked = recipe.model_dump(exclude={"edit", "versions", "revision", "device"})
+        same = all(value in (None, getattr(settled, name)) for name, value in asked.items())
+        return kept if same else None
+
+    def keep(self, source: Source) -> None:
+        """Keep a source, and let the one before go."""
+        self._source = source
 
 
 class Models:
@@ -81,15 +112,27 @@ def data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def draw(recipe: Recipe, models: Models) -> Iterator[dict[str, Any] | Result]:
-    """Draw a recipe: {step, total, seconds, preview} after each call, then the `Result`.
+def detail(recipe: Recipe, pipe: "Pipeline") -> dict[str, Any]:
+    """How finely to record: each step and head, or less where that would take too much memory."""
+    steps, height, width = recipe.steps or 1, recipe.height or 64, recipe.width or 64
+    for bins, heads in ((steps, True), (steps, False), (min(8, steps), False)):
+        size = Recorder(bins=bins, heads=heads).nbytes(
+            pipe, recipe.prompt, steps=steps, height=height, width=width
+        )
+        if size <= LARGEST_TRACE:
+            return {"bins": bins, "heads": heads}
+    return {"bins": 1, "heads": False}
+
+
+def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Result | Edited]:
+    """Draw a recipe: {step, total, seconds, preview} after each call, then what came of it.
 
     Closing the iterator stops the run.
     """
     yield {"step": 0, "total": 0, "seconds": 0.0}
     pipe = models.load(recipe)
     started = time.perf_counter()
-    for event in run(recipe, pipe=pipe, bins=recipe.steps or 1):
+    for event in _events(recipe, pipe, sources):
         if isinstance(event, Progress):
             yield {
                 "step": event.index + 1,
@@ -97,5 +140,30 @@ def draw(recipe: Recipe, models: Models) -> Iterator[dict[str, Any] | Result]:
                 "seconds": time.perf_counter() - started,
                 "preview": models.preview(pipe, event.latents),
             }
+        else:
+            yield event
+
+
+def _events(
+    recipe: Recipe, pipe: "Pipeline", sources: Sources
+) -> Iterator[Progress | Result | Edited]:
+    kept = detail(recipe, pipe)
+    if recipe.edit is None:
+        yield from run(recipe, pipe=pipe, **kept)
+        return
+    source = sources.of(recipe)
+    before = 0
+    if source is None:
+        # With its whole run kept, later edits may have any windows.
+        for event in keep_source(recipe, pipe=pipe, **kept):
+            if isinstance(event, Source):
+                source = event
+                sources.keep(event)
+            else:
+                before = event.total
+                yield replace(event, total=2 * event.total)
+    for event in edit(recipe, pipe=pipe, source=source, **kept):
+        if isinstance(event, Progress):
+            yield replace(event, index=event.index + before, total=event.total + before)
         else:
             yield event

@@ -1,15 +1,18 @@
 """The page: its panels, and which button does what."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 
 from crossattn.ui.browser.depth_panel import depth_panel
 from crossattn.ui.browser.desk import Desk
 from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.edit_panel import edit_panel
 from crossattn.ui.browser.header_panel import header_panel
 from crossattn.ui.browser.history_panel import history_panel
 from crossattn.ui.browser.make_panel import make_panel
+from crossattn.ui.browser.regions_panel import regions_panel
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.stage_panel import stage_panel
 from crossattn.ui.browser.studio import Studio
@@ -40,6 +43,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             with gr.Column(elem_id="controls", min_width=0), gr.Tabs():
                 with gr.Tab("Weights"):
                     weights = weights_panel()
+                with gr.Tab("Edit"):
+                    edit = edit_panel()
+                with gr.Tab("Regions"):
+                    regions = regions_panel()
                 with gr.Tab("Time and depth"):
                     depth_panel()
         with gr.Column(elem_id="history", elem_classes="band"):
@@ -50,39 +57,40 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             _heading("Take away", "The same picture, byte for byte, from any of these.")
             take_panel()
 
+        fields = [*make.settings, weights.dialect]
+        every_field = [*fields, edit.target]
         shown = [header, stage, history.strip, make.seed, made]
+        draws: dict[str, Any] = {
+            "concurrency_id": MODEL,
+            "concurrency_limit": 1,
+            "show_progress": "hidden",
+        }
+        same_seed = gr.State(True)
         runs = [
-            gr.on(
-                make.go.click,
-                studio.generate,
-                [*make.settings, make.lock, made],
-                shown,
-                concurrency_id=MODEL,
-                concurrency_limit=1,
-                show_progress="hidden",
-                api_name="generate",
+            make.go.click(
+                studio.generate, [*fields, make.lock, made], shown, api_name="generate", **draws
             ),
             weights.rows.submit(
-                studio.generate,
-                [*make.settings, gr.State(True), made],
-                shown,
-                concurrency_id=MODEL,
-                show_progress="hidden",
-                api_name="draw_again",
+                studio.generate, [*fields, same_seed, made], shown, api_name="draw_again", **draws
+            ),
+            edit.plan.submit(
+                studio.edit, [*every_field, edit.plan, made], shown, api_name="edit", **draws
+            ),
+            regions.brush.submit(
+                studio.hold, [*fields, regions.brush, made], shown, api_name="hold", **draws
             ),
             history.drop.upload(
                 studio.open_picture,
                 [history.drop, made],
-                [*make.settings, *shown],
-                concurrency_id=MODEL,
-                show_progress="hidden",
+                [*every_field, *shown],
                 api_name="open_picture",
+                **draws,
             ),
         ]
         history.strip.select(
             studio.restore,
             [history.strip, made],
-            [*make.settings, *shown],
+            [*every_field, *shown],
             queue=False,
             show_progress="hidden",
             api_name="restore",

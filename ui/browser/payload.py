@@ -7,6 +7,10 @@ from crossattn.pipelines.takeaway import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.words import read_prompt
+
+EDIT_FIELDS = ("cross", "share", "blend", "protect")
+"""What the page sets of a recipe's edit, beside the target."""
 
 
 def served(path: Path) -> dict[str, str]:
@@ -21,7 +25,7 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
     return {
         "id": made.id,
         "title": title(made, shelf),
-        "prompt": recipe.prompt,
+        "prompt": trace.prompt.source,
         "width": recipe.width,
         "height": recipe.height,
         "seconds": made.seconds,
@@ -29,7 +33,9 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
         "picture": served(made.picture),
         "trace": served(made.trace_file),
         "before": _before(made, shelf),
-        "report": _report(made, shelf),
+        "report": _weighed(made),
+        "edit": _edited(made),
+        "regions": [one.model_dump(mode="json") for one in recipe.regions],
         "words": [
             {
                 "text": word.text,
@@ -66,9 +72,22 @@ def card(made: Made, shelf: Shelf) -> dict[str, Any]:
 
 def title(made: Made, shelf: Shelf) -> str:
     """What is special about a picture, in a few words."""
+    edit = made.recipe.edit
+    if edit is not None:
+        return f"edit: {swapped(made.recipe.prompt, edit.prompt)}"
     words = shelf.trace(made).prompt.words
+    if made.recipe.regions:
+        return f"held: {', '.join(one.word for one in made.recipe.regions)}"
     weighted = [f"{word.text} {word.weight:g}" for word in words if word.weight != 1]
     return ", ".join(weighted) or " ".join(word.text for word in words[-3:])
+
+
+def swapped(source: str, target: str) -> str:
+    """The words that an edit puts in the place of others, in a few words."""
+    before, after = ([word.text for word in read_prompt(text).words] for text in (source, target))
+    gone = " ".join(word for word in before if word not in after)
+    new = " ".join(word for word in after if word not in before)
+    return " → ".join(filter(None, (gone, new)))
 
 
 def _before(made: Made, shelf: Shelf) -> dict[str, Any] | None:
@@ -77,26 +96,35 @@ def _before(made: Made, shelf: Shelf) -> dict[str, Any] | None:
     before = shelf.get(made.before)
     return {
         "picture": served(before.picture),
-        "name": "Before",
-        "against": "After",
+        "name": "Source" if made.report else "Before",
+        "against": "Edit" if made.report else "After",
         "sentence": f"Left: {title(before, shelf)}. Right: {title(made, shelf)}.",
     }
 
 
-def _report(made: Made, shelf: Shelf) -> list[dict[str, Any]]:
-    """What each weight did to its word's share among the words, where the plain picture is kept."""
-    if made.before is None:
-        return []
-    before = shelf.get(made.before)
-    words = shelf.trace(made).prompt.words
-    if [word.text for word in before.words] != [word.text for word in made.words]:
-        return []
-    was, now = (sum(word.mass for word in one.words) or 1.0 for one in (before, made))
+def _weighed(made: Made) -> list[dict[str, Any]]:
+    """What each weight did to its word's share of all attention."""
     return [
-        {"text": word.text, "before": old.mass / was, "after": new.mass / now}
-        for word, old, new in zip(words, before.words, made.words, strict=False)
-        if word.weight != 1
+        {"text": word.text, "before": word.had, "after": word.mass}
+        for word in made.words
+        if word.had is not None and word.weight != 1
     ]
+
+
+def _edited(made: Made) -> dict[str, Any] | None:
+    """What an edit did: (layers, steps) of each control, and the pixels that changed."""
+    report = made.report
+    if report is None or made.recipe.edit is None:
+        return None
+    mask = report.mask
+    return {
+        "plan": made.recipe.edit.model_dump(mode="json", include=set(EDIT_FIELDS)),
+        "touched": {one.control: [one.layers, one.steps] for one in report.touched},
+        "changed": report.changed,
+        "inside": report.inside,
+        "outside": report.outside,
+        "mask": None if mask is None else float(mask.float().mean()),
+    }
 
 
 def _token_names(trace: Trace) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossattn.errors import InputError
+from crossattn.pipelines.edit_report import EditReport
 from crossattn.pipelines.export import default_name
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.recipe import Recipe
@@ -25,7 +26,7 @@ class Made:
     """A finished picture.
 
     `picture` is the PNG with its recipe, bit for bit what a person downloads; `before` is the id
-    of the picture that it is compared with.
+    of the picture that it is compared with, `report` what an edit did.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Made:
     notes: tuple[str, ...]
     picture: Path
     before: str | None
+    report: EditReport | None
 
     @property
     def trace_file(self) -> Path:
@@ -53,7 +55,9 @@ class Shelf:
         self._traces: OrderedDict[str, Trace] = OrderedDict()
         self._lock = threading.Lock()
 
-    def put(self, result: Result, before: str | None = None) -> Made:
+    def put(
+        self, result: Result, before: str | None = None, report: EditReport | None = None
+    ) -> Made:
         """Keep a result; the oldest goes when there are more than `most`."""
         key = secrets.token_urlsafe(12)
         folder = self.folder / key
@@ -67,6 +71,7 @@ class Shelf:
             result.warnings,
             folder / f"{default_name(result.recipe)}.png",
             before,
+            report,
         )
         made.picture.write_bytes(to_png(result.image, result.recipe, result.sampler))
         result.trace.save(made.trace_file)

@@ -11,12 +11,13 @@ import gradio as gr
 import torch
 
 from crossattn.errors import CrossattnError, RecipeError
+from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result
-from crossattn.ui.browser.drawing import Models, draw, size_of, size_text, whole_number
+from crossattn.ui.browser.drawing import Models, Sources, draw, size_of, size_text, whole_number
 from crossattn.ui.browser.header_panel import status
-from crossattn.ui.browser.payload import card, describe
+from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.words import read_prompt, with_weights
 
@@ -40,6 +41,7 @@ class Studio:
         self.offered = offered
         self.shelf = shelf
         self.models = models
+        self.sources = Sources()
 
     def generate(
         self,
@@ -51,24 +53,70 @@ class Studio:
         guidance: float,
         size: str,
         scheduler: str,
+        dialect: str,
         keep_seed: bool,
         made: list[str],
     ) -> Iterator[Updates]:
-        """Draw the picture that the fields describe; yields what `_told_of` gives."""
+        """Draw the picture that the fields describe."""
         with told():
-            width, height = size_of(size)
-            recipe = Recipe(
-                prompt=prompt,
-                negative_prompt=negative,
-                model=model,
-                seed=whole_number(seed, "seed") if keep_seed else random.randrange(10**6),
-                steps=int(steps),
-                guidance=float(guidance),
-                width=width,
-                height=height,
-                scheduler=scheduler or None,  # type: ignore[arg-type]  # checked by Recipe
+            recipe = recipe_of(
+                prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
+            if not keep_seed:
+                recipe = recipe.replace(seed=random.randrange(10**6))
             yield from self._draw(recipe, made)
+
+    def edit(
+        self,
+        prompt: str,
+        negative: str,
+        model: str,
+        seed: str,
+        steps: float,
+        guidance: float,
+        size: str,
+        scheduler: str,
+        dialect: str,
+        target: str,
+        edit: dict[str, Any],
+        made: list[str],
+    ) -> Iterator[Updates]:
+        """Edit the picture of the fields into that of `target`.
+
+        `edit` holds {cross, share, blend, protect} as a recipe's edit does.
+        """
+        with told():
+            source = recipe_of(
+                prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
+            )
+            known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
+            yield from self._draw(source.replace(edit={"prompt": target, **known}), made)
+
+    def hold(
+        self,
+        prompt: str,
+        negative: str,
+        model: str,
+        seed: str,
+        steps: float,
+        guidance: float,
+        size: str,
+        scheduler: str,
+        dialect: str,
+        held: dict[str, Any],
+        made: list[str],
+    ) -> Iterator[Updates]:
+        """Draw the picture of the fields with words held to regions.
+
+        `held` is {regions: [{word, mask}], hold, window}, each as in a recipe's regions.
+        """
+        with told():
+            recipe = recipe_of(
+                prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
+            )
+            settings = {"hold": float(held["hold"]), "window": held["window"]}
+            regions = [{**region, **settings} for region in held["regions"]]
+            yield from self._draw(recipe.replace(regions=regions), made)
 
     def restore(self, key: str, made: list[str]) -> Updates:
         """Bring a picture of the history back: its fields, and the stage."""
@@ -100,12 +148,24 @@ class Studio:
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
         self._check(recipe)
         name = self.offered[recipe.model], recipe.model
-        for event in draw(recipe, self.models):
-            if isinstance(event, Result):
-                one = self.shelf.put(event, self._before(event.recipe, made))
+        for event in draw(recipe, self.models, self.sources):
+            if isinstance(event, dict):
+                yield status(name, event), *(gr.skip(),) * 4
+            elif isinstance(event, Edited):
+                made, source = self._source(event.source.result, made)
+                one = self.shelf.put(event.result, source, event.report)
                 yield self._told_of(one, self._noted(one, made))
             else:
-                yield status(name, event), *(gr.skip(),) * 4
+                one = self.shelf.put(event, self._before(event.recipe, made))
+                yield self._told_of(one, self._noted(one, made))
+
+    def _source(self, result: Result, made: list[str]) -> tuple[list[str], str]:
+        """The ids with that of an edit's source among them, and its id."""
+        for key in reversed(made):
+            if self.shelf.get(key).recipe == result.recipe:
+                return made, key
+        one = self.shelf.put(result)
+        return self._noted(one, made), one.id
 
     def _told_of(self, one: Made, made: list[str]) -> Updates:
         """The header at rest, the stage, the history, the seed, and the ids of this session."""
@@ -125,7 +185,7 @@ class Studio:
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
         """The picture to compare with: the same without weights, or else the one before."""
         earlier = [self.shelf.get(key) for key in reversed(made)]
-        plain = recipe.replace(prompt=without_weights(recipe.prompt))
+        plain = recipe.replace(prompt=without_weights(recipe.prompt), regions=())
         if plain != recipe:
             for one in earlier:
                 if one.recipe == plain:
@@ -144,7 +204,9 @@ class Studio:
                 f"The model {recipe.model!r:.80} is not offered here; choose one of "
                 f"{', '.join(self.offered.values())}."
             )
-        for name, text in (("prompt", recipe.prompt), ("negative prompt", recipe.negative_prompt)):
+        target = recipe.edit.prompt if recipe.edit else ""
+        texts = {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}
+        for name, text in {**texts, "target prompt": target}.items():
             if len(text) > LONGEST_PROMPT:
                 raise RecipeError(
                     f"The {name} has {len(text)} characters; shorten it to {LONGEST_PROMPT}."
@@ -158,8 +220,38 @@ class Studio:
             )
 
 
+def recipe_of(
+    prompt: str,
+    negative: str,
+    model: str,
+    seed: str,
+    steps: float,
+    guidance: float,
+    size: str,
+    scheduler: str,
+    dialect: str,
+) -> Recipe:
+    """The recipe of the page's fields, in the order of `MakePanel.settings` and the dialect.
+
+    Raises `RecipeError` or `PromptError` for what will not do.
+    """
+    width, height = size_of(size)
+    fields: dict[str, Any] = {"scheduler": scheduler or None, "dialect": dialect}
+    return Recipe(
+        prompt=prompt,
+        negative_prompt=negative,
+        model=model,
+        seed=whole_number(seed, "seed"),
+        steps=int(steps),
+        guidance=float(guidance),
+        width=width,
+        height=height,
+        **fields,
+    )
+
+
 def fields_of(recipe: Recipe) -> Updates:
-    """A recipe as the values of the page's fields, in the order of `MakePanel.settings`."""
+    """A recipe as the values of the page's fields: those of `recipe_of`, and the target."""
     return (
         recipe.prompt,
         recipe.negative_prompt,
@@ -169,6 +261,8 @@ def fields_of(recipe: Recipe) -> Updates:
         recipe.guidance,
         size_text(recipe.width, recipe.height),
         recipe.scheduler or "",
+        recipe.dialect,
+        recipe.edit.prompt if recipe.edit else gr.skip(),
     )
 
 

@@ -11,6 +11,8 @@ const EXAMPLES = {
 };
 
 const prompt = () => find("#prompt textarea");
+// The weights of an edited picture are those of its target.
+const weighed = () => (state.run?.edit ? "#target textarea" : "#prompt textarea");
 let timer = 0;
 let asked = 0; // number of the last question, so that late answers are let go
 let writing = null; // weights on their way into the prompt
@@ -58,14 +60,15 @@ async function write() {
     return;
   }
   writing = state.weights;
-  const source = sameWords(state.reading) ? prompt().value : state.run.prompt;
+  const typed = !state.run.edit && sameWords(state.reading);
+  const source = typed ? prompt().value : state.run.prompt;
   const answer = await server.write({ prompt: source, model: state.model, weights: writing });
   writing = null;
   if (again) {
     again = false;
     await write();
   } else if (answer.prompt !== undefined) {
-    type("#prompt textarea", answer.prompt);
+    type(weighed(), answer.prompt);
   } else ask("say", answer.problem);
 }
 

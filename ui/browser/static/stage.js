@@ -19,7 +19,7 @@ export function mount(root, { props, watch, trigger }) {
   mountView(root);
   on("run hover pins tokens mode strength shared view comparing busy tab stack", drawOverlay);
   on("run hover pins tokens shared view comparing busy tab place weights", caption);
-  on("busy", showProgress);
+  on("busy run", showProgress);
   caption();
   take();
 }
@@ -39,10 +39,13 @@ function open(run) {
     hover: null,
     place: null,
     comparing: false,
+    busy: null,
     regions: same ? state.regions : new Map(),
   });
   showPicture(run);
   if (!again) ask("say", "Picture ready");
+  if (state.afterwards === "compare" && run.edit) ask("compare", true);
+  set({ afterwards: null });
 }
 
 function unpackOnce(run) {

@@ -15,6 +15,9 @@ export const state = {
   shared: false, // one scale for all words
   place: null, // {x, y, kept}
   comparing: false,
+  model: "", // its name in recipes
+  modelName: "", // and for people
+  afterwards: null, // what to do with the picture that is being made
   busy: null, // {step, total, seconds, preview} while a picture is made
   tab: "Weights",
   regions: new Map(), // word -> {canvas, colour}

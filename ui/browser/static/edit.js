@@ -1,0 +1,169 @@
+// The edit: what it will keep and change is shown before it runs, what it did afterwards.
+
+import { all, ask, element, find, on, percent, server, set, state } from "./store.js";
+import { isMinor } from "./chips.js";
+import { drawMask } from "./mask.js";
+import { windowRow, windowAxis } from "./windows.js";
+
+const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
+const PAUSE = 150;
+const plan = { cross: [0, 0.8], share: [0, 0.4], blend: null, protect: [] };
+let box;
+let part; // what Gradio gave: the plan goes to the server as its value
+let rows = [];
+let timer = 0;
+let asked = 0;
+
+export function mount(root, given) {
+  box = root;
+  part = given;
+  Object.assign(plan, part.props.value);
+  document.addEventListener("input", (event) => {
+    if (event.target.closest("#target, #prompt")) later();
+    if (event.target.closest("#steps")) showWindows();
+  });
+  find("#edit-run", root).addEventListener("click", run);
+  on("run", opened);
+  on("run model", align);
+  opened();
+  align();
+}
+
+const textOf = (selector) => find(`${selector} textarea`).value;
+const stepsSet = () => Number(find("#steps input[type=number]").value) || 25;
+
+function later() {
+  clearTimeout(timer);
+  timer = setTimeout(align, PAUSE);
+}
+
+async function align() {
+  const number = ++asked;
+  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model: state.model };
+  const answer = await server.align(question);
+  if (number !== asked) return;
+  rows = answer.rows ?? [];
+  showRows(answer);
+  showWords();
+}
+
+// A picture that an edit made brings its plan along.
+function opened() {
+  if (state.run?.edit) Object.assign(plan, state.run.edit.plan);
+  commit();
+  showWindows();
+  showFacts();
+  showWords();
+}
+
+const commit = () => (part.props.value = { ...plan });
+
+function showRows({ problem, unknown }) {
+  const joined = [];
+  for (const [kind, source, target] of rows) {
+    const last = joined.at(-1);
+    if (kind === "kept" && last?.[0] === "kept") {
+      last[1] += ` ${source}`;
+      last[2] += ` ${target}`;
+    } else joined.push([kind, source, target]);
+  }
+  find("#align", box).replaceChildren(...joined.map(([kind, source, target]) => {
+    const sign = element("span", { "aria-hidden": "true" }, SIGNS[kind]);
+    return element(
+      "tr", { class: kind },
+      element("td", {}, source), element("td", {}, sign, ` ${kind}`), element("td", {}, target),
+    );
+  }));
+  const count = (kind) => rows.filter(([one]) => one === kind).length;
+  const sums = Object.keys(SIGNS).map((kind) => `${count(kind)} ${kind}`);
+  find("#align-sum", box).textContent = problem ? "" : sums.join(", ");
+  const [word] = Object.keys(unknown ?? {});
+  const note = problem ?? (word ? `${word} is new to emoji-sd.` : same() ? "The target equals the source: nothing to edit." : "");
+  find("#align-note", box).textContent = note;
+  find("#align-note", box).classList.toggle("warn", Boolean(problem || word));
+  find("#edit-run", box).disabled = Boolean(problem) || same();
+}
+
+const same = () => rows.every(([kind]) => kind === "kept");
+
+function showWindows() {
+  const steps = stepsSet();
+  const row = (label, name) => windowRow(label, plan[name], steps, (shares) => {
+    plan[name] = shares;
+    commit();
+    showFacts();
+  });
+  find("#windows", box).replaceChildren(row("Cross", "cross"), row("Self", "share"), windowAxis());
+}
+
+// Words that the blend can be told of: those of both prompts that mean something by themselves.
+function showWords() {
+  const words = [...new Set(rows.flatMap(([, source, target]) => `${source} ${target}`.split(" ")))]
+    .filter((word) => word && !isMinor(word));
+  plan.protect = plan.protect.filter((word) => words.includes(word));
+  if (plan.blend) plan.blend = plan.blend.filter((word) => words.includes(word));
+  fillWords("#blend-words", words.filter((word) => !plan.protect.includes(word)), plan.blend ?? [], blend);
+  fillWords("#protect-words", words.filter((word) => !plan.blend?.includes(word)), plan.protect, protect);
+  commit();
+  const source = new Set(rows.flatMap(([, words]) => words.split(" ")));
+  const seen = (plan.blend ?? []).filter((word) => source.has(word));
+  drawMask(find("#mask", box), find("#mask-caption", box), plan, seen);
+}
+
+function fillWords(selector, words, chosen, choose) {
+  const held = find(selector, box).contains(document.activeElement) && document.activeElement.textContent;
+  find(selector, box).replaceChildren(...words.map((word) => element("button", {
+    type: "button",
+    "aria-pressed": chosen.includes(word),
+    onclick: () => choose(word),
+  }, word)));
+  if (held) all("button", find(selector, box)).find((one) => one.textContent === held)?.focus();
+}
+
+function blend(word) {
+  const words = new Set(plan.blend ?? []);
+  if (!words.delete(word)) words.add(word);
+  plan.blend = words.size ? [...words] : null;
+  if (!plan.blend) plan.protect = [];
+  showWords();
+}
+
+function protect(word) {
+  const words = new Set(plan.protect);
+  if (!words.delete(word)) words.add(word);
+  plan.protect = [...words];
+  plan.blend ??= [];
+  showWords();
+}
+
+function showFacts() {
+  const fact = (name, value) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
+  const steps = stepsSet();
+  const span = (name) => Math.round((plan[name][1] - plan[name][0]) * steps);
+  const done = state.run?.edit;
+  const touched = (names) => {
+    const found = names.map((name) => done.touched[name]).find(Boolean);
+    return found ? `${found[0]} layers × ${found[1]} steps` : "none";
+  };
+  const share = (value) => (value === null ? "no mask" : percent(value));
+  find("#edit-facts", box).replaceChildren(...(done
+    ? [
+        fact("Cross-attention edited", touched(["Replace", "Refine"])),
+        fact("Self-attention shared", touched(["ShareSelfAttention"])),
+        fact("Pixels changed inside the mask", share(done.inside)),
+        fact("Pixels changed outside", share(done.outside)),
+        fact("Pixels changed in all", percent(done.changed)),
+      ]
+    : [
+        fact("Cross-attention to edit", span("cross") ? `${span("cross")} steps` : "none"),
+        fact("Self-attention to share", span("share") ? `${span("share")} steps` : "none"),
+        fact("Pixels changed", "after the run"),
+      ]));
+}
+
+function run() {
+  if (state.busy) return;
+  ask("start");
+  set({ afterwards: "compare" });
+  part.trigger("submit");
+}

@@ -1,0 +1,53 @@
+// Where an edit may change the picture, as far as the source's maps tell before it runs.
+
+import { find, percent, state } from "./store.js";
+import { enlarge } from "./draw.js";
+import { largest, mapOf } from "./maps.js";
+
+const THRESHOLD = 0.3; // LocalBlend's own
+
+export function drawMask(canvas, caption, plan, words) {
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  if (plan.blend === null) {
+    caption.textContent = "everything may change";
+    return;
+  }
+  const done = state.run?.edit;
+  if (!state.run || done) {
+    caption.textContent = done?.mask != null ? `${percent(done.mask, 0)} could change` : "after a picture";
+    return;
+  }
+  const { width, height } = canvas;
+  const changed = union(words, height, width);
+  const kept = union(plan.protect, height, width);
+  const mask = changed.map((inside, at) => inside && !kept[at]);
+  const picture = find("#picture");
+  context.drawImage(picture, 0, 0, width, height);
+  const image = context.getImageData(0, 0, width, height);
+  mask.forEach((inside, at) => {
+    const pixel = image.data.subarray(at * 4, at * 4 + 3);
+    const edge = inside !== mask[at + 1] || inside !== mask[at + width];
+    const grey = 0.38 * (0.3 * pixel[0] + 0.59 * pixel[1] + 0.11 * pixel[2]);
+    if (edge && (at + 1) % width && at < width * (height - 1)) pixel.fill(255);
+    else if (!inside) pixel.fill(grey);
+  });
+  context.putImageData(image, 0, 0);
+  const area = mask.filter(Boolean).length / mask.length;
+  caption.textContent = words.length
+    ? `about ${percent(area, 0)} may change`
+    : "where the new words come up";
+}
+
+// The places where any of the words is, over the threshold of its own largest.
+function union(words, height, width) {
+  const inside = new Array(height * width).fill(false);
+  for (const word of words) {
+    const index = state.run.words.findIndex(({ text }) => text === word);
+    if (index < 0) continue;
+    const field = enlarge(mapOf(`w${index}`, [state.run.stack, 0]), state.run.grid, height, width);
+    const top = largest(field);
+    field.forEach((value, at) => (inside[at] ||= value > THRESHOLD * top));
+  }
+  return inside;
+}
