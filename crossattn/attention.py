@@ -26,12 +26,13 @@ class Source:
     def probabilities(self, heads: slice = slice(None), tokens: slice = slice(None)) -> Tensor:
         """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
         wide = torch.promote_types(self.query.dtype, torch.float32)
-        key = self.key[heads].to(wide) * self.scale
-        # Tokens stand before pixels, so that sums over them run along whole vectors: twice as fast.
-        logits = key @ self.query[heads].to(wide).transpose(-1, -2)
+        query, key = self.query[heads].to(wide), self.key[heads].to(wide)
+        bias, beta = query.new_empty(1, 1, 1), 0
         if self.bias is not None:
-            bias = self.bias if self.bias.shape[0] == 1 else self.bias[heads]
-            logits = logits + bias.to(wide).transpose(-1, -2)
+            bias, beta = self.bias if self.bias.shape[0] == 1 else self.bias[heads], 1
+            bias = bias.to(wide).transpose(-1, -2)
+        # Tokens stand before pixels, so that sums over tokens run along whole vectors of pixels.
+        logits = torch.baddbmm(bias, key, query.transpose(-1, -2), beta=beta, alpha=self.scale)
         logits -= logits.detach().amax(-2, keepdim=True)
         shares = logits.exp_()
         return (shares[:, tokens] / shares.sum(-2, keepdim=True)).transpose(-1, -2)
@@ -166,8 +167,8 @@ class Attention:
             scaled = self.probabilities(row) * bias.exp()
             self.edit(row, scaled / scaled.sum(-1, keepdim=True))
             return
-        rows, shape = self.query.shape[0], torch.broadcast_shapes(bias.shape, (1, 1, 1))
-        whole = torch.zeros((rows, *shape), dtype=self.query.dtype, device=self.query.device)
+        shape = (1, 1, 1, *bias.shape)[-3:]
+        whole = torch.zeros((len(self.query), *shape), dtype=self.query.dtype, device=self.query.device)
         whole[row] = bias
         if self._mask is None:
             self._mask = whole

@@ -33,7 +33,7 @@ class SiteProcessor:
         self.sessions: list[Session] = []
         # Attention.forward drops every keyword that it does not find in the signature of
         # `processor.__call__`, which is looked up here and called on the class.
-        self.__call__ = self.host.__call__
+        self.__dict__["__call__"] = self.host.__call__
 
     def __call__(self, attn: Any, *args: Any, **kwargs: Any) -> Tensor:
         """What the host's processor returns, with the controls' doing in it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from crossattn.errors import TraceError
@@ -104,7 +105,7 @@ class View:
         maps = self.record.maps[self.side, site.name][self.one_image, list(self.bins)]
         if self.heads is not None:
             maps = maps[:, list(self.heads)]
-        return maps[..., list(tokens)].sum((0, -1)).unflatten(-1, self.grid(site))
+        return torch.unflatten(maps[..., list(tokens)].sum((0, -1)), -1, self.grid(site))
 
     def profile(self, tokens: Sequence[int]) -> Tensor:
         """The share of attention of `tokens` at each step, over the view's sites: (steps,)."""
