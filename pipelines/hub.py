@@ -10,11 +10,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
 @dataclass(frozen=True)
-class CachedModel:
-    """A model in the user's hub cache: its id, the commit, and where it lies."""
+class LocalModel:
+    """A model on this machine: its id, the commit if it has one, and where it lies."""
 
     name: str
-    revision: str
+    revision: str | None
     folder: Path
 
 
@@ -55,7 +55,7 @@ def hub_folder(name: str, revision: str | None = None) -> Path:
     return Path(folder)
 
 
-def cached_models() -> list[CachedModel]:
+def cached_models() -> list[LocalModel]:
     """Return the pipelines in the user's hub cache, newest commit of each, sorted by name."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
@@ -69,5 +69,5 @@ def cached_models() -> list[CachedModel]:
         for revision in sorted(repo.revisions, key=lambda one: one.last_modified)[-1:]:
             folder = revision.snapshot_path
             if repo.repo_type == "model" and (folder / "model_index.json").is_file():
-                found.append(CachedModel(repo.repo_id, revision.commit_hash, folder))
+                found.append(LocalModel(repo.repo_id, revision.commit_hash, folder))
     return sorted(found, key=lambda model: model.name)

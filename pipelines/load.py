@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,9 +22,9 @@ os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
-    Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
+# A StableDiffusionPipeline or StableDiffusionXLPipeline, whose parts type checkers cannot see.
+Pipeline: TypeAlias = Any
 
 EMBEDDED = "emoji-sd"
 
@@ -103,10 +104,9 @@ def load_tokenizers(
     index = read_index(folder)
     found = {}
     for name, part in TOKENIZERS.items():
-        library, kind = index.get(part) or (None, None)
-        if library:
+        if index.get(part) not in (None, [None, None]):
             try:
-                found[name] = _class_of(library, kind).from_pretrained(
+                found[name] = _class_of(*index[part]).from_pretrained(
                     folder / part, local_files_only=True
                 )
             except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
@@ -230,13 +230,8 @@ def _check_device(device: str) -> None:
 
 
 def _class_of(library: str, kind: str) -> Any:
-    if library == "stable_diffusion":
-        from diffusers.pipelines import stable_diffusion as module
-    elif library == "transformers":
-        import transformers as module
-    else:
-        import diffusers as module
-    return getattr(module, kind)
+    module = {"stable_diffusion": "diffusers.pipelines.stable_diffusion"}.get(library, library)
+    return getattr(import_module(module), kind)
 
 
 def _pipeline_class(index: dict[str, Any]) -> Any:

@@ -37,5 +37,5 @@ def _rows(latents: Tensor) -> Tensor:
 
 
 def _picture(colours: Tensor, height: int, width: int) -> Image.Image:
-    pixels = colours.clamp(0, 255).round().to(torch.uint8).unflatten(0, (height, width))
+    pixels = colours.clamp(0, 255).round().to(torch.uint8).reshape(height, width, 3)
     return Image.fromarray(pixels.numpy())

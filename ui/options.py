@@ -54,6 +54,12 @@ Scheduler = Annotated[
     str | None,
     typer.Option(help="ddim, dpm++, euler, euler-a, heun or lcm.", show_default="the model's own"),
 ]
+Dialect = Annotated[
+    str,
+    typer.Option(
+        help="What (cat:1.3) means: attention, attention-normalised, a1111, comfy or compel."
+    ),
+]
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1 or mps.", show_default="the best there is")
 ]

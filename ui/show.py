@@ -1,22 +1,34 @@
 """What commands say: a progress bar while they work, tables and sentences when they are done."""
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from crossattn.pipelines.denoise import Progress
-    from crossattn.pipelines.run import Result
 
-Follow = Callable[["Iterator[Progress | Result]"], "tuple[Result, list[Progress]]"]
+End = TypeVar("End")
+
+
+class Follow(Protocol):
+    """Runs an iterator of progress to what it ends with."""
+
+    def __call__(self, events: "Iterator[Progress | End]") -> "tuple[End, list[Progress]]":
+        """Return the end, and the progress before it."""
 
 
 def warn(sentence: str) -> None:
     """Print a sentence that somebody should know to the standard error."""
     print(f"note: {sentence}", file=sys.stderr)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print one JSON object to the standard output."""
+    print(json.dumps(data, indent=2))
 
 
 @contextmanager
@@ -34,12 +46,12 @@ def progress_bar(what: str) -> Iterator[Follow]:
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("loading", total=None)
 
-        def follow(events: "Iterator[Progress | Result]") -> "tuple[Result, list[Progress]]":
-            from crossattn.pipelines.run import Result
+        def follow(events: "Iterator[Progress | End]") -> "tuple[End, list[Progress]]":
+            from crossattn.pipelines.denoise import Progress
 
-            seen = []
+            seen: list[Progress] = []
             for event in events:
-                if isinstance(event, Result):
+                if not isinstance(event, Progress):
                     return event, seen
                 seen.append(event)
                 bar.update(

@@ -1,0 +1,69 @@
+"""The command `crossattn replay`: a picture drawn again from the recipe in it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossattn.ui import options as opt
+from crossattn.ui.show import print_json, progress_bar, warn
+
+
+def replay(
+    picture: Annotated[Path, typer.Argument(help="A PNG that crossattn made.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Where the model lies now.", show_default="the recipe's"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 or mps.", show_default="the recipe's")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Also write the new picture here.", show_default=False),
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Draw a picture again from the recipe in it, and say whether the bytes agree.
+
+    The exit code is 0 if every pixel is the same, and 1 if not.
+
+    \b
+    [dim]crossattn replay cat.png[/dim]
+    """
+    from crossattn.pipelines.export import write_picture
+    from crossattn.pipelines.picture import read_picture, read_recipe
+    from crossattn.pipelines.replay import compare, drifted
+    from crossattn.pipelines.run import run
+
+    then = read_recipe(picture)
+    before = read_picture(picture)
+    changes = {key: value for key, value in (("model", model), ("device", device)) if value}
+    with progress_bar("drawing again") as follow:
+        result, _ = follow(run(then.replace(**changes)))
+    for note in result.warnings:
+        warn(note)
+    files = [write_picture(result, output)] if output else []
+    different, largest = compare(before, result.image)
+    if as_json:
+        print_json(
+            {
+                "same": different == 0,
+                "pixels_different": different,
+                "largest_difference": largest,
+                "image": str(picture),
+                "recipe": result.recipe.model_dump(),
+                "seconds": round(result.seconds, 3),
+                "files": [str(file) for file in files],
+            }
+        )
+    elif different == 0:
+        print(f"{picture}: the same, every byte of the picture agrees.")
+    else:
+        print(
+            f"{picture}: not the same, {different} of {before.width * before.height} pixels differ "
+            f"(by at most {largest} of 255)."
+        )
+        for sentence in drifted(then, result.recipe):
+            warn(sentence)
+    raise typer.Exit(0 if different == 0 else 1)
