@@ -17,7 +17,7 @@ from crossattn.controls import (
     Window,
     align,
 )
-from crossattn.errors import RecipeError
+from crossattn.errors import ControlError, RecipeError
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
@@ -89,8 +89,8 @@ def edit(
     if spec is None:
         raise RecipeError("The recipe has no edit: give it edit={'prompt': ...}.")
     if pipe is None:
-        kept = recipe.model_dump(include={"revision", "config", "dtype", "device"})
-        pipe = load(recipe.model, **kept)
+        where = recipe.model_dump(include={"revision", "config", "dtype", "device"})
+        pipe = load(recipe.model, **where)
     tokenizers = tokenizers_of(pipe)
     before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
     alignment = aligned(before, after, spec)
@@ -102,13 +102,13 @@ def edit(
             max([spec.cross[1], *(end for _, end in spec.words.values())]),
         )
         share = Window(*spec.share)
-        for event in keep_source(
+        for kept in keep_source(
             recipe, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share
         ):
-            if isinstance(event, Source):
-                source = event
+            if isinstance(kept, Source):
+                source = kept
             else:
-                yield replace(event, total=runs * event.total)
+                yield replace(kept, total=runs * kept.total)
         assert source is not None
     _check(source.result.recipe, recipe)
 
@@ -131,9 +131,10 @@ def aligned(source: Prompt, target: Prompt, spec: EditRecipe) -> Alignment:
     """
     if spec.mode is not None:
         return align(source, target, spec.mode)
-    refined = align(source, target, "refine")
-    swaps = refined.unmatched and refined.dropped
-    return align(source, target, "replace") if swaps else refined
+    try:
+        return align(source, target, "replace")
+    except ControlError:
+        return align(source, target, "refine")
 
 
 def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:

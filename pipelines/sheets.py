@@ -51,11 +51,12 @@ def contact_sheet(
     footer: str,
     share: float | None = None,
     columns: int | None = None,
+    scale: bool = True,
 ) -> Image.Image:
     """Lay tiles of one size out in rows, with a title, a footer and the colours' meaning.
 
     `share`, from 0 to 1, draws how far a run has come under the title; `columns` is chosen to fit
-    unless given.
+    unless given; without `scale` no colours are explained.
     """
     width, height = tiles[0].image.size
     columns = columns or _columns(len(tiles), width / (height + LABEL_ROOM))
@@ -76,7 +77,7 @@ def contact_sheet(
         x = MARGIN + column * (width + GAP)
         y = top + row * (height + LABEL_ROOM + GAP)
         _draw_tile(page, draw, tile, x, y)
-    _draw_footer(page, draw, footer, page_height - MARGIN - 4)
+    _draw_footer(page, draw, footer, page_height - MARGIN - 4, scale)
     return page
 
 
@@ -123,7 +124,18 @@ def _draw_share(draw: ImageDraw.ImageDraw, x: int, y: int, width: int, share: fl
     draw.rectangle((x, y, x + round(width * share), y + 3), INK)
 
 
-def _draw_footer(page: Image.Image, draw: ImageDraw.ImageDraw, text: str, baseline: int) -> None:
+def _draw_footer(
+    page: Image.Image, draw: ImageDraw.ImageDraw, text: str, baseline: int, scale: bool
+) -> None:
+    left = page.width - MARGIN
+    if scale:
+        left = _draw_scale(page, draw, baseline) - 20
+    font = typeface(NOTE_SIZE)
+    draw.text((MARGIN, baseline), _cut(text, font, left - MARGIN), MUTED, font, anchor="ls")
+
+
+def _draw_scale(page: Image.Image, draw: ImageDraw.ImageDraw, baseline: int) -> int:
+    """The colours of attention, at the right; returns where they begin."""
     font = typeface(NOTE_SIZE)
     less, more, bar = "less", "more attention", 120
     right = page.width - MARGIN
@@ -132,8 +144,7 @@ def _draw_footer(page: Image.Image, draw: ImageDraw.ImageDraw, text: str, baseli
     draw.text((left - 10, baseline), less, MUTED, font, anchor="rs")
     scale = np.broadcast_to(inferno(np.linspace(0, 1, bar)).astype(np.uint8), (9, bar, 3))
     page.paste(Image.fromarray(np.ascontiguousarray(scale)), (left, baseline - 10))
-    room = left - 20 - round(font.getlength(less)) - MARGIN
-    draw.text((MARGIN, baseline), _cut(text, font, room), MUTED, font, anchor="ls")
+    return left - round(font.getlength(less))
 
 
 def _wrapped(text: str, font: Font, width: float, most: int = 4) -> list[str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,7 @@ from crossattn.ui import options as opt
 from crossattn.ui.show import add_row, print_json, progress_bar, show, table, warn
 
 if TYPE_CHECKING:
-    from crossattn.pipelines.run import Result
+    from crossattn.pipelines.run import Result, WordShare
 
 
 def generate(
@@ -125,6 +125,11 @@ def heatmap(
     _report(result, files, as_json)
 
 
+def _as_json(word: "WordShare") -> dict[str, Any]:
+    weighting = ("weight", "had") if word.had is None else ()
+    return {key: value for key, value in asdict(word).items() if key not in weighting}
+
+
 def _report(result: "Result", files: list[Path], as_json: bool) -> None:
     for note in result.warnings:
         warn(note)
@@ -135,17 +140,20 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
                 "recipe": result.recipe.model_dump(),
                 "model": result.recipe.model,
                 "seconds": round(result.seconds, 3),
-                "words": [asdict(word) for word in result.words],
+                "words": [_as_json(word) for word in result.words],
                 "files": [str(file) for file in files],
             }
         )
         return
-    rows = table("word", "attention", "", right=("attention",))
+    weighted = any(word.had is not None for word in result.words)
+    more = ("weight", "without") if weighted else ()
+    rows = table("word", *more, "attention", "", right=(*more, "attention"))
     most = max((word.mass for word in result.words), default=1) or 1
     for word in result.words:
         again = f" ({word.occurrence})" if word.occurrence > 1 else ""
         bar = "━" * max(1, round(24 * word.mass / most))
-        add_row(rows, word.text + again, f"{word.mass:.1%}", bar)
+        then = (f"{word.weight:g}", f"{word.had:.1%}") if word.had is not None else ()
+        add_row(rows, word.text + again, *then, f"{word.mass:.1%}", bar)
     show(rows)
     for file in files:
         print(file)

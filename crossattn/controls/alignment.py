@@ -81,6 +81,15 @@ class Alignment:
         ]
         return tuple((unit, share) for unit, share in zip(sources, shares, strict=True) if share)
 
+    def pairs(self) -> tuple[tuple[Unit, tuple[tuple[Unit, float], ...]], ...]:
+        """Each word of the target, in order, with the source's words that it takes from.
+
+        As `weights` has them; none for a word that keeps its own attention.
+        """
+        units = [unit for link in self.links for unit in link.target if unit.word is not None]
+        ordered = sorted([*units, *self.unmatched], key=lambda unit: unit.tokens)
+        return tuple((unit, self.weights(unit)) for unit in ordered)
+
 
 def align(source: Prompt, target: Prompt, mode: Mode) -> Alignment:
     """Align two prompts by their words (Needleman and Wunsch: match 1, mismatch -1, gap 0).

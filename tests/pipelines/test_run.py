@@ -162,11 +162,14 @@ def test_words_beyond_the_encoders_limit_are_named_and_the_rest_is_drawn(sd_pipe
     assert "dog" in note
 
 
-def test_weights_are_said_to_have_no_effect_yet(sd_pipe: Any) -> None:
+def test_weights_change_the_picture_and_tell_the_attention_it_had(sd_pipe: Any) -> None:
     weighted = finish(run(Recipe(prompt="a (red:1.5) car", steps=1), pipe=sd_pipe))
-    assert weighted.warnings == ("Weights are read but not applied yet: red.",)
     clean = finish(run(Recipe(prompt="a red car", steps=1), pipe=sd_pipe))
-    assert np.array_equal(np.asarray(weighted.image), np.asarray(clean.image))
+    red = weighted.words[1]
+    assert (red.text, red.weight) == ("red", 1.5)
+    assert red.had == pytest.approx(clean.words[1].mass, rel=0.01)
+    assert red.mass == pytest.approx(1.5 * red.had)
+    assert clean.words[1].had is None
 
 
 def test_a_negative_prompt_without_guidance_is_said_to_do_nothing(sd_pipe: Any) -> None:

@@ -1,0 +1,157 @@
+"""The command `crossattn edit`: change words, keep the rest of the picture."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossattn.ui import options as opt
+from crossattn.ui.show import add_row, print_json, progress_bar, show, table, warn
+
+if TYPE_CHECKING:
+    from crossattn.pipelines.edit import Edited
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """Read a window, `0.8` (from the start) or `0.2-0.8`, as two shares of the steps."""
+    start, dash, end = text.rpartition("-")
+    try:
+        return (float(start) if dash else 0.0), float(end)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text[:40]!r} is no window: give shares of the steps, 0.8 or 0.2-0.8."
+        ) from None
+
+
+def edit(
+    source: Annotated[str, typer.Argument(help="The picture to start from, in words.")],
+    target: Annotated[str, typer.Argument(help="The same with the words changed.")],
+    model: opt.Model = "emoji-sd",
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    guidance: opt.Guidance = None,
+    size: opt.Size = None,
+    negative_prompt: opt.Negative = "",
+    scheduler: opt.Scheduler = None,
+    mode: Annotated[
+        str | None, typer.Option(help="replace or refine.", show_default="by the words")
+    ] = None,
+    cross: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_window,
+            metavar="SHARE|FROM-TO",
+            help="Steps in which words look where the source's did.",
+            show_default="0.8",
+        ),
+    ] = None,
+    share: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_window,
+            metavar="SHARE|FROM-TO",
+            help="Steps in which pixels look where the source's did.",
+            show_default="0.4",
+        ),
+    ] = None,
+    blend: Annotated[
+        bool, typer.Option(help="Change the picture only where words change.")
+    ] = False,
+    within: Annotated[
+        list[str] | None, typer.Option(help="Change it only where this word is. Repeatable.")
+    ] = None,
+    protect: Annotated[
+        list[str] | None, typer.Option(help="With blend: keep where this word is. Repeatable.")
+    ] = None,
+    dialect: opt.Dialect = "attention",
+    revision: opt.Revision = None,
+    config: opt.Config = None,
+    device: opt.Device = None,
+    dtype: opt.Dtype = "float32",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A .png file, or a folder.", show_default="a new folder in out"
+        ),
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Change words of a prompt and keep the rest of its picture.
+
+    Writes a folder with both pictures, the two side by side, the mask of the blend and the
+    recipe, or with [bold]-o name.png[/bold] the edited picture alone, which carries its recipe.
+
+    \b
+    [dim]crossattn edit "a red car on grass" "a red boat on grass" --seed 7 --blend
+    crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.6[/dim]
+    """
+    from crossattn.pipelines.edit import edit as edited_by
+    from crossattn.pipelines.edit_export import write_edit
+    from crossattn.pipelines.export import default_name, write_picture
+
+    chosen = {"mode": mode, "cross": cross, "share": share, "protect": protect}
+    how: dict[str, Any] = {name: given for name, given in chosen.items() if given}
+    if blend or within:
+        how["blend"] = within or []
+    recipe = opt.recipe_of(
+        size,
+        prompt=source,
+        model=model,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        negative_prompt=negative_prompt,
+        scheduler=scheduler,
+        dialect=dialect,
+        edit={"prompt": target, **how},
+        revision=revision,
+        config=config,
+        device=device,
+        dtype=dtype,
+    )
+    with progress_bar("drawing") as follow:
+        done, _ = follow(edited_by(recipe))
+    if output and output.suffix.lower() == ".png":
+        files = [write_picture(done.result, output)]
+    else:
+        name = default_name(done.result.recipe.replace(prompt=target, edit=None))
+        files = write_edit(done, output or Path("out") / name)
+    _report(done, files, as_json)
+
+
+def _report(done: "Edited", files: list[Path], as_json: bool) -> None:
+    for note in dict.fromkeys((*done.source.result.warnings, *done.result.warnings)):
+        warn(note)
+    found = done.report
+    if as_json:
+        shown = asdict(found)
+        shown["mask"] = None if found.mask is None else float(found.mask.float().mean())
+        print_json(
+            {
+                "image": str(files[0]),
+                "recipe": done.result.recipe.model_dump(),
+                "seconds": round(done.source.result.seconds + done.result.seconds, 3),
+                "report": shown,
+                "words": [asdict(word) for word in done.result.words],
+                "files": [str(file) for file in files],
+            }
+        )
+        return
+    rows = table("word", "took over from", "had", "has", "moved", right=("had", "has", "moved"))
+    for word in found.words:
+        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
+        had = "" if word.had is None else f"{word.had:.1%}"
+        moved = "new" if word.moved is None else f"{word.moved:.0%}"
+        add_row(rows, word.text + again, " ".join(word.source), had, f"{word.has:.1%}", moved)
+    show(rows)
+    for one in found.touched:
+        print(f"{one.control}: {one.layers} layers in {one.steps} steps")
+    if found.inside is None or found.outside is None:
+        print(f"{found.changed:.0%} of the pixels changed")
+    else:
+        print(
+            f"{found.inside:.0%} of the pixels changed inside the mask, {found.outside:.0%} outside"
+        )
+    for file in files:
+        print(file)
