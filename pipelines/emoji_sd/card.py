@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def _training_section(logs: Mapping[str, Sequence[Mapping[str, float]]], sizes: 
 
 
 def _vocabulary_section() -> str:
-    tables = {
+    tables: dict[str, Iterable[str]] = {
         "Objects": vocabulary.OBJECTS,
         "Colours": vocabulary.COLOURS,
         "Sizes": vocabulary.SIZES,

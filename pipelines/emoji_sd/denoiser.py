@@ -151,7 +151,8 @@ class DenoiserLoss:
         with autocast():
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             velocity = self.model(noisy, timesteps, tokens)
-        return ((velocity.float() - wanted).square() * weight).mean() / weight.mean().detach()
+        loss: Tensor = ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
+        return loss
 
 
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:

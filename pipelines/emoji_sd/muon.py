@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +35,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """Apply one update to every weight that has a gradient; `closure` is not supported."""
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Apply one update to every weight that has a gradient."""
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:

@@ -168,7 +168,8 @@ def _layout(rng: random.Random, count: int) -> tuple[str | None, list[tuple[int,
 def _flake(radius: float) -> NDArray[np.float32]:
     """How much a flake covers, (7, 7, 1) from 0 to 1."""
     y, x = np.mgrid[-3:4, -3:4]
-    return np.clip(radius + 0.5 - np.hypot(y, x), 0, 1).astype(np.float32)[..., None]
+    cover: NDArray[np.float32] = np.clip(radius + 0.5 - np.hypot(y, x), 0, 1).astype(np.float32)
+    return cover[..., None]
 
 
 def _snow(canvas: NDArray[np.float32], scene: Scene) -> None:

@@ -28,7 +28,7 @@ class Tally:
 
     right: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
-    amounts: list[tuple[int, float]] = field(default_factory=list)
+    amounts: list[tuple[int, int]] = field(default_factory=list)
 
     def ask(self, kind: str, right: bool) -> None:
         """Count one question."""
@@ -51,7 +51,8 @@ class Tally:
         if "place" in spans:
             self.ask("place", verdict.place == scene.place)
         self.ask("style", verdict.style == scene.style)
-        self.amounts.append((list(AMOUNTS).index(scene.amount), verdict.snow))
+        amounts = list(AMOUNTS)
+        self.amounts.append((amounts.index(scene.amount), amounts.index(verdict.amount)))
 
     def summary(self) -> dict[str, float]:
         """The share of right answers of each kind, from 0 to 1, and under "amount" the rank
@@ -65,12 +66,12 @@ def rank_correlation(pairs: NDArray[np.float64]) -> float:
     if len(pairs) < 2 or (pairs == pairs[0]).all(axis=0).any():
         return float("nan")
     ranks = [_ranks(pairs[:, 0]), _ranks(pairs[:, 1])]
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    mean_rank: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
+    mean_rank = np.asarray(np.cumsum(counts) - (counts - 1) / 2, np.float64)
     return mean_rank[place]
 
 

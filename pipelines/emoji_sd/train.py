@@ -52,8 +52,8 @@ class Plan:
 
 FULL = Plan(
     autoencoder=Schedule(samples=27_000, batch=24, lr=3e-3, fall=0),
-    decoder=Schedule(samples=60_000, batch=24, lr=3e-3),
-    denoiser=Schedule(samples=120_000, batch=24, lr=2e-3),
+    decoder=Schedule(samples=24_000, batch=24, lr=3e-3),
+    denoiser=Schedule(samples=93_600, batch=24, lr=2e-3),
     judge=Schedule(samples=30_000, batch=32, lr=2e-3, fall=0.4),
 )
 SMOKE = Plan(

@@ -1,5 +1,6 @@
 """The tokenizer: CLIP's own files, any text, some words in several tokens."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,15 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(str(folder))
 
 
+@cache
+def shipped() -> CLIPTokenizer:
+    return CLIPTokenizer.from_pretrained(str(model_path() / "tokenizer"))
+
+
 @settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_tokenized_without_unknown_tokens(text: str) -> None:
-    tokenizer = CLIPTokenizer.from_pretrained(str(model_path() / "tokenizer"))
+    tokenizer = shipped()
     numbers = tokenizer(text, truncation=True).input_ids
     assert numbers[0] == tokenizer.bos_token_id
     assert numbers[-1] == tokenizer.eos_token_id
