@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from crossattn.errors import CrossattnError
+from crossattn.ui.browser.command import ui
 from crossattn.ui.compare_command import compare
 from crossattn.ui.draw_commands import generate, heatmap
 from crossattn.ui.edit_command import edit
@@ -96,5 +97,5 @@ def crossattn(
     """
 
 
-for command in (generate, heatmap, edit, explain, replay, models, compare):
+for command in (generate, heatmap, edit, explain, replay, models, compare, ui):
     app.command()(command)
