@@ -15,6 +15,8 @@ export function mount(root, { props, watch, server: functions }) {
   drawMark(find(".mark", root));
   mountTheme(find("#theme", root));
   mountKeys(root);
+  // Where there is one column the picture matters more than the settings.
+  if (innerWidth < 820) find("#settings > button.open")?.click();
   on("busy model", showStatus);
   document.addEventListener("click", clicked, true);
   offer("generate", () => find("#go").click());

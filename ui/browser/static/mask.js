@@ -7,7 +7,7 @@ import { largest, mapOf } from "./maps.js";
 const THRESHOLD = 0.3; // LocalBlend's own
 
 export function drawMask(canvas, caption, plan, words) {
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
   if (plan.blend === null) {
     caption.textContent = "everything may change";

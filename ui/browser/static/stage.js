@@ -1,11 +1,11 @@
 // The stage: the picture, what is drawn over it, and the line below that says what is seen.
 
 import { all, ask, element, fill, find, offer, on, percent, radios, set, state } from "./store.js";
-import { mountChips } from "./chips.js";
+import { isMinor, mountChips } from "./chips.js";
 import { mountCompare } from "./compare.js";
 import { mountPlace } from "./place.js";
 import { HUES, paint, scaleColours } from "./draw.js";
-import { held, keys, largest, mapOf, nameOf, shares, sharedTop, tokensOf, wordOf } from "./maps.js";
+import { held, keys, largest, mapOf, nameOf, shares, sharedTop, tokensOf, unpack, wordOf } from "./maps.js";
 
 const LONGER_SIDE = 384;
 
@@ -18,7 +18,7 @@ export function mount(root, { props, watch, trigger }) {
   mountCompare(find("#stage", root), trigger);
   mountView(root);
   on("run hover pins tokens mode strength shared view comparing busy tab stack", drawOverlay);
-  on("run hover pins tokens shared view comparing busy tab place weights", caption);
+  on("run hover pins tokens shared view comparing busy tab place current stack", caption);
   on("busy run", showProgress);
   caption();
   take();
@@ -27,15 +27,14 @@ export function mount(root, { props, watch, trigger }) {
 // A new picture: everything that belonged to the one before is let go.
 function open(run) {
   const again = state.run?.id === run.id;
-  const stack = run.stack.raw ? run.stack : unpackOnce(run);
-  const named = run.words.findIndex((word) => word.text.length > 3);
+  const stack = unpack(run.stack);
   const same = state.run?.words.map((word) => word.text).join() === run.words.map((w) => w.text).join();
   set({
     run: { ...run, stack },
     weights: run.words.map((word) => word.weight),
     view: { step: 0, layer: "all", resolution: "all", head: null },
     pins: same ? state.pins : new Map(),
-    current: same ? state.current : Math.max(0, named),
+    current: same ? state.current : weightiest(run),
     hover: null,
     place: null,
     comparing: false,
@@ -48,11 +47,6 @@ function open(run) {
   set({ afterwards: null });
 }
 
-function unpackOnce(run) {
-  const raw = Uint8Array.from(atob(run.stack.bytes), (letter) => letter.charCodeAt(0));
-  return { ...run.stack, raw };
-}
-
 function showPicture(run) {
   const stage = find("#stage");
   stage.classList.remove("empty");
@@ -63,6 +57,14 @@ function showPicture(run) {
   find("#picture").setAttribute("aria-label", run.prompt);
   load(find("#picture"), run.picture.url, width, height);
   load(find("#before"), run.before?.picture.url, width, height);
+}
+
+// The word that panels follow first.
+function weightiest({ words, stack }) {
+  const mass = (word) => word.tokens.reduce((sum, token) => sum + stack.mass[token], 0);
+  const named = words.filter((word) => !isMinor(word.text));
+  const best = named.sort((a, b) => mass(b) - mass(a))[0];
+  return Math.max(0, words.indexOf(best));
 }
 
 const sizeWithin = ({ height, width }, longer) => {

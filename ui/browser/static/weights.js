@@ -6,7 +6,10 @@ import { shares } from "./maps.js";
 
 const MOST = 2;
 
-export function mount(root, { trigger }) {
+export function mount(root, { props, trigger, watch }) {
+  const explain = () => (find("#dialect-hint", root).textContent = props.meaning);
+  watch("meaning", explain);
+  explain();
   on("run", () => build(find("#weight-rows", root)));
   on("run weights view tokens stack", () => refresh(root));
   on("run", () => report(find("#report", root)));

@@ -1,0 +1,29 @@
+"""Serves the page for the tests, in a process of its own: the tiny model under the shipped name."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from crossattn.pipelines import emoji_sd
+from crossattn.ui.browser import drawing, serve
+
+
+def main(folder: str, port: str, pause: str) -> None:
+    """Serve the model in `folder` at `port`, each step taking `pause` seconds longer."""
+    import time
+
+    torch.set_num_threads(1)
+    emoji_sd.model_path = lambda: Path(folder)
+    preview = drawing.Models.preview
+
+    def slower(self: drawing.Models, *given: object) -> str:
+        time.sleep(float(pause))
+        return preview(self, *given)  # type: ignore[arg-type]
+
+    drawing.Models.preview = slower  # type: ignore[method-assign, assignment]
+    serve.serve(port=int(port))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,92 @@
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Browser
+
+FIELDS = ("a red car", "", "emoji-sd", "7", 3, 4.0, "64 × 64", "", "attention")
+
+
+def test_two_people_keep_their_pictures_apart(browser: Browser, address: str, person: Any) -> None:
+    other_context = browser.new_context()
+    other = type(person)(other_context.new_page()).open(address)
+    person.write("a red car", steps=2).page.click("#go")
+    other.write("a blue cat", steps=2).page.click("#go")
+    person.wait()
+    other.wait()
+    assert person.page.get_attribute("#picture", "aria-label") == "a red car"
+    assert other.page.get_attribute("#picture", "aria-label") == "a blue cat"
+    assert person.page.locator("#strip button").count() == 1
+    assert other.page.locator("#strip button").count() == 1
+    other_context.close()
+
+
+def test_the_ninth_caller_is_told_that_the_queue_is_full(slow_address: str, person: Any) -> None:
+    person.open(slow_address).write(steps=3)
+    client = Client(slow_address, verbose=False)
+    fields = (*FIELDS[:4], 30, *FIELDS[5:])
+    jobs = [client.submit(*fields, True, api_name="/generate") for _ in range(8)]
+    try:
+        person.page.wait_for_timeout(2500)
+        person.page.click("#go")
+        assert "too many" in person.told().lower()
+        person.page.wait_for_function("!document.body.classList.contains('busy')", timeout=20_000)
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+def test_closing_the_page_stops_its_run(browser: Browser, slow_address: str, person: Any) -> None:
+    context = browser.new_context()
+    leaver = type(person)(context.new_page()).open(slow_address).write(steps=100)
+    leaver.page.click("#go")
+    leaver.until_step(2)
+    context.close()
+    person.open(slow_address).write("a red car", steps=2).generate()
+    assert person.page.locator(".chip").count() == 3
+
+
+def test_every_event_can_be_driven_by_a_program(address: str) -> None:
+    client = Client(address, verbose=False)
+    names = client.view_api(return_format="dict")["named_endpoints"]
+    asked = {"/generate", "/draw_again", "/edit", "/hold", "/restore", "/open_picture", "/cancel"}
+    assert asked <= set(names)
+    _, picture, *_ = client.predict(*FIELDS, True, api_name="/generate")
+    assert [word["text"] for word in picture["words"]] == ["a", "red", "car"]
+    edit = {"cross": [0, 0.8], "share": [0, 0.4], "blend": None, "protect": []}
+    _, edited, *_ = client.predict(*FIELDS, "a red cat", edit, api_name="/edit")
+    assert edited["edit"]["touched"]["Replace"] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (0, "car " * 600, "The prompt has 2400 characters; shorten it to 2000."),
+        (2, "/etc", "The model '/etc' is not offered here"),
+        (4, 5000, "greater than maximum value"),
+        (6, "4096 × 4096", "width must be"),
+        (6, "2048 × 2048", "choose sides of at most 1024 here"),
+        (6, "wide", "The width must be a whole number, but is 'wide'."),
+    ],
+)
+def test_bounds_hold_on_the_server_too(address: str, place: int, value: Any, told: str) -> None:
+    client = Client(address, verbose=False)
+    fields = list(FIELDS)
+    fields[place] = value
+    with pytest.raises(Exception, match=told.replace("(", r"\(").replace("?", r"\?")):
+        client.predict(*fields, True, api_name="/generate")
+
+
+def test_pictures_are_reached_by_their_own_unguessable_address_alone(address: str) -> None:
+    client = Client(address, verbose=False)
+    _, picture, *_ = client.predict(*FIELDS, True, api_name="/generate")
+    url = picture["picture"]["url"]
+    with urllib.request.urlopen(address + url.replace(" ", "%20")) as answer:
+        assert answer.read(8) == b"\x89PNG\r\n\x1a\n"
+    folder = url.rsplit("/", 2)[0]
+    for other in (folder, folder.rsplit("/", 1)[0], "gradio_api/file=/etc/passwd"):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(address + other)
+    assert len(picture["id"]) >= 16

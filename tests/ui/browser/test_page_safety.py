@@ -1,0 +1,69 @@
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from crossattn.errors import InputError, ModelLoadError
+from crossattn.ui.browser.serve import models_offered, password, serve
+
+
+def test_no_request_leaves_the_pages_own_host(person: Any, address: str) -> None:
+    person.write("a red car", steps=2).generate()
+    for tab in ("Edit", "Regions", "Time and depth"):
+        person.tab(tab)
+        person.page.wait_for_timeout(200)
+    hosts = {urlsplit(url).netloc for url in person.asked if url.startswith("http")}
+    assert hosts == {urlsplit(address).netloc}
+
+
+@pytest.mark.parametrize("tab", ["Weights", "Edit", "Regions", "Time and depth"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_everybody_can_use_every_panel(drawn: Any, tab: str, dark: bool) -> None:
+    drawn.page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+    drawn.tab(tab)
+    drawn.page.wait_for_timeout(300)
+    found = Axe().run(drawn.page).response["violations"]
+    drawn.page.evaluate("document.body.classList.remove('dark')")
+    drawn.tab("Weights")
+    serious = [
+        (one["id"], node["html"])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+        if own(drawn, node["target"][0])
+    ]
+    assert serious == []
+
+
+def own(person: Any, selector: str) -> bool:
+    """Whether an element is of the project's own markup rather than Gradio's."""
+    return bool(person.page.eval_on_selector(selector, "one => Boolean(one.closest('.part'))"))
+
+
+def test_listening_to_others_needs_a_password() -> None:
+    with pytest.raises(InputError, match="a password is needed: add --auth"):
+        serve(host="0.0.0.0", wait=False)
+
+
+@pytest.mark.parametrize("text", ["anna", "anna:", ":secret"])
+def test_a_password_has_a_name_before_it(text: str) -> None:
+    with pytest.raises(InputError, match="name:password"):
+        password(text)
+    assert password("anna:se:cret") == ("anna", "se:cret")
+
+
+def test_a_model_that_is_not_there_is_told_before_the_page_opens() -> None:
+    with pytest.raises(ModelLoadError, match="There is no model"):
+        serve("no such model", wait=False)
+
+
+def test_the_model_asked_for_is_offered_first(tmp_path: Any) -> None:
+    assert next(iter(models_offered(str(tmp_path)))) == str(tmp_path)
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(address: str, tmp_path: Any) -> None:
+    port = urlsplit(address).port
+    assert port
+    with pytest.raises(InputError, match="is taken; choose another with --port"):
+        serve(str(tmp_path), port=port, wait=False)

@@ -1,0 +1,68 @@
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crossattn.pipelines.picture import read_recipe
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import Result, run
+from crossattn.trace import Trace
+
+
+def download(person: Any, name: str, folder: Path) -> Path:
+    with person.page.expect_download() as started:
+        person.page.click(f"#files button:has-text('{name}')")
+    file = folder / started.value.suggested_filename
+    started.value.save_as(file)
+    return file
+
+
+def test_the_picture_comes_with_its_recipe_and_equals_a_run_of_it(
+    drawn: Any, sd_pipe: Any, tmp_path: Path
+) -> None:
+    file = download(drawn, "Picture", tmp_path)
+    recipe = read_recipe(file)
+    assert recipe.prompt == drawn.prompt
+    *_, result = run(recipe, pipe=sd_pipe)
+    assert isinstance(result, Result)
+    with Image.open(file) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(result.image))
+
+
+def test_overlays_come_one_a_word(drawn: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(download(drawn, "Overlays", tmp_path)) as archive:
+        names = archive.namelist()
+        assert [name.split("-")[1] for name in names] == [
+            f"{word}.png" for word in drawn.prompt.split()
+        ]
+        with Image.open(io.BytesIO(archive.read(names[0]))) as overlay:
+            assert min(overlay.size) >= 384
+
+
+def test_the_trace_can_be_asked_for_words(drawn: Any, tmp_path: Path) -> None:
+    trace = Trace.load(download(drawn, "Attention trace", tmp_path))
+    assert [word.text for word, _ in trace.mass] == drawn.prompt.split()
+
+
+def test_recipe_script_and_batch_line_say_the_same(drawn: Any, tmp_path: Path) -> None:
+    recipe = Recipe.from_json(download(drawn, "Recipe", tmp_path).read_text())
+    line = json.loads(download(drawn, "Batch line", tmp_path).read_text())
+    made = {"versions": recipe.versions, "device": recipe.device, "revision": recipe.revision}
+    assert Recipe.model_validate({**line, **made}) == recipe
+    script = download(drawn, "Python script", tmp_path).read_text()
+    compile(script, "picture.py", "exec")
+    assert repr(drawn.prompt) in script
+    drawn.page.click("#code-tabs [role=tab]:has-text('Command line')")
+    assert drawn.page.inner_text("#code").startswith("crossattn heatmap 'a red car left of")
+
+
+def test_what_is_shown_is_copied(drawn: Any) -> None:
+    drawn.page.click("#code-tabs [role=tab]:has-text('Python')")
+    drawn.page.click("#copy")
+    assert drawn.page.inner_text("#copy") == "Copied"
+    copied = drawn.page.evaluate("navigator.clipboard.readText()")
+    assert copied == drawn.page.inner_text("#code")
