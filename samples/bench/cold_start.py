@@ -22,7 +22,7 @@ COMMANDS = {
     # The first is lazy; this is what using it takes.
     "`from crossattn import attach`": ([sys.executable, "-c", "from crossattn import attach"], 2),
     "`crossattn --help`": ([CROSSATTN, "--help"], 1),
-    "`crossattn heatmap` on emoji-sd": ([CROSSATTN, "heatmap", PROMPT, "--output", "."], 15),
+    "`crossattn heatmap` on emoji-sd": ([CROSSATTN, "heatmap", PROMPT, "--output", "out"], 15),
 }
 """What is run, and the seconds that it should stay under on two cores."""
 
