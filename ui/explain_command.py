@@ -1,10 +1,12 @@
 """The command `crossattn explain`: how a prompt becomes tokens, and which word owns each."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossattn.ui import options as opt
+from crossattn.ui.flow_view import draw_flows, flow_json, show_flows
 from crossattn.ui.show import add_row, print_json, show, table, warn
 
 if TYPE_CHECKING:
@@ -28,16 +30,27 @@ def explain(
     model: opt.Model = "emoji-sd",
     revision: opt.Revision = None,
     config: opt.Config = None,
+    flow: Annotated[
+        bool,
+        typer.Option("--flow", help="Also show what each word is made of in the text encoder."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="With --flow: a .png.", show_default="in out"),
+    ] = None,
     as_json: opt.Json = False,
 ) -> None:
     """Show how a model's text encoders cut a prompt into tokens, and which word each belongs to.
 
     Words beyond an encoder's limit are named: the model never reads them. With a second prompt,
-    show which of its words an edit would take from which of the first's.
+    show which of its words an edit would take from which of the first's. With --flow, load the
+    model and draw how much of each word's embedding came from the words before it, which is why
+    the words' maps leak into each other.
 
     \b
     [dim]crossattn explain "a (small:1.5) cat in heavy snow"
     crossattn explain "a red car on grass" "a red boat on grass"
+    crossattn explain "a red car on grass" --flow
     crossattn explain "a cat" --model stabilityai/stable-diffusion-xl-base-1.0 --json[/dim]
     """
     from crossattn.pipelines.edit_recipe import EditRecipe
@@ -57,6 +70,7 @@ def explain(
     if target is not None:
         _explain_edit(words, after, as_json)
         return
+    drawn = draw_flows(words, model, revision, config, output) if flow else []
     if as_json:
         print_json(
             {
@@ -81,6 +95,7 @@ def explain(
                     for word in words.words
                 ],
                 "dropped": [word.text for word in words.dropped],
+                **({"flow": flow_json(drawn)} if flow else {}),
             }
         )
         return
@@ -96,6 +111,7 @@ def explain(
         places = " ".join(map(str, positions(one.tokens))) or "dropped"
         add_row(rows, one.text, one.occurrence, places, f"{one.weight:g}")
     show(rows)
+    show_flows(drawn)
 
 
 def _explain_edit(source: "Prompt", target: "Prompt", as_json: bool) -> None:
