@@ -148,20 +148,14 @@ def _layout(rng: random.Random, count: int) -> tuple[str | None, list[tuple[int,
     if count == 1:
         return None, [(64, 64, 38)]
     relation = rng.choice(("left of", "right of", "above", "below"))
-    across, off_axis = (33, 95), 64 + rng.randint(-9, 9)
-    third: list[tuple[int, int, int]] = []
+    aside, opposite = 64 + rng.randint(-9, 9), 64
     if count == 3:
-        off_axis, other = rng.choice(((34, 95), (94, 33)))
-        third = [(other, 64, 31)]
-    pair = [(near, off_axis, 31) for near in across]
-    if relation in ("right of", "below"):
-        pair.reverse()
-    centres = pair + third
-    if relation in ("left of", "right of"):
-        centres = pair + [(y, x, room) for x, y, room in third]
-    else:
-        centres = [(y, x, room) for x, y, room in pair] + third
-    return relation, centres
+        aside, opposite = rng.choice(((34, 95), (94, 33)))
+    along = (95, 33) if relation in ("right of", "below") else (33, 95)
+    spots = [(along[0], aside), (along[1], aside), (64, opposite)][:count]
+    if relation in ("above", "below"):
+        spots = [(x, y) for y, x in spots]
+    return relation, [(x, y, 31) for x, y in spots]
 
 
 @cache
