@@ -10,7 +10,7 @@ from typing import Protocol
 
 from crossattn.errors import CrossattnError
 from crossattn.pipelines.batch.plan import Item
-from crossattn.pipelines.batch.render import Attempt, Renderer, attempt
+from crossattn.pipelines.batch.render import Attempt, Renderer, attempts
 
 Group = Sequence[Item]
 """Items for one worker, one after the other, because they share a source or a model."""
@@ -37,8 +37,7 @@ class Here:
     def run(self, groups: Sequence[Group]) -> Iterator[Attempt]:
         """Try every item once, in order."""
         for group in groups:
-            for item in group:
-                yield attempt(self._render, item)
+            yield from attempts(self._render, group)
 
     def close(self) -> None:
         """Do nothing: nothing was started."""
@@ -175,7 +174,7 @@ def _serve(pipe: Connection, render: Renderer) -> None:
     try:
         pipe.send(None)
         while True:
-            for item in pipe.recv():
-                pipe.send(attempt(render, item))
+            for attempted in attempts(render, pipe.recv()):
+                pipe.send(attempted)
     except (EOFError, OSError):
         return

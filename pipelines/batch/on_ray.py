@@ -15,7 +15,7 @@ from typing import Any
 
 from crossattn.errors import CrossattnError, InputError
 from crossattn.pipelines.batch.engine import Group
-from crossattn.pipelines.batch.render import Attempt, Renderer, attempt
+from crossattn.pipelines.batch.render import Attempt, Renderer, attempts
 
 CPUS = 0.9
 """Of each actor: whole ones could take every CPU, and Ray Data would wait for itself for ever."""
@@ -114,13 +114,15 @@ class _Actor:
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
         # NumPy takes zero bytes off the end of what it holds; a pickle ends with a full stop.
         items = pickle.loads(batch["group"][0])
-        return {"attempt": [pickle.dumps(attempt(self._render, item)) for item in items]}
+        return {"attempt": [pickle.dumps(each) for each in attempts(self._render, items)]}
 
 
 def _start(workers: int) -> None:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # By itself Ray gives way to everything else, and on a busy machine never gets to start.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     address = os.environ.get("RAY_ADDRESS", "local")
     here: dict[str, Any] = {}
     if address == "local":

@@ -30,6 +30,12 @@ class Pair:
     blend: tuple[str, str]
     runs: tuple[int, ...]
 
+    def row(self) -> dict[str, Any]:
+        """Return the edit as a row of a plan: of the picture that the model has for the source."""
+        words = [word for word in self.blend if word]
+        edit = {"prompt": self.target, **({"blend": words} if words else {})}
+        return {"id": self.id, "prompt": self.source, "edit": edit, "axes": {"kind": self.kind}}
+
     def mask(self) -> "np.ndarray":
         """Return where the picture is to change, bool (512, 512).
 

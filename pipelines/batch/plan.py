@@ -124,10 +124,13 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         fields = dict(fields)
         name = fields.pop("id", None)
         axes = {**_object("axes", fields.pop("axes", {})), **point}
+        if isinstance(fields.get("edit"), str):
+            fields["edit"] = {"prompt": fields["edit"]}
         recipe = Recipe(**fields)
         digest = fingerprint(recipe)
         if name is None:
-            name = f"{slug(recipe.prompt, words=5)}-seed{recipe.seed}-{digest}"
+            prompt = recipe.edit.prompt if recipe.edit else recipe.prompt
+            name = f"{slug(prompt, words=5)}-seed{recipe.seed}-{digest}"
         else:
             name = _checked_name(name)
             name = f"{name}-{digest}" if sweep.axes else name

@@ -1,15 +1,20 @@
 """Rendering one recipe of a batch: the seam between a batch's engines and the models."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crossattn.errors import CrossattnError
 from crossattn.pipelines.batch.plan import Item, full_fields
+from crossattn.pipelines.batch.sources import SharedSources
 from crossattn.pipelines.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -27,40 +32,54 @@ class Rendering:
 class Renderer(Protocol):
     """Makes pictures of recipes; it is pickled to the processes that do it."""
 
-    def __call__(self, recipe: Recipe) -> Rendering:
-        """Make one picture; any exception counts as a failure of this recipe alone."""
-
     def made_with(self, recipes: Iterable[Recipe]) -> dict[str, Any]:
         """Return what besides the recipes decides the bytes, so that a change is noticed."""
 
-
-@dataclass(frozen=True)
-class ModelRenderer:
-    """Runs recipes on their models, on one CPU thread, so that every engine gives equal bytes."""
-
-    trace: bool = False
+    def expect(self, recipes: Sequence[Recipe]) -> None:
+        """Hear which recipes come next, so that what they share is made once."""
 
     def __call__(self, recipe: Recipe) -> Rendering:
-        """Make the picture of a recipe, and its trace if asked for; raises CrossattnError."""
+        """Make one picture; any exception counts as a failure of this recipe alone."""
+
+
+@dataclass
+class ModelRenderer:
+    """Runs recipes on their models, on one CPU thread, so that every engine gives equal bytes.
+
+    With `trace` the record of attention is kept as well. Edits of one picture that are expected
+    together share the run of their source.
+    """
+
+    trace: bool = False
+    _sources: SharedSources = field(default_factory=SharedSources, repr=False)
+
+    def expect(self, recipes: Sequence[Recipe]) -> None:
+        """Hear which recipes come next; what was kept for others is forgotten."""
+        self._sources = SharedSources(recipes)
+
+    def __call__(self, recipe: Recipe) -> Rendering:
+        """Make the picture of a recipe, edited if it says so; raises CrossattnError."""
         from crossattn.pipelines.picture import to_png
-        from crossattn.pipelines.run import Result, run
 
         with _one_thread():
-            *_, result = run(recipe)
-        assert isinstance(result, Result)
+            result, report = self._sources.draw(recipe)
         files = {"picture.png": to_png(result.image, result.recipe, result.sampler)}
         if self.trace:
             files["trace.safetensors"] = result.trace.view.record.to_bytes()
-        return Rendering(
-            files=files,
-            facts={
-                "recipe": full_fields(result.recipe),
-                "sampler": result.sampler,
-                "seconds": round(result.seconds, 4),
-                "words": [[word.text, word.occurrence, word.mass] for word in result.words],
-                "warnings": list(result.warnings),
-            },
-        )
+        facts = {
+            "recipe": full_fields(result.recipe),
+            "sampler": result.sampler,
+            "seconds": round(result.seconds, 4),
+            "words": [[word.text, word.occurrence, word.mass] for word in result.words],
+            "warnings": list(result.warnings),
+        }
+        if report is not None:
+            facts["edit"] = {
+                name: value for name, value in asdict(report).items() if name != "mask"
+            }
+            if report.mask is not None:
+                files["mask.png"] = _mask_png(report.mask)
+        return Rendering(files, facts)
 
     def made_with(self, recipes: Iterable[Recipe]) -> dict[str, Any]:
         """Return the versions of the libraries and a digest of every model's files.
@@ -90,8 +109,14 @@ class Attempt:
     error: str = ""
 
 
-def attempt(render: Renderer, item: Item) -> Attempt:
-    """Render an item, and turn any failure into words."""
+def attempts(render: Renderer, items: Sequence[Item]) -> Iterator[Attempt]:
+    """Render items that come together, one after the other."""
+    render.expect([item.recipe for item in items])
+    for item in items:
+        yield _attempt(render, item)
+
+
+def _attempt(render: Renderer, item: Item) -> Attempt:
     try:
         return Attempt(item.id, render(item.recipe))
     except CrossattnError as error:
@@ -112,6 +137,14 @@ def _digest(model: str, revision: str | None, config: str | None) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def _mask_png(mask: "Tensor") -> bytes:
+    from PIL import Image
+
+    file = BytesIO()
+    Image.fromarray(mask.numpy()).save(file, "PNG")
+    return file.getvalue()
 
 
 def _parts(folder: Path) -> list[Path]:

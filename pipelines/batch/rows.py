@@ -13,7 +13,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
+
 from crossattn.errors import InputError
+from crossattn.pipelines.batch.pie_bench import is_pie_bench, read_pairs
 from crossattn.pipelines.batch.yaml_rows import load_yaml
 from crossattn.pipelines.recipe import Recipe
 
@@ -47,6 +50,9 @@ def read_rows(path: Path) -> list[Row]:
     if suffix in (".csv", ".tsv"):
         return list(_csv(path.name, text))
     data = load_json(text, path.name) if suffix == ".json" else load_yaml(text, path.name)
+    if is_pie_bench(data):
+        pairs = read_pairs(data, path.parent)
+        return [Row(f"{path.name}, entry {pair.id!r:.60}", pair.row()) for pair in pairs]
     return list(_listed(path.name, data))
 
 
@@ -158,7 +164,11 @@ def _csv(name: str, text: str) -> Iterator[Row]:
 
 
 def _check_columns(name: str, columns: list[str]) -> None:
-    twice = [column for column in columns if columns.count(column) > 1]
+    twice = [
+        column
+        for column in columns
+        if columns.count(column) > 1 or any(other.startswith(f"{column}.") for other in columns)
+    ]
     if not any(columns) or twice:
         fault = f"{twice[0]!r:.60} twice" if twice else "none"
         raise InputError(
@@ -175,8 +185,13 @@ def _nest(fields: dict[str, Any], column: str, value: Any) -> None:
 
 
 def _is_text(column: str) -> bool:
-    field = Recipe.model_fields.get(column)
-    return field is not None and str in _kinds(field.annotation)
+    """Say whether a recipe field, or one within such as edit.prompt, holds text."""
+    kinds: Iterable[Any] = [Recipe]
+    for name in column.split("."):
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        fields = [model.model_fields[name] for model in models if name in model.model_fields]
+        kinds = [kind for field in fields for kind in _kinds(field.annotation)]
+    return str in kinds
 
 
 def _kinds(annotation: Any) -> Iterable[Any]:

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 
 from crossattn.errors import InputError
-from crossattn.words import read_prompt, with_weights
+from crossattn.words import Prompt, Word, read_prompt, with_weights
 
 _RANGE = re.compile(r"(-?\d{1,20})\.\.(-?\d{1,20})", re.ASCII)
 _KEYS = ("sweep", "zip", "weights", "seeds")
@@ -122,17 +122,28 @@ def _placed(inside: Any, path: list[str], value: Any, name: str) -> Any:
 
 
 def _weighted(fields: dict[str, Any]) -> dict[str, Any]:
-    """Write the weights of words into the prompt."""
+    """Write the weights of words into the prompt; of an edit, into that of the target."""
     if "weights" not in fields:
         return fields
     rest = {key: value for key, value in fields.items() if key != "weights"}
-    if not isinstance(rest.get("prompt"), str):
+    edit = rest.get("edit")
+    if isinstance(edit, dict):
+        return {**rest, "edit": {**edit, "prompt": _written(edit.get("prompt"), fields["weights"])}}
+    key = "prompt" if edit is None else "edit"
+    return {**rest, key: _written(rest.get(key), fields["weights"])}
+
+
+def _written(text: Any, weights: dict[str, Any]) -> str:
+    if not isinstance(text, str):
         raise InputError("weights are for the words of a prompt, and there is no prompt.")
-    prompt = read_prompt(rest["prompt"])
+    prompt = read_prompt(text)
     places: dict[int, float] = {}
-    for text, weight in fields["weights"].items():
+    for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float):
-            raise InputError(f"The weight of {text!r:.60} must be a number, but is {weight!r:.60}.")
-        words = prompt.find(text) if " " not in text else prompt.phrase(text)
-        places |= {prompt.words.index(word): weight for word in words}
-    return {**rest, "prompt": with_weights(prompt, places)}
+            raise InputError(f"The weight of {name!r:.60} must be a number, but is {weight!r:.60}.")
+        places |= {prompt.words.index(word): weight for word in _words(prompt, name)}
+    return with_weights(prompt, places)
+
+
+def _words(prompt: Prompt, name: str) -> tuple[Word, ...]:
+    return prompt.phrase(name) if " " in name.strip() else prompt.find(name)

@@ -1,0 +1,85 @@
+"""Edits of one picture share its run: it is made once for all that come together."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crossattn.pipelines.recipe import Recipe
+
+if TYPE_CHECKING:
+    from crossattn.controls import Window
+    from crossattn.pipelines.edit import Source
+    from crossattn.pipelines.edit_report import EditReport
+    from crossattn.pipelines.run import Result
+
+Shares = tuple[float, float]
+
+
+class SharedSources:
+    """The source that the expected edits have in common, made when the first of them is drawn."""
+
+    def __init__(self, expected: Sequence[Recipe] = ()) -> None:
+        self._expected = expected
+        self._kept: tuple[Recipe, Source] | None = None
+
+    def draw(self, recipe: Recipe) -> "tuple[Result, EditReport | None]":
+        """Draw a recipe, and say what its edit did if it has one; raises as `run` does.
+
+        The picture that edits start from is itself drawn by the run that is kept for them.
+        """
+        from crossattn.pipelines.edit import Edited, edit
+        from crossattn.pipelines.run import Result, run
+
+        if recipe.edit is None and not self._edits(recipe):
+            *_, result = run(recipe)
+            assert isinstance(result, Result)
+            return result, None
+        source = self._source(recipe)
+        if recipe.edit is None:
+            return source.result, None
+        *_, edited = edit(recipe, source=source)
+        assert isinstance(edited, Edited)
+        return edited.result, edited.report
+
+    def _edits(self, recipe: Recipe) -> list[Recipe]:
+        source = source_of(recipe)
+        return [
+            each for each in self._expected if each.edit is not None and source_of(each) == source
+        ]
+
+    def _source(self, recipe: Recipe) -> "Source":
+        from crossattn.pipelines.edit import Source, keep_source
+
+        wanted = source_of(recipe)
+        if self._kept is None or self._kept[0] != wanted:
+            self._kept = None
+            edits = [*self._edits(recipe), *([recipe] if recipe.edit else [])]
+            *_, source = keep_source(wanted, cross=_cross(edits), share=_share(edits))
+            assert isinstance(source, Source)
+            self._kept = wanted, source
+        return self._kept[1]
+
+
+def source_of(recipe: Recipe) -> Recipe:
+    """Return the recipe of the picture that an edit starts from, or the recipe if it edits none."""
+    return recipe.replace(edit=None) if recipe.edit is not None else recipe
+
+
+def _cross(edits: Sequence[Recipe]) -> "Window":
+    return _hull(
+        [
+            shares
+            for each in edits
+            if each.edit is not None
+            for shares in (each.edit.cross, *each.edit.words.values())
+        ]
+    )
+
+
+def _share(edits: Sequence[Recipe]) -> "Window":
+    return _hull([each.edit.share for each in edits if each.edit is not None])
+
+
+def _hull(windows: Sequence[Shares]) -> "Window":
+    from crossattn.controls import Window
+
+    return Window(min(start for start, _ in windows), max(end for _, end in windows))

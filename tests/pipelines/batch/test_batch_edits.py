@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_drawing import tree
+
+from crossattn.pipelines.batch import make_plan, run_batch
+from crossattn.pipelines.batch.arrange import MOST_TOGETHER, arrange
+from crossattn.pipelines.run import Result, run
+
+COMMON = {"prompt": "a red car on grass", "steps": 3, "seed": 5}
+EDITS = [
+    {**COMMON, "edit": "a red dog on grass"},
+    {**COMMON, "edit": {"prompt": "a red cat on grass", "cross": [0, 0.4], "blend": []}},
+    {**COMMON, "edit": "a red car on grass", "weights": {"car": 2.0}},
+    COMMON,
+]
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in tree(folder).items() if name.endswith(".png")}
+
+
+@pytest.fixture
+def rows(sd_folder: Path) -> list[dict[str, Any]]:
+    return [{"defaults": {"model": str(sd_folder)}}, *EDITS]
+
+
+def test_edits_together_are_the_pictures_that_they_are_apart(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    results = list(run_batch(rows, output=tmp_path / "together"))
+    assert [result.error for result in results] == [None] * 4
+    for row in rows[1:]:
+        list(run_batch([rows[0], row], output=tmp_path / "apart" / str(rows.index(row))))
+    apart: dict[str, bytes] = {}
+    for folder in (tmp_path / "apart").iterdir():
+        apart |= pictures(folder)
+    assert pictures(tmp_path / "together") == apart
+    assert len([name for name in apart if name.startswith("pictures")]) == 4
+    assert len([name for name in apart if name.startswith("masks")]) == 1
+
+
+def test_edits_in_a_batch_are_the_pictures_that_they_are_alone(
+    rows: list[dict[str, Any]],
+) -> None:
+    for result in run_batch(rows):
+        *_, alone = run(result.item.recipe)
+        assert isinstance(alone, Result)
+        assert alone.image.tobytes() == result.image.tobytes()
+
+
+def test_what_an_edit_did_is_told(rows: list[dict[str, Any]]) -> None:
+    dog, cat, weighted, plain = run_batch(rows)
+    assert dog.record["edit"]["mode"] == "replace"
+    assert {one["text"]: one["source"] for one in dog.record["edit"]["words"]}["dog"] == ("car",)
+    assert cat.record["edit"]["outside"] is not None
+    assert weighted.item.recipe.edit.prompt == "a red (car:2) on grass"
+    assert "edit" not in plain.record
+
+
+def test_edits_of_one_picture_come_together_and_with_it() -> None:
+    other = {"prompt": "a dog", "seeds": "0..2"}
+    groups = arrange(make_plan([EDITS[0], other, *EDITS[1:]]))
+    assert [len(group) for group in groups] == [4, 1, 1, 1]
+    assert {item.recipe.prompt for item in groups[0]} == {COMMON["prompt"]}
+
+
+def test_many_edits_of_one_picture_are_shared_out() -> None:
+    row = {**COMMON, "edit": "a red dog on grass", "weights": {"dog": [n / 10 for n in range(40)]}}
+    groups = arrange(make_plan([row]))
+    assert [len(group) for group in groups] == [MOST_TOGETHER, MOST_TOGETHER, 8]
+
+
+def test_models_and_shapes_come_together() -> None:
+    rows = [
+        {"prompt": "a", "zip": {"seed": [1, 2, 3, 4], "steps": [5, 9, 5, 9]}},
+        {"prompt": "a", "model": "other", "seeds": "1..2"},
+        {"prompt": "b", "seed": 7, "steps": 5},
+    ]
+    order = [(item.recipe.model, item.recipe.steps) for [item] in arrange(make_plan(rows))]
+    assert order == [("emoji-sd", 5)] * 3 + [("emoji-sd", 9)] * 2 + [("other", None)] * 2

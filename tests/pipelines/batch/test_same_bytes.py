@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_drawing import tree
+from safetensors.torch import load
+
+from crossattn.pipelines.batch import run_batch
+
+# Ray fills a process with threads and warnings of its own, so it gets one to itself.
+SCRIPT = """
+import logging
+import os
+import sys
+from pathlib import Path
+
+import ray
+from fake_drawing import Drawing
+from crossattn.pipelines.batch import run_batch
+
+def main(base, model):
+    os.environ["RAY_worker_niceness"] = "0"
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False,
+             logging_level=logging.CRITICAL)
+    rows = [{"prompt": "a red car", "seeds": "0..5", "steps": 2, "model": model}]
+    for result in run_batch(rows, output=base / "ray", engine="ray", workers=2, trace=True):
+        assert result.error is None, result.error
+
+    rows = [{"prompt": "fine", "seeds": "0..7"}, {"prompt": "it faints", "seed": 100},
+            {"prompt": "it falters", "seed": 101}]
+    drawing = Drawing(base / "log")
+    results = list(run_batch(rows, output=base / "out", engine="ray", workers=2, render=drawing))
+    assert len(results) == len({result.id for result in results}) == 10
+    assert [result.error for result in results] == [None] * 10
+    assert len((base / "out/manifest.jsonl").read_text().splitlines()) == 11
+    assert drawing.tries()[100] == drawing.tries()[101] == 2
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+def made(folder: Path) -> dict[str, Any]:
+    """Return pictures by their bytes, and traces by their tensors' (a header has no order)."""
+    files = {name: data for name, data in tree(folder).items() if name.startswith("pictures")}
+    traces = {name: load(data) for name, data in tree(folder).items() if name.startswith("traces")}
+    return files | {
+        f"{name} {key}": tensor.numpy().tobytes()
+        for name, tensors in traces.items()
+        for key, tensor in tensors.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, sd_folder: Path) -> Path:
+    """What this process itself makes of the tiny model."""
+    out = tmp_path_factory.mktemp("here")
+    rows = [{"prompt": "a red car", "seeds": "0..5", "steps": 2, "model": str(sd_folder)}]
+    assert [result.error for result in run_batch(rows, output=out, trace=True)] == [None] * 6
+    assert len(made(out)) > 12
+    return out
+
+
+def test_workers_make_the_same_bytes(tmp_path: Path, sd_folder: Path, here: Path) -> None:
+    rows = [{"prompt": "a red car", "seeds": "0..5", "steps": 2, "model": str(sd_folder)}]
+    list(run_batch(rows, output=tmp_path / "out", workers=2, trace=True))
+    assert made(tmp_path / "out") == made(here)
+
+
+def test_ray_makes_the_same_bytes_and_loses_nothing_when_its_workers_die(
+    tmp_path: Path, sd_folder: Path, here: Path
+) -> None:
+    (tmp_path / "log").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, tmp_path, sd_folder],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    assert made(tmp_path / "ray") == made(here)
