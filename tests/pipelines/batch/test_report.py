@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_drawing import Drawing
+
+from crossattn.pipelines.batch import run_batch
+
+ROWS = [
+    {"prompt": "a red car", "seeds": "0..2", "weights": {"car": [0.5, 1]}},
+    {"prompt": "it fails </script><img src=x>", "seed": 7},
+]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "log").mkdir()
+    drawing = Drawing(tmp_path / "log")
+    assert len(list(run_batch(ROWS, output=tmp_path / "out", render=drawing))) == 7
+    return tmp_path / "out"
+
+
+def page_data(out: Path) -> dict[str, Any]:
+    text = (out / "index.html").read_text()
+    start = text.index('id="data">') + len('id="data">')
+    data: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
+    return data
+
+
+def test_the_table_has_a_row_for_each_picture_with_its_recipe_and_its_words(out: Path) -> None:
+    import pyarrow.parquet
+
+    rows = pyarrow.parquet.read_table(out / "results.parquet").to_pylist()
+    assert [(row["seed"], row["axis.weights.car"]) for row in rows] == [
+        *((seed, weight) for weight in (0.5, 1.0) for seed in range(3)),
+        (7, None),
+    ]
+    first, *_, failed = rows
+    assert first["prompt"] == "a red (car:0.5)"
+    assert first["picture"] == f"pictures/{first['id']}.png"
+    assert (out / first["picture"]).is_file()
+    assert first["seconds"] == 0.25
+    assert first["words"][0] == {"word": "a", "occurrence": 1, "mass": 0.25}
+    assert (failed["status"], failed["error"]) == ("failed", "ValueError: the brush broke")
+    assert failed["picture"] is None
+
+
+def test_the_page_knows_the_axes_and_tells_once_what_all_share(out: Path) -> None:
+    data = page_data(out)
+    assert data["axes"] == ["axis.weights.car", "seed"]
+    assert data["shared"]["model"] == "emoji-sd"
+    assert "seed" in data["fields"] and "model" not in data["fields"]
+    assert len(data["rows"]) == 7
+    assert data["rows"][0]["words"] == [["a", 0.25], ["red", 0.25], ["(car:0.5)", 0.25]]
+
+
+def test_the_page_is_whole_asks_nobody_and_lets_no_prompt_out(out: Path) -> None:
+    text = (out / "index.html").read_text()
+    assert "[[" not in text.replace('[["', "")
+    assert "</script><img" not in text
+    assert page_data(out)["rows"][6]["of"].count("it fails </script><img src=x>") == 1
+    assert not any(word in text for word in ("http://", "https://", "//cdn", "@import"))
+    assert "default-src 'none'" in text
+
+
+def test_columns_of_several_kinds_become_text(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    (tmp_path / "log").mkdir()
+    rows = [
+        {"prompt": "a", "axes": {"kind": 1, "share": 1}},
+        {"prompt": "b", "axes": {"kind": "two", "share": 0.5}},
+        {"prompt": "c", "axes": {"place": [1, 2]}},
+    ]
+    list(run_batch(rows, output=tmp_path / "out", render=Drawing(tmp_path / "log")))
+    table = pyarrow.parquet.read_table(tmp_path / "out/results.parquet").to_pydict()
+    assert table["axis.kind"] == ["1", "two", None]
+    assert table["axis.share"] == [1.0, 0.5, None]
+    assert table["axis.place"] == [None, None, "[1, 2]"]
+
+
+def test_without_pyarrow_everything_but_the_table_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossattn.pipelines.batch.report.has_pyarrow", lambda: False)
+    (tmp_path / "log").mkdir()
+    list(run_batch(ROWS, output=tmp_path / "out", render=Drawing(tmp_path / "log")))
+    assert (tmp_path / "out/index.html").is_file()
+    assert not (tmp_path / "out/results.parquet").exists()
