@@ -15,15 +15,12 @@ from crossattn.ui.browser.make_panel import make_panel
 from crossattn.ui.browser.regions_panel import regions_panel
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.stage_panel import stage_panel
-from crossattn.ui.browser.studio import Studio
+from crossattn.ui.browser.studio import WAITING, Studio
 from crossattn.ui.browser.take_panel import take_panel
 from crossattn.ui.browser.weights_panel import weights_panel
 
-WAITING = 8
-"""Runs that are drawn or wait at a time; whoever comes then is told to try again."""
-
-MODEL = "model"
-"""The queue of those events that use the model, of which one runs at a time."""
+AT_ONCE = 2 * WAITING
+"""Events that Gradio lets in; those that draw then stand in the studio's line."""
 
 
 def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.Blocks:
@@ -61,8 +58,8 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         every_field = [*fields, edit.target]
         shown = [header, stage, history.strip, make.seed, made]
         draws: dict[str, Any] = {
-            "concurrency_id": MODEL,
-            "concurrency_limit": 1,
+            "concurrency_id": "draw",
+            "concurrency_limit": AT_ONCE,
             "show_progress": "hidden",
         }
         same_seed = gr.State(True)

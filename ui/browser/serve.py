@@ -17,7 +17,7 @@ from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.drawing import Models
-from crossattn.ui.browser.page import WAITING, build_page
+from crossattn.ui.browser.page import AT_ONCE, build_page
 from crossattn.ui.browser.parts import ROUTE, STATIC, head
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.theme import theme
@@ -60,7 +60,7 @@ def serve(
     shelf = Shelf()
     models = Models()
     page = build_page(models_offered(model), shelf, models)
-    page.queue(max_size=WAITING - 1, api_open=True)
+    page.queue(max_size=AT_ONCE, api_open=True)
     threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
     try:
         _, address, _ = page.launch(

@@ -17,10 +17,15 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result
 from crossattn.ui.browser.drawing import Models, Sources, draw, size_of, size_text, whole_number
 from crossattn.ui.browser.header_panel import status
+from crossattn.ui.browser.line import Line
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.words import read_prompt, with_weights
 
+WAITING = 8
+"""Pictures that are drawn or wait at a time; whoever comes then is told to try again."""
+LOOK = 0.5
+"""Seconds after which a person who waits is told anew how many are ahead."""
 HISTORY = 40
 """Pictures that each person's history keeps."""
 LONGEST_PROMPT = 2000
@@ -42,6 +47,7 @@ class Studio:
         self.shelf = shelf
         self.models = models
         self.sources = Sources()
+        self.line = Line(WAITING)
 
     def generate(
         self,
@@ -148,6 +154,13 @@ class Studio:
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
         self._check(recipe)
         name = self.offered[recipe.model], recipe.model
+        with self.line.place() as ticket:
+            while ahead := ticket.wait(LOOK):
+                waiting = {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
+                yield status(name, waiting), *(gr.skip(),) * 4
+            yield from self._drawn(recipe, name, made)
+
+    def _drawn(self, recipe: Recipe, name: tuple[str, str], made: list[str]) -> Iterator[Updates]:
         for event in draw(recipe, self.models, self.sources):
             if isinstance(event, dict):
                 yield status(name, event), *(gr.skip(),) * 4

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 60_000
+"""Milliseconds that a page is given: the machine may be busy."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -143,7 +146,7 @@ class Person:
 
     def wait(self) -> "Person":
         """Wait until nothing is being drawn."""
-        self.page.wait_for_function("!document.body.classList.contains('busy')", timeout=60_000)
+        self.page.wait_for_function("!document.body.classList.contains('busy')")
         self.page.wait_for_selector(".chip")
         return self
 
@@ -192,30 +195,34 @@ class Person:
     def told(self) -> str:
         """What the page has told in a message that came up."""
         message = self.page.locator(".toast-body").last
-        message.wait_for(timeout=20_000)
+        message.wait_for()
         return str(message.inner_text())
+
+
+@contextmanager
+def somebody(browser: Browser) -> Iterator[Person]:
+    """A person with a window of their own, in which nothing may go wrong unnoticed."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    one = Person(context.new_page())
+    yield one
+    assert not one.faults
+    context.close()
 
 
 @pytest.fixture
 def person(browser: Browser, address: str) -> Iterator[Person]:
     """Somebody who has just opened the page."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    one = Person(context.new_page()).open(address)
-    yield one
-    assert not one.faults
-    context.close()
+    with somebody(browser) as one:
+        yield one.open(address)
 
 
 @pytest.fixture(scope="session")
 def drawn_page(browser: Browser, address: str) -> Iterator[Person]:
     """A page with a picture on it, which the tests share."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    one = Person(context.new_page()).open(address).write().generate()
-    yield one
-    assert not one.faults
-    context.close()
+    with somebody(browser) as one:
+        yield one.open(address).write().generate()
 
 
 @pytest.fixture

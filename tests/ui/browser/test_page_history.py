@@ -46,7 +46,7 @@ def test_a_png_made_here_is_dropped_and_restores_too(person: Any, tmp_path: Path
     person.page.wait_for_selector("#drop input[type=file]", state="attached")
     person.page.wait_for_function("document.querySelector('#prompt-hint')?.textContent.length > 5")
     person.page.set_input_files("#drop input[type=file]", file)
-    person.page.wait_for_selector(".chip", timeout=60_000)
+    person.page.wait_for_selector(".chip")
     wait_for_prompt(person, "a blue cat on grass")
     assert person.page.input_value("#seed input") == "1234567890123456789"
     person.page.wait_for_selector("#picture[data-shown]")

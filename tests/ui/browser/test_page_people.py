@@ -32,7 +32,7 @@ def test_the_ninth_caller_is_told_that_the_queue_is_full(slow_address: str, pers
         person.page.wait_for_timeout(2500)
         person.page.click("#go")
         assert "too many" in person.told().lower()
-        person.page.wait_for_function("!document.body.classList.contains('busy')", timeout=20_000)
+        person.page.wait_for_function("!document.body.classList.contains('busy')")
     finally:
         for job in jobs:
             job.cancel()

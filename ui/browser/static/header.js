@@ -2,14 +2,11 @@
 
 import { ask, clamp, find, offer, on, server, set, state } from "./store.js";
 
-const WAIT = 900; // ms without a word from the server before we say that we wait
-let waiting = 0;
-
 export function mount(root, { props, watch, server: functions }) {
   Object.assign(server, functions);
   const follow = () => {
-    clearTimeout(waiting);
-    set({ busy: props.value.busy, model: props.value.model, modelName: props.value.name });
+    const { busy, model, name } = props.value;
+    set({ busy, model, modelName: name });
   };
   watch("value", follow);
   drawMark(find(".mark", root));
@@ -28,10 +25,6 @@ export function mount(root, { props, watch, server: functions }) {
 // A run was asked for: say so at once, whatever the server does.
 function start() {
   set({ busy: { step: 0, total: 0, seconds: 0 }, place: null, hover: null, comparing: false });
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    if (state.busy && !state.busy.total) set({ busy: { ...state.busy, waiting: "others draw first" } });
-  }, WAIT);
 }
 
 function clicked(event) {

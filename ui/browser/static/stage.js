@@ -150,8 +150,8 @@ function captionParts() {
   return [line("Point at a word to see where it went, or at the picture to see its words."), ...tail];
 }
 
-function progressText({ step, total, seconds, waiting }) {
-  if (waiting) return ["Waiting for the model: ", strong(waiting)];
+function progressText({ step, total, seconds, ahead }) {
+  if (ahead) return ["Waiting for the model, ", strong(`${ahead} ahead`)];
   if (!total) return ["Starting…"];
   const left = step ? `, ${((seconds / step) * (total - step)).toFixed(1)} s left` : "";
   return [strong(`Step ${step} of ${total}`), left];
