@@ -143,7 +143,8 @@ class Session:
         timestep = float(torch.as_tensor(given["timestep"]).flatten()[0])
         timesteps, calls = self.timesteps, self.calls
         index = timesteps.index(timestep) if timestep in timesteps else 0
-        following = 0 if self._step is None else self._step.call + 1
+        begin = getattr(getattr(self.pipe, "scheduler", None), "begin_index", None) or 0
+        following = begin if self._step is None else self._step.call + 1
         repeated = following < len(calls) and calls[following] == timestep
         first = calls.index(timestep) if timestep in calls else 0
         self._step = Step(

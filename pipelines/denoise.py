@@ -33,6 +33,17 @@ class Conditioning:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a run starts that does not start from noise.
+
+    `step` counts from 0, `latents` (channels, height / factor, width / factor) are those before it.
+    """
+
+    step: int
+    latents: Tensor
+
+
+@dataclass(frozen=True)
 class Progress:
     """The denoiser has been called `index + 1` times of `total`, the last time at `timestep`.
 
@@ -103,10 +114,12 @@ def denoise(
     height: int,
     width: int,
     generator: torch.Generator,
+    start: Start | None = None,
 ) -> Iterator[Progress]:
     """Denoise one picture of `height` x `width` pixels, telling of every call of the denoiser.
 
-    The last `Progress.latents` are the finished ones. The noise comes from `generator`.
+    The last `Progress.latents` are the finished ones. The noise comes from `generator`; with
+    `start` the calls before it are left out.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device)
@@ -116,11 +129,19 @@ def denoise(
     )
     extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
     added = added_conditions(text, height, width)
+    first = start.step * pipe.scheduler.order if start else 0
     # Where SDXL begins, repeated timesteps would otherwise be found at their second place.
-    if added and hasattr(pipe.scheduler, "set_begin_index"):
-        pipe.scheduler.set_begin_index(0)
+    if (added or start) and hasattr(pipe.scheduler, "set_begin_index"):
+        pipe.scheduler.set_begin_index(first)
+    if start:
+        latents = start.latents[None].to(latents)
 
     for index, timestep in enumerate(timesteps):
+        if index < first:
+            if "generator" in extra:
+                # What a scheduler would have drawn, so that the later steps draw the same.
+                torch.randn(latents.shape, generator=generator, dtype=latents.dtype)
+            continue
         rows = torch.cat([latents] * 2) if text.guided else latents
         noise = pipe.unet(
             pipe.scheduler.scale_model_input(rows, timestep),

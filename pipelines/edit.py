@@ -1,5 +1,6 @@
 """Editing a picture into that of another prompt; a source kept once serves any number of edits."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from crossattn.controls import (
     align,
 )
 from crossattn.errors import ControlError, RecipeError
-from crossattn.pipelines.denoise import Progress
+from crossattn.pipelines.denoise import Progress, Start
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.load import load
@@ -114,7 +115,8 @@ def edit(
 
     controls = _controls(spec, source.run)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect)
-    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls):
+    start = _start(spec, source.run)
+    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, start=start):
         if isinstance(event, Result):
             settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump())
             result = replace(event, recipe=settled)
@@ -152,6 +154,16 @@ def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:
         )
         controls.append(blend)
     return controls
+
+
+def _start(spec: EditRecipe, source: SourceRun) -> Start | None:
+    """Where the edit begins: from the source's latents there, at no cost for the steps before."""
+    timesteps = source.kept.timesteps
+    steps = len(set(timesteps))
+    # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.
+    calls_a_step = round(len(timesteps) / steps)
+    step = math.floor(spec.begin * steps + 1e-9)
+    return Start(step, source.after(step * calls_a_step - 1)) if step else None
 
 
 def _check(kept: Recipe, recipe: Recipe) -> None:

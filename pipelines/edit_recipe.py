@@ -26,6 +26,13 @@ class EditRecipe(BaseModel):
         default=None,
         description="replace, refine, or by the words (null): replace if any is swapped",
     )
+    begin: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="a share of the schedule from 0 to below 1: before it all is the source's",
+    )
     cross: Shares = Field(
         default=(0.0, 0.8),
         strict=False,

@@ -12,7 +12,7 @@ import torch
 
 from crossattn.control import Control
 from crossattn.errors import RecipeError, UnsupportedModelError
-from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
+from crossattn.pipelines.denoise import Progress, Start, decode, denoise, encode, scheduled
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
@@ -69,14 +69,15 @@ def run(
     bins: int = 1,
     heads: bool = False,
     controls: Sequence[Control] = (),
+    start: Start | None = None,
 ) -> Iterator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
-    trace keeps apart, `heads` keeps each head too; `controls` are attached before the recorder. The
-    noise comes from a generator on the CPU, whatever the device. Closing the iterator stops the run
-    and leaves the model as it was. A recipe that edits gives the edited picture. Raises
-    CrossattnError in its kinds.
+    trace keeps apart, `heads` keeps each head too; `controls` are attached before the recorder;
+    with `start` the steps before it are left out. The noise comes from a generator on the CPU,
+    whatever the device. Closing the iterator stops the run and leaves the model as it was. A
+    recipe that edits gives the edited picture. Raises CrossattnError in its kinds.
     """
     if recipe.edit is not None:
         from crossattn.pipelines.edit import Edited, edit
@@ -130,6 +131,7 @@ def run(
             height=height,
             width=width,
             generator=generator,
+            start=start,
         ):
             yield progress
         if not progress.latents.isfinite().all():
