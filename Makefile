@@ -34,8 +34,14 @@ train: $(VENV)/.installed
 train-smoke: $(VENV)/.installed
 	$(BIN)/python -m crossattn.pipelines.emoji_sd.train --smoke
 
+# The peers that recording is measured against stay out of the project's own environment; give
+# diffusers' community pipeline as P2P=pipeline_prompt2prompt.py to measure editing against it.
 bench: $(VENV)/.installed
-	$(BIN)/python samples/bench/recording.py
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .bench -r requirements-bench.txt
+	PYTHONPATH=.bench $(BIN)/python samples/bench/recording.py
+	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P),@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
+	$(BIN)/python samples/bench/truth.py
+	$(BIN)/python samples/bench/cold_start.py
 
 clean:
 	rm -rf build dist out *.egg-info
