@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from crossattn.errors import CrossattnError
+from crossattn.ui.batch_command import batch
 from crossattn.ui.browser.command import ui
 from crossattn.ui.compare_command import compare
 from crossattn.ui.draw_commands import generate, heatmap
@@ -97,5 +98,5 @@ def crossattn(
     """
 
 
-for command in (generate, heatmap, edit, explain, replay, models, compare, ui):
+for command in (generate, heatmap, edit, batch, explain, replay, models, compare, ui):
     app.command()(command)
