@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/crossattn heatmap "a red car left of a blue balloon on grass" --seed 7 --output out
+	$(BIN)/crossattn heatmap "a red car left of a blue balloon on grass" --seed 7 --output out/demo
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest

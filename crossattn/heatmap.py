@@ -57,15 +57,20 @@ class HeatMap:
         """Where the normalised map exceeds `threshold`: bool (height, width)."""
         return self.normalised() > threshold
 
+    def _shown(self) -> np.ndarray:
+        """What is drawn: normalised, but a map that is nearly flat stays faint, as it says little."""
+        contrast = 1 - float(self.data.min() / self.data.max()) if self.data.max() > 0 else 0.0
+        return self.normalised().numpy() * min(1.0, 2 * contrast)
+
     def image(self, height: int, width: int) -> Image.Image:
         """The map alone, on the inferno scale."""
-        heat = self.resize(height, width).normalised().numpy()
+        heat = self.resize(height, width)._shown()
         return Image.fromarray(inferno(heat).round().astype(np.uint8))
 
     def overlay(self, picture: Image.Image) -> Image.Image:
         """`picture`, dimmed, with the map shining on it in the inferno scale; RGB, its size."""
         rgb = np.asarray(picture.convert("RGB"), dtype=np.float32)
-        heat = self.resize(picture.height, picture.width).normalised().numpy()
+        heat = self.resize(picture.height, picture.width)._shown()
         grey = rgb.mean(-1, keepdims=True)
         dimmed = 0.42 * (0.55 * rgb + 0.45 * grey)
         # Faint heat is left to the picture, so that noise does not paint over it.

@@ -1,7 +1,6 @@
 """Asking a record: by word, phrase, occurrence, token, step, layer, head, image and side."""
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,14 +42,12 @@ class Trace:
     def save(self, path: str | Path) -> None:
         """Write the whole record as one safetensors file, its layout as JSON in the header."""
         path = Path(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.view.record.to_bytes())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            beside.write_bytes(self.view.record.to_bytes())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     @property
     def nbytes(self) -> int:
