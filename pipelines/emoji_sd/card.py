@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from crossattn.pipelines.emoji_sd import vocabulary
-from crossattn.pipelines.emoji_sd.captions import describe
 from crossattn.pipelines.emoji_sd.checkpoint import load, write_atomically
 from crossattn.pipelines.emoji_sd.scenes import SIDE
-from crossattn.pipelines.emoji_sd.scores import GUIDANCE, STEPS, asked_scenes, draw
+from crossattn.pipelines.emoji_sd.scores import GUIDANCE, STEPS, Drawn
 
 STAGES = ("autoencoder", "decoder", "denoiser", "judge")
 KINDS = ("object", "colour", "size", "place", "relation", "style", "amount")
@@ -43,12 +43,12 @@ def write_card(
     folder: Path,
     pipeline: StableDiffusionPipeline,
     scores: Mapping[str, Any],
-    sheet: int,
+    drawn: Sequence[Drawn],
 ) -> None:
-    """Write MODEL_CARD.md, scores.json, samples.png (`sheet` prompts) and curve.png into the
-    model's folder, from the checkpoints' logs and the scores."""
+    """Write MODEL_CARD.md, scores.json, samples.png (of the pictures `drawn`) and curve.png into
+    the model's folder, from the checkpoints' logs and the scores."""
     logs = {stage: load(folder / f"{stage}.pt")["log"] for stage in STAGES}
-    prompts = _sheet(model / "samples.png", pipeline, sheet)
+    _draw_sheet(model / "samples.png", [picture for _, picture in drawn])
     draw_curve(model / "curve.png", logs["denoiser"])
     parts = {
         "denoiser": pipeline.unet,
@@ -66,7 +66,7 @@ def write_card(
             _vocabulary_section(),
             "## Prompts of the sheet\nRow by row; the second half has an object-colour pair or a "
             "relation that training never showed.\n",
-            *(f"{number}. {prompt}" for number, prompt in enumerate(prompts, 1)),
+            *(f"{number}. {prompt}" for number, (prompt, _) in enumerate(drawn, 1)),
             "",
         ]
     )
@@ -170,15 +170,13 @@ def _vocabulary_section() -> str:
     )
 
 
-def _sheet(path: Path, pipeline: StableDiffusionPipeline, count: int) -> list[str]:
-    """Draw the first prompts of both splits, half and half, on one sheet; return the prompts."""
-    scenes = asked_scenes("fresh", count // 2) + asked_scenes("heldout", count // 2)
-    sheet = Image.new("RGB", (8 * (SIDE + 2), -(-count // 8) * (SIDE + 2)), "white")
-    for index, picture in enumerate(draw(pipeline, scenes)):
+def _draw_sheet(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> None:
+    cell = SIDE + 2
+    sheet = Image.new("RGB", (8 * cell, -(-len(pictures) // 8) * cell), "white")
+    for index, picture in enumerate(pictures):
         row, column = divmod(index, 8)
-        sheet.paste(Image.fromarray(picture), (column * (SIDE + 2) + 1, row * (SIDE + 2) + 1))
+        sheet.paste(Image.fromarray(picture), (column * cell + 1, row * cell + 1))
     write_atomically(path, lambda beside: sheet.quantize(192).save(beside, "PNG", optimize=True))
-    return [describe(scene).text for scene in scenes]
 
 
 def draw_curve(path: Path, log: Sequence[Mapping[str, float]]) -> None:

@@ -20,6 +20,10 @@ from crossattn.pipelines.emoji_sd.vocabulary import AMOUNTS
 STEPS = 25
 GUIDANCE = 4.0
 FIRST_SEED = 2**22
+SCORED: tuple[Split, ...] = ("fresh", "heldout")
+
+Drawn = tuple[str, NDArray[np.uint8]]
+"""A prompt and its picture (128, 128, 3), 0 to 255."""
 
 
 @dataclass
@@ -111,16 +115,22 @@ def draw(
         yield from (pictures * 255).round().astype(np.uint8)
 
 
-def score(pipeline: StableDiffusionPipeline, judge: Judge, count: int) -> dict[str, Tally]:
+def score(
+    pipeline: StableDiffusionPipeline, judge: Judge, count: int, keep: int
+) -> tuple[dict[str, Tally], list[Drawn]]:
     """Draw and judge `count` prompts of fresh scenes ("fresh") and as many with a pair or relation
-    that training never showed ("heldout")."""
-    tallies = {}
-    for split in ("fresh", "heldout"):
+    that training never showed ("heldout"); the first `keep` pictures of both come back too."""
+    tallies, kept = {}, []
+    for split in SCORED:
         asked, tally = asked_scenes(split, count), Tally()
-        for scene, picture in zip(asked, draw(pipeline, asked), strict=True):
-            tally.add(scene, judge.look([picture])[0])
+        for index, picture in enumerate(draw(pipeline, asked)):
+            tally.add(asked[index], judge.look([picture])[0])
+            if index < keep:
+                kept.append((describe(asked[index]).text, picture))
+            if (index + 1) % 16 == 0:
+                print(f"scores: {index + 1} of {count} {split} prompts", flush=True)
         tallies[split] = tally
-    return tallies
+    return tallies, kept
 
 
 def summarise(tallies: dict[str, Tally]) -> dict[str, Any]:

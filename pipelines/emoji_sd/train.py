@@ -154,11 +154,11 @@ class Training:
         pipeline = StableDiffusionPipeline.from_pretrained(self.model)
         pipeline.set_progress_bar_config(disable=True)
         judge = Judge.load(self.model / "judge.safetensors")
-        autoencoder = pipeline.vae
-        result = summarise(score(pipeline, judge, self.plan.prompts))
+        tallies, drawn = score(pipeline, judge, self.plan.prompts, self.plan.sheet // 2)
+        result = summarise(tallies)
         result["judge"] = judge_renders(judge, self.plan.renders)
-        result["psnr"] = {"fresh": ae.psnr(autoencoder, self.plan.renders // 4)}
-        write_card(self.model, self.folder, pipeline, result, self.plan.sheet)
+        result["psnr"] = {"fresh": ae.psnr(pipeline.vae, self.plan.renders // 4)}
+        write_card(self.model, self.folder, pipeline, result, drawn)
 
     @property
     def _frozen(self) -> Path:
