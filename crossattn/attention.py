@@ -167,8 +167,8 @@ class Attention:
             scaled = self.probabilities(row) * bias.exp()
             self.edit(row, scaled / scaled.sum(-1, keepdim=True))
             return
-        shape = (1, 1, 1, *bias.shape)[-3:]
-        whole = torch.zeros((len(self.query), *shape), dtype=self.query.dtype, device=self.query.device)
+        shape = len(self.query), *(1, 1, 1, *bias.shape)[-3:]
+        whole = torch.zeros(shape, dtype=self.query.dtype, device=self.query.device)
         whole[row] = bias
         if self._mask is None:
             self._mask = whole

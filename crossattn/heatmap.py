@@ -58,7 +58,7 @@ class HeatMap:
         return self.normalised() > threshold
 
     def _shown(self) -> np.ndarray:
-        """What is drawn: normalised, but a map that is nearly flat stays faint, as it says little."""
+        """What is drawn: normalised, but a map that is nearly flat says little and stays faint."""
         contrast = 1 - float(self.data.min() / self.data.max()) if self.data.max() > 0 else 0.0
         return self.normalised().numpy() * min(1.0, 2 * contrast)
 
