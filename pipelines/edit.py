@@ -1,6 +1,5 @@
 """Editing a picture into that of another prompt; a source kept once serves any number of edits."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,13 +139,19 @@ def aligned(source: Prompt, target: Prompt, spec: EditRecipe) -> Alignment:
 
 
 def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:
+    """The edit's controls, but for those whose windows hold no step of so short a run."""
     controls: list[Edit] = []
     words = {text: Window(*shares) for text, shares in spec.words.items()}
     cross, share = Window(*spec.cross), Window(*spec.share)
-    if not cross.empty or not all(window.empty for window in words.values()):
+    left = range(_first(spec, source), len(set(source.kept.timesteps)))
+
+    def acts(window: Window) -> bool:
+        return any(step in left for step in window.steps(left.stop))
+
+    if any(acts(window) for window in (cross, *words.values())):
         kind = Replace if spec.mode == "replace" else Refine
         controls.append(kind(cross, words=words, source=source))
-    if not share.empty:
+    if acts(share):
         controls.append(ShareSelfAttention(share, source=source))
     if spec.blend is not None:
         blend = LocalBlend(
@@ -156,13 +161,16 @@ def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:
     return controls
 
 
+def _first(spec: EditRecipe, source: SourceRun) -> int:
+    """The step that the edit begins with."""
+    return Window(spec.begin).steps(len(set(source.kept.timesteps))).start
+
+
 def _start(spec: EditRecipe, source: SourceRun) -> Start | None:
     """Where the edit begins: from the source's latents there, at no cost for the steps before."""
-    timesteps = source.kept.timesteps
-    steps = len(set(timesteps))
+    timesteps, step = source.kept.timesteps, _first(spec, source)
     # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.
-    calls_a_step = round(len(timesteps) / steps)
-    step = math.floor(spec.begin * steps + 1e-9)
+    calls_a_step = round(len(timesteps) / len(set(timesteps)))
     return Start(step, source.after(step * calls_a_step - 1)) if step else None
 
 

@@ -50,11 +50,13 @@ class Window:
         if self.noise is not None:
             high, low = self.noise
             return low < step.sigma <= high
-        return self.first(step.total) <= step.index < _steps(self.end, step.total)
+        return step.index in self.steps(step.total)
 
-    def first(self, total: int) -> int:
-        """The first step of `total` that may lie inside; 0 where only the noise can tell."""
-        return 0 if self.noise is not None else _steps(self.start, total)
+    def steps(self, total: int) -> range:
+        """The steps of a schedule of `total` inside; all of them where only the noise can tell."""
+        if self.noise is not None:
+            return range(total)
+        return range(_steps(self.start, total), _steps(self.end, total))
 
 
 ALWAYS = Window()

@@ -114,6 +114,11 @@ def test_an_edit_that_begins_late_begins_with_a_whole_step_of_heun(sd_pipe: Any)
     assert (first.index, first.total) == (4, 7)
 
 
+def test_windows_that_a_short_run_has_no_step_for_are_left_out(sd_pipe: Any) -> None:
+    done = finish(edit(recipe(edit={"blend": None}).replace(steps=2), pipe=sd_pipe))
+    assert [one.control for one in done.report.touched] == ["Replace"]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_dialect_turns_a_word_up_and_tells_what_it_had(sd_pipe: Any, dialect: str) -> None:
     asked = Recipe(prompt="a (car:1.5) on (grass:0.5)", steps=2, seed=3, dialect=dialect)
