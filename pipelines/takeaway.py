@@ -8,12 +8,24 @@ from zipfile import ZipFile
 
 from PIL import Image
 
+from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.files import slug
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.sheets import enlarged
 from crossattn.trace import Trace
 
-OPTIONS = ("model", "revision", "config", "seed", "steps", "guidance", "scheduler", "dtype")
+OPTIONS = (
+    "model",
+    "revision",
+    "config",
+    "seed",
+    "steps",
+    "guidance",
+    "scheduler",
+    "dialect",
+    "dtype",
+)
+"""Fields of a recipe that are options of the same name."""
 
 
 def python_script(recipe: Recipe) -> str:
@@ -32,9 +44,23 @@ def python_script(recipe: Recipe) -> str:
 
 
 def command_line(recipe: Recipe) -> str:
-    """Return the shell command that draws the recipe's picture, with its maps."""
+    """Return the shell command that draws the recipe's picture.
+
+    What no option says (regions, windows of single words) goes through a batch of one.
+    """
+    edit = recipe.edit
+    if recipe.regions or (edit and (edit.words or edit.threshold != _usual(edit, "threshold"))):
+        line = batch_line(recipe)
+        return f"cat > batch.jsonl <<'END'\n{line}END\ncrossattn batch batch.jsonl -o out\n"
     chosen = _chosen(recipe)
-    parts = [f"crossattn heatmap {shlex.quote(recipe.prompt)}"]
+    parts = [f"crossattn {'edit' if edit else 'heatmap'} {shlex.quote(recipe.prompt)}"]
+    if edit:
+        parts[0] += f" {shlex.quote(edit.prompt)}"
+        parts += [f"--mode {edit.mode}"] if edit.mode else []
+        parts += [f"--{name} {start:g}-{end:g}" for name, (start, end) in _windows(edit)]
+        parts += ["--blend"] if edit.blend == () else []
+        parts += [f"--within {shlex.quote(word)}" for word in edit.blend or ()]
+        parts += [f"--protect {shlex.quote(word)}" for word in edit.protect]
     parts += [f"--{name} {shlex.quote(f'{chosen[name]}')}" for name in OPTIONS if name in chosen]
     if recipe.negative_prompt:
         parts.append(f"--negative-prompt {shlex.quote(recipe.negative_prompt)}")
@@ -58,6 +84,18 @@ def overlays_zip(picture: Image.Image, trace: Trace) -> bytes:
             heat.overlay(large).save(overlay, "PNG")
             archive.writestr(f"{number:02}-{slug(heat.text)}.png", overlay.getvalue())
     return file.getvalue()
+
+
+def _windows(edit: EditRecipe) -> list[tuple[str, tuple[float, float]]]:
+    return [
+        (name, getattr(edit, name))
+        for name in ("cross", "share")
+        if getattr(edit, name) != _usual(edit, name)
+    ]
+
+
+def _usual(edit: EditRecipe, name: str) -> Any:
+    return type(edit).model_fields[name].default
 
 
 def _chosen(recipe: Recipe) -> dict[str, Any]:
