@@ -42,7 +42,9 @@ def batch(
     engine: Annotated[str, typer.Option(help="local, or ray for many machines.")] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes.", show_default="one a core, as memory allows"),
+        typer.Option(
+            min=0, help="Processes; 0 is this one.", show_default="one a core, as memory allows"
+        ),
     ] = None,
     shard: Annotated[
         str | None,
@@ -85,7 +87,7 @@ def batch(
         raise typer.BadParameter(f"the engine is local or ray, not {engine[:40]!r}.")
     part = Shard.parse(shard) if shard else None
     what = read_plan(plan, _fields(settings or []))
-    count = workers or default_workers(what)
+    count = default_workers(what) if workers is None else workers
     if dry_run:
         _tell(what, output, count, trace, as_json)
         return
@@ -115,7 +117,7 @@ def _tell(plan: "Plan", output: Path, workers: int, trace: bool, as_json: bool) 
     records = read_records(output)
     missing = [item for item in plan if records.get(item.id, {}).get("status") != "done"]
     guess = estimate(missing, records, output, trace=trace)
-    seconds = guess.seconds / min(workers, len(missing) or 1)
+    seconds = guess.seconds / max(1, min(workers, len(missing)))
     if as_json:
         print(
             json.dumps(
