@@ -1,0 +1,101 @@
+"""`crossattn edit`, and `crossattn explain` of an edit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossattn.pipelines.picture import read_picture, read_recipe
+from crossattn.pipelines.replay import compare
+from crossattn.ui.cli import call
+
+SOURCE, TARGET = "a red car on grass", "a red balloon on grass"
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_edit_writes_both_pictures_the_sheet_the_mask_and_the_recipe(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "3", "--blend"]
+    assert call([*arguments, "--share", "0-0.5", "-o", "boat"]) == 0
+    files = {path.name for path in Path("boat").iterdir()}
+    assert files == {"edited.png", "source.png", "sheet.png", "mask.png", "recipe.json"}
+    recipe = read_recipe(Path("boat/edited.png"))
+    assert recipe.edit is not None
+    assert (recipe.prompt, recipe.edit.prompt, recipe.edit.share) == (SOURCE, TARGET, (0.0, 0.5))
+    assert read_recipe(Path("boat/source.png")).edit is None
+    text = capsys.readouterr().out
+    assert "balloon" in text and "car" in text
+    assert "Replace: " in text and "LocalBlend: " in text
+
+
+def test_an_edited_picture_is_drawn_again_from_its_recipe(sd_folder: Path) -> None:
+    arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "2"]
+    assert call([*arguments, "-o", "boat.png"]) == 0
+    assert call(["replay", "boat.png", "-o", "again.png"]) == 0
+    different, _ = compare(read_picture(Path("boat.png")), read_picture(Path("again.png")))
+    assert different == 0
+
+
+def test_the_report_of_an_edit_is_printed_as_json(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["edit", SOURCE, "a red car on (grass:1.5)", "--model", str(sd_folder)]
+    assert call([*arguments, "--steps", "3", "-o", "x.png", "--json"]) == 0
+    report = printed(capsys)
+    assert report["report"]["mode"] == "refine"
+    assert report["report"]["mask"] is None
+    grass = report["words"][-1]
+    assert (grass["text"], grass["weight"]) == ("grass", 1.5)
+    assert grass["mass"] == pytest.approx(1.5 * grass["had"])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--cross", "much"], "is no window"),
+        (["--cross", "0.8-0.2"], "edit.cross must be two shares"),
+        (["--within", "boat"], 'no "boat"'),
+        (["--protect", "grass"], "protect only with blend"),
+        (["--mode", "swap"], "edit.mode must be replace, refine"),
+    ],
+)
+def test_what_cannot_be_edited_is_told_in_one_sentence(
+    options: list[str], sentence: str, sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "2", *options]
+    assert call(arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_explain_shows_what_each_kind_of_edit_takes_from_where(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["explain", SOURCE, "a balloon on the grass", "--model", str(sd_folder)]) == 0
+    text = capsys.readouterr().out
+    assert "red 100%, car 100%" in text
+    assert "(its own)" in text
+    assert "An edit would replace by default." in text
+
+
+def test_explain_of_an_edit_prints_its_pairs_as_json(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["explain", "a car on grass", "a red balloon on the grass"]
+    assert call([*arguments, "--model", str(sd_folder), "--json"]) == 0
+    explained = printed(capsys)
+    assert explained["mode"] == "replace"
+    assert explained["unmatched"] == ["the"]
+    assert {"target": "red", "source": ["car"], "weights": [0.25]} in explained["pairs"]
+    assert {"target": "grass", "source": ["grass"], "weights": [1.0]} in explained["pairs"]
