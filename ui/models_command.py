@@ -5,12 +5,15 @@ from crossattn.ui.show import add_row, print_json, show, table
 
 
 def models(as_json: opt.Json = False) -> None:
-    """List the models that can be used right away: the one that ships, and the hub's in the cache.
+    """List the models that can be used right away, and what the one that ships knows to draw.
+
+    The others are those of the hub that lie in the cache.
 
     \b
     [dim]crossattn models
     crossattn generate "a cat" --model owner/name[/dim]
     """
+    from crossattn.pipelines.emoji_sd import vocabulary
     from crossattn.pipelines.hub import LocalModel, cached_models
     from crossattn.pipelines.load import EMBEDDED, find_model
 
@@ -27,7 +30,8 @@ def models(as_json: opt.Json = False) -> None:
                         "path": str(one.folder),
                     }
                     for one, kind in zip(listed, kinds, strict=True)
-                ]
+                ],
+                "vocabulary": vocabulary(),
             }
         )
         return
@@ -35,3 +39,7 @@ def models(as_json: opt.Json = False) -> None:
     for one, kind in zip(listed, kinds, strict=True):
         add_row(rows, one.name, kind, (one.revision or "")[:12])
     show(rows)
+    known = table(EMBEDDED, "draws")
+    for kind, phrases in vocabulary().items():
+        add_row(known, kind, ", ".join(phrases))
+    show(known)

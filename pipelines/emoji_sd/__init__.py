@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crossattn.pipelines.emoji_sd.captions import Caption, describe
 from crossattn.pipelines.emoji_sd.scenes import Rendered, Scene, Thing, make_scene, render, scenes
-from crossattn.pipelines.emoji_sd.vocabulary import unknown_words, words
+from crossattn.pipelines.emoji_sd.vocabulary import unknown_words, vocabulary, words
 
 __all__ = [
     "Caption",
@@ -20,6 +20,7 @@ __all__ = [
     "render",
     "scenes",
     "unknown_words",
+    "vocabulary",
     "words",
 ]
 

@@ -93,3 +93,16 @@ def unknown_words(text: str) -> dict[str, list[str]]:
         for word in asked
         if word not in known
     }
+
+
+def vocabulary() -> dict[str, list[str]]:
+    """What can be asked for, by kind: objects, colours, sizes, places, relations, snow, styles."""
+    phrases = {
+        "sizes": SIZE_WORDS,
+        "places": PLACES,
+        "relations": RELATIONS,
+        "snow": AMOUNTS,
+        "styles": STYLES,
+    }
+    listed = {kind: [p for each in table.values() for p in each] for kind, table in phrases.items()}
+    return {"objects": list(OBJECTS), "colours": list(COLOURS), **listed}

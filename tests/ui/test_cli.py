@@ -213,13 +213,20 @@ def test_replay_says_how_far_a_changed_picture_is_and_why(
     assert "made with torch 1.0" in err
 
 
-def test_models_lists_the_one_that_ships(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_the_one_that_ships_and_what_it_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert call(["models"]) == 0
-    assert "emoji-sd" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "emoji-sd" in shown
+    assert "balloon" in shown
     assert call(["models", "--json"]) == 0
-    first = printed(capsys)["models"][0]
+    answer = printed(capsys)
+    first = answer["models"][0]
     assert (first["name"], first["kind"]) == ("emoji-sd", "ships")
     assert Path(first["path"]).name == "model"
+    assert len(answer["vocabulary"]["objects"]) >= 32
+    assert "turquoise" in answer["vocabulary"]["colours"]
 
 
 def test_a_bar_is_drawn_on_a_terminal_only(
