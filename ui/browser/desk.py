@@ -1,20 +1,20 @@
 """What the page asks between pictures: reading the prompt, writing weights, looking into traces."""
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from crossattn.controls import Alignment
-from crossattn.errors import CrossattnError
+from crossattn.errors import CrossattnError, RecipeError
 from crossattn.pipelines.edit import aligned
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
-from crossattn.pipelines.load import EMBEDDED, find_model, load_tokenizers
+from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import read
 from crossattn.pipelines.takeaway import overlays_zip
 from crossattn.ui.browser import stacks
+from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.word_spans import same_word
@@ -29,8 +29,10 @@ class Desk:
     What a person can mend comes back as {"problem": sentence}.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, models: Models, offered: Mapping[str, str]) -> None:
         self.shelf = shelf
+        self.models = models
+        self.offered = offered
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
@@ -39,7 +41,7 @@ class Desk:
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
-        prompt, notes = _read(str(asked["prompt"]), str(asked["model"]))
+        prompt, notes = self._read(str(asked["prompt"]), str(asked["model"]))
         encoding = prompt.encodings[0]
         return {
             "words": [
@@ -54,14 +56,14 @@ class Desk:
 
     def write(self, asked: Asked) -> Asked:
         """The `prompt` with other `weights`, one for each of its words."""
-        prompt, _ = _read(str(asked["prompt"]), str(asked["model"]))
+        prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
         return {"prompt": with_weights(prompt, dict(enumerate(map(float, asked["weights"]))))}
 
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row."""
         model = str(asked["model"])
-        source, _ = _read(str(asked["prompt"]), model)
-        target, _ = _read(str(asked["target"]), model)
+        source, _ = self._read(str(asked["prompt"]), model)
+        target, _ = self._read(str(asked["target"]), model)
         spec = EditRecipe(prompt=str(asked["target"]))
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         return {"rows": rows, "unknown": unknown(target.text, model)}
@@ -73,6 +75,11 @@ class Desk:
         if not file.is_file():
             file.write_bytes(overlays_zip(read_picture(made.picture), self.shelf.trace(made)))
         return dict(served(file))
+
+    def _read(self, text: str, model: str) -> tuple[Prompt, list[str]]:
+        if model not in self.offered:
+            raise RecipeError("That model is not offered here; choose one of the list.")
+        return read(Recipe(prompt=text, model=model).prompt, self.models.tokenizers(model))
 
     def steps(self, asked: Asked) -> Asked:
         """The maps of each step of a picture: {run, layer, resolution, head}."""
@@ -121,16 +128,6 @@ def unknown(text: str, model: str) -> dict[str, list[str]]:
     if model != EMBEDDED and find_model(model).folder != model_path():
         return {}
     return unknown_words(text)
-
-
-def _read(text: str, model: str) -> tuple[Prompt, list[str]]:
-    prompt, notes = read(Recipe(prompt=text, model=model).prompt, _tokenizers(model))
-    return prompt, notes
-
-
-@lru_cache(maxsize=4)
-def _tokenizers(model: str) -> dict[str, Any]:
-    return load_tokenizers(model)
 
 
 def _told(function: Callable[[Asked], Asked]) -> Callable[[Asked], Asked]:

@@ -14,7 +14,7 @@ from PIL import Image
 from crossattn.errors import RecipeError
 from crossattn.pipelines.denoise import Progress, decode
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
-from crossattn.pipelines.load import load
+from crossattn.pipelines.load import load, load_tokenizers
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
@@ -77,6 +77,15 @@ class Models:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fitted: dict[int, tuple[torch.Tensor, Image.Image]] = {}
+        self._tokenizers: dict[str, dict[str, Any]] = {}
+
+    def tokenizers(self, model: str) -> dict[str, Any]:
+        """A model's tokenizers, by the names that people see; raises `ModelLoadError`."""
+        # Only one thread at a time: the libraries import parts of themselves as they load.
+        with self._lock:
+            if model not in self._tokenizers:
+                self._tokenizers[model] = load_tokenizers(model)
+            return self._tokenizers[model]
 
     def load(self, recipe: Recipe) -> "Pipeline":
         """The model of a recipe; raises `ModelLoadError`."""

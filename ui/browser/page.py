@@ -31,7 +31,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
     ) as page:
         made = gr.State([], delete_callback=studio.leave)
-        header = header_panel(first, Desk(shelf).functions())
+        header = header_panel(first, Desk(shelf, models, offered).functions())
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
                 make = make_panel([(shown, name) for name, shown in offered.items()])

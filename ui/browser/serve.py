@@ -94,6 +94,7 @@ def serve(
 def _warm_up(models: Models, model: str) -> None:
     # So that the first picture does not wait for the model; what is wrong is told with the first.
     try:
+        models.tokenizers(model)
         models.load(Recipe(prompt="a car", model=model))
     except CrossattnError as error:
         warnings.warn(str(error), stacklevel=1)

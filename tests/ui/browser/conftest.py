@@ -7,12 +7,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 SWITCHES = (
     "--no-sandbox",
@@ -199,30 +198,29 @@ class Person:
         return str(message.inner_text())
 
 
-@contextmanager
-def somebody(browser: Browser) -> Iterator[Person]:
-    """A person with a window of their own, in which nothing may go wrong unnoticed."""
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """What the pages of the tests share, so that what they load is loaded once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     context.set_default_timeout(PATIENCE)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    one = Person(context.new_page())
-    yield one
-    assert not one.faults
+    yield context
     context.close()
 
 
 @pytest.fixture
-def person(browser: Browser, address: str) -> Iterator[Person]:
+def person(window: BrowserContext, address: str) -> Iterator[Person]:
     """Somebody who has just opened the page."""
-    with somebody(browser) as one:
-        yield one.open(address)
+    one = Person(window.new_page())
+    yield one.open(address)
+    one.page.close()
+    assert not one.faults
 
 
 @pytest.fixture(scope="session")
-def drawn_page(browser: Browser, address: str) -> Iterator[Person]:
+def drawn_page(window: BrowserContext, address: str) -> Person:
     """A page with a picture on it, which the tests share."""
-    with somebody(browser) as one:
-        yield one.open(address).write().generate()
+    return Person(window.new_page()).open(address).write().generate()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
     assert "may change" in person.page.inner_text("#mask-caption")
     person.page.click("#edit-run")
     person.wait()
-    person.page.wait_for_selector("#cut")
+    person.page.wait_for_selector("#tag-left")
     assert person.page.inner_text("#tag-left") == "Source"
     facts = person.page.inner_text("#edit-facts").split("\n")
     told = dict(zip(facts[::2], facts[1::2], strict=True))
@@ -72,7 +72,7 @@ def test_windows_are_set_in_steps_and_stand_in_the_recipe(person: Any) -> None:
     assert person.page.inner_text("#windows").split("\n")[:4] == ["Cross", "1 – 2", "Self", "off"]
     person.page.click("#edit-run")
     person.wait()
-    person.page.wait_for_selector("#cut")
+    person.page.wait_for_selector("#tag-left")
     told = person.page.inner_text("#edit-facts")
     assert "2 layers × 2 steps" in told
     assert "Self-attention shared\nnone" in told

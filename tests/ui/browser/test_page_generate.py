@@ -135,3 +135,4 @@ def test_light_and_dark_are_a_click_apart_and_remembered(person: Any) -> None:
     person.page.reload()
     person.page.wait_for_selector("#theme")
     person.page.wait_for_function(f"{colour} === 'rgb(18, 18, 17)'")
+    person.page.evaluate("localStorage.clear()")

@@ -74,7 +74,7 @@ def test_what_a_weight_did_is_told_and_shown_before_and_after(person: Any) -> No
     cut = float(person.page.input_value("#cut-range"))
     assert np.isclose(cut, 25, atol=2)
     person.page.click("#compare")
-    assert not person.page.is_visible("#cut")
+    assert not person.page.is_visible("#tag-left")
 
 
 def test_what_a_weight_means_can_be_chosen(person: Any) -> None:

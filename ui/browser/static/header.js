@@ -3,7 +3,7 @@
 import { ask, clamp, find, offer, on, server, set, state } from "./store.js";
 
 export function mount(root, { props, watch, server: functions }) {
-  Object.assign(server, functions);
+  for (const [name, call] of Object.entries(functions)) server[name] = answered(call);
   const follow = () => {
     const { busy, model, name } = props.value;
     set({ busy, model, modelName: name });
@@ -21,6 +21,15 @@ export function mount(root, { props, watch, server: functions }) {
   offer("step", (step) => set({ view: { ...state.view, step: clamp(step, 0, state.run.steps) } }));
   follow();
 }
+
+// Every answer is an object; what went wrong on the way is a problem like any other.
+const answered = (call) => async (asked) => {
+  try {
+    return await call(asked);
+  } catch {
+    return { problem: "The page did not get an answer; is crossattn still running?" };
+  }
+};
 
 // A run was asked for: say so at once, whatever the server does.
 function start() {

@@ -1,6 +1,6 @@
 // Maps as they come from the server, a byte per place and token, and what is read out of them.
 
-import { server, state } from "./store.js";
+import { ask, server, state } from "./store.js";
 
 // A stack is {frames, bytes, top, mass}: for each frame and token a map of grid[0] x grid[1] bytes
 // whose 255 stands for `top`, and `mass`, the token's share of all attention.
@@ -24,24 +24,27 @@ const keyOf = (view) =>
   [state.run.id, view.layer, view.resolution, view.head ?? "mean"].join(" ");
 
 // Every step of a view: frame 0 is all of them, frame s is step s.
-export async function fetchSteps(view) {
-  const key = keyOf(view);
-  if (!stacks.has(key)) {
-    const { layer, resolution, head } = view;
-    const asked = server.steps({ run: state.run.id, layer, resolution, head });
-    remember(key, asked.then((stack) => (remember(key, unpack(stack)), stacks.get(key))));
-  }
-  return stacks.get(key);
+export function fetchSteps({ layer, resolution, head }) {
+  const key = keyOf({ layer, resolution, head });
+  return fetched(key, () => server.steps({ run: state.run.id, layer, resolution, head }));
 }
 
 // Every head of a view at one step.
-export async function fetchHeads(view) {
-  const key = `${keyOf(view)} heads ${view.step}`;
-  if (!stacks.has(key)) {
-    const { layer, resolution, step } = view;
-    const asked = server.heads({ run: state.run.id, layer, resolution, step });
-    remember(key, asked.then((stack) => (remember(key, unpack(stack)), stacks.get(key))));
+export function fetchHeads(view) {
+  const { layer, resolution, step } = view;
+  const key = `${keyOf(view)} heads ${step}`;
+  return fetched(key, () => server.heads({ run: state.run.id, layer, resolution, step }));
+}
+
+async function fetched(key, get) {
+  if (!stacks.has(key)) remember(key, get());
+  const answer = await stacks.get(key);
+  if (answer.problem) {
+    stacks.delete(key);
+    ask("say", answer.problem);
+    return state.run.stack;
   }
+  if (!answer.raw) remember(key, unpack(answer));
   return stacks.get(key);
 }
 
