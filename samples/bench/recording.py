@@ -148,7 +148,7 @@ def spread(values: Sequence[float], digits: int) -> str:
     return f"{middle:.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
-def rows(model: str, ways: Sequence[str], steps: int, repeats: int) -> list[str]:
+def rows(model: str, ways: Sequence[str], steps: int, repeats: int, fresh: int) -> list[str]:
     """The table's rows for one model."""
     timed = in_fresh_process("time", model, ways, steps, repeats)
     base = timed["seconds"]["plain"]
@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--fresh", type=int, default=1, help="processes for each peak of memory")
     parser.add_argument("--answer", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -184,12 +185,17 @@ def main() -> None:
         return
     ways = list(dict.fromkeys(["plain", *options.ways]))
     versions = "torch", "diffusers", "transformers", "daam", "attention_map_diffusers"
-    print(f"512 × 512, guidance 7.5, {options.repeats} repeats: median (least–most).")
+    print(
+        f"512 × 512, guidance 7.5, {options.repeats} repeats in turns, {options.fresh} fresh "
+        "process(es) for memory: median (least–most)."
+    )
     print(describe(*versions), end="\n\n")
     print("| model | recorder | CPU seconds | against plain | added MiB | picture |")
     print("|---|---|---|---|---|---|")
     for model in options.models:
-        print("\n".join(rows(model, ways, options.steps, options.repeats)), flush=True)
+        print(
+            "\n".join(rows(model, ways, options.steps, options.repeats, options.fresh)), flush=True
+        )
 
 
 if __name__ == "__main__":
