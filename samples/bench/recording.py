@@ -153,7 +153,7 @@ def rows(model: str, ways: Sequence[str], steps: int, repeats: int, fresh: int) 
     timed = in_fresh_process("time", model, ways, steps, repeats)
     base = timed["seconds"]["plain"]
     peaks = {
-        way: [in_fresh_process("memory", model, way, steps) for _ in range(repeats)] for way in ways
+        way: [in_fresh_process("memory", model, way, steps) for _ in range(fresh)] for way in ways
     }
     floor = statistics.median(peaks["plain"])
     lines = []
@@ -193,9 +193,8 @@ def main() -> None:
     print("| model | recorder | CPU seconds | against plain | added MiB | picture |")
     print("|---|---|---|---|---|---|")
     for model in options.models:
-        print(
-            "\n".join(rows(model, ways, options.steps, options.repeats, options.fresh)), flush=True
-        )
+        lines = rows(model, ways, options.steps, options.repeats, options.fresh)
+        print("\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":
