@@ -47,6 +47,8 @@ class AttendAndExcite(Edit):
         super().__init__(on_nothing)
         if not words:
             raise ControlError("AttendAndExcite needs a word to excite.")
+        if not math.isfinite(step_size):
+            raise ControlError(f"AttendAndExcite(step_size={step_size:g}): expected a number.")
         self.words = tuple(words)
         self.window = window
         self.step_size = step_size

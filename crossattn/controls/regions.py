@@ -56,10 +56,12 @@ class _Regional(Edit):
     ) -> None:
         super().__init__(on_nothing)
         for text, region in regions.items():
-            if isinstance(region, Tensor) and (region.ndim != 2 or not region.any()):
+            if isinstance(region, Tensor) and not (
+                region.ndim == 2 and region.any() and ((region >= 0) & (region <= 1)).all()
+            ):
                 raise ControlError(
-                    f"The region of {text!r} should be a Box or a mask (height, width) with "
-                    f"something in it; got one shaped {tuple(region.shape)}."
+                    f"The region of {text!r} should be a Box or a mask (height, width) from 0 to 1 "
+                    f"with something in it; got one shaped {tuple(region.shape)} that is not."
                 )
         self.regions = dict(regions)
         self.window = window
@@ -143,6 +145,8 @@ class PaintRegions(_Regional):
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(regions, window=window, on_nothing=on_nothing)
+        if not math.isfinite(weight):
+            raise ControlError(f"PaintRegions(weight={weight:g}): expected a number.")
         self.weight = weight
 
     def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:

@@ -1,6 +1,5 @@
 """Turning words up and down by their attention."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -14,6 +13,7 @@ from crossattn.controls.source import spared
 from crossattn.controls.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
+from crossattn.weight_syntax import LARGEST_WEIGHT
 
 
 class Reweight(Edit):
@@ -25,7 +25,7 @@ class Reweight(Edit):
     other tokens do (the same as adding log w to the logits), and weights must not be negative.
     Where the session edits from a first prompt, that prompt's images stay as they are.
 
-    Raises `WordNotFoundError` for a word that no prompt has, `ControlError` for a bad weight.
+    Raises `WordNotFoundError` for a word that no prompt has, `ControlError` for a weight beyond 10.
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class Reweight(Edit):
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(on_nothing)
+        least = 0 if normalised else -LARGEST_WEIGHT
         for text, weight in (weights or {}).items():
-            if not math.isfinite(weight) or (normalised and weight < 0):
+            if not least <= weight <= LARGEST_WEIGHT:
                 raise ControlError(
-                    f"Reweight: expected a {'positive ' if normalised else ''}number for {text!r}, "
-                    f"got {weight:g}."
+                    f"Reweight: expected a number from {least:g} to {LARGEST_WEIGHT:g} for "
+                    f"{text!r}, got {weight:g}."
                 )
         self.weights = None if weights is None else dict(weights)
         self.normalised = normalised

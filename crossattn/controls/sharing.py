@@ -8,7 +8,7 @@ from crossattn.attention import Attention
 from crossattn.control import Call
 from crossattn.controls.coarse import coarse_pixels
 from crossattn.controls.edit import OnNothing
-from crossattn.controls.source import FirstPrompt, FromSource, Origin
+from crossattn.controls.source import FromSource, Origin
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
@@ -106,7 +106,6 @@ class MutualSelfAttention(FromSource):
             return
         rows = call.step.rows
         key, value = list(attention.key), list(attention.value)
-        assert isinstance(self.origin, FirstPrompt)
         for pair in self.origin.pairs(rows):
             for side in (rows.positive, rows.negative):
                 if side:

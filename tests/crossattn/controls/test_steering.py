@@ -92,10 +92,37 @@ def test_words_of_a_weighting_may_have_windows_of_their_own(sd_pipe: Any) -> Non
     assert not torch.equal(whole, early)
 
 
-@pytest.mark.parametrize("weight", [math.nan, math.inf, -1.0])
+@pytest.mark.parametrize("weight", [math.nan, math.inf, -math.inf, 1e308, -1.0])
 def test_a_weight_that_is_none_is_refused(weight: float) -> None:
-    with pytest.raises(ControlError, match="expected a positive number for 'car'"):
+    with pytest.raises(ControlError, match="expected a number from 0 to 10 for 'car'"):
         Reweight({"car": weight}, normalised=True)
+    with pytest.raises(ControlError, match="expected a number"):
+        PaintRegions({"car": Box(0, 0, 1, 1)}, weight=math.nan)
+
+
+def test_words_may_be_weighed_down_to_nothing(sd_pipe: Any) -> None:
+    for normalised in (False, True):
+        after = Maps()
+        nothing = dict.fromkeys(PROMPT.split(), 0.0)
+        assert run(sd_pipe, Reweight(nothing, normalised=normalised), after).isfinite().all()
+        assert (after.probs[..., 1:11] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [torch.zeros(4, 4), torch.ones(4), torch.full((4, 4), 2.0), torch.full((4, 4), math.nan)],
+)
+def test_a_mask_that_is_none_is_refused(mask: Tensor) -> None:
+    with pytest.raises(ControlError, match="mask \\(height, width\\) from 0 to 1"):
+        HoldRegions({"car": mask})
+
+
+@pytest.mark.parametrize("bounds", [(0.5, 0.4), (-0.1, 1), (0, 1.1), (math.nan, 1), (0, math.nan)])
+def test_a_window_out_of_order_or_range_is_refused(bounds: tuple[float, float]) -> None:
+    with pytest.raises(ControlError, match="expected two shares of the schedule"):
+        Window(*bounds)
+    with pytest.raises(ControlError, match="expected two noise levels"):
+        Window.sigma(high=1, low=2)
 
 
 def test_a_word_held_to_a_box_gets_no_attention_outside(sd_pipe: Any) -> None:
