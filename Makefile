@@ -42,6 +42,7 @@ bench: $(VENV)/.installed
 	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P),@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
 	$(BIN)/python samples/bench/truth.py
 	$(BIN)/python samples/bench/cold_start.py
+	$(BIN)/python samples/bench/page.py
 
 clean:
 	rm -rf build dist out *.egg-info
