@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,22 @@ PATIENCE = 60_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+INSTALL = (
+    ["apt-get", "install", "-y", "-qq", "chromium"],
+    [sys.executable, "-m", "playwright", "install", "chromium"],
+)
+
+
 def find_browser(own: str) -> str | None:
-    """A Chromium on this machine, or `own`, Playwright's, which is fetched if need be."""
-    for name in NAMES:
-        if found := shutil.which(name):
-            return found
-    if not Path(own).exists():
-        install = [sys.executable, "-m", "playwright", "install", "chromium"]
-        subprocess.run(install, capture_output=True, timeout=600, check=False)
-    return own if Path(own).exists() else None
+    """A Chromium on this machine, or `own`, Playwright's; installed if there is none."""
+    for command in ([], *INSTALL):
+        if command and shutil.which(command[0]):
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(command, capture_output=True, timeout=600, check=False)
+        found = next(filter(None, map(shutil.which, NAMES)), None)
+        if found or Path(own).exists():
+            return found or own
+    return None
 
 
 @pytest.fixture(scope="session")

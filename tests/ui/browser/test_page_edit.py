@@ -31,7 +31,7 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
     assert person.page.inner_text("#tag-left") == "Source"
     facts = person.page.inner_text("#edit-facts").split("\n")
     told = dict(zip(facts[::2], facts[1::2], strict=True))
-    assert told["Cross-attention edited"] == "2 layers × 3 steps"
+    assert told["Cross-attention edited"] == "4 layers × 3 steps"
     assert told["Pixels changed outside"].endswith("%")
     assert "could change" in person.page.inner_text("#mask-caption")
     assert person.page.locator("#strip button").count() == 2
@@ -74,7 +74,7 @@ def test_windows_are_set_in_steps_and_stand_in_the_recipe(person: Any) -> None:
     person.wait()
     person.page.wait_for_selector("#tag-left")
     told = person.page.inner_text("#edit-facts")
-    assert "2 layers × 2 steps" in told
+    assert "4 layers × 2 steps" in told
     assert "Self-attention shared\nnone" in told
     person.page.click("#code-tabs [role=tab]:has-text('Recipe')")
     assert '"cross": [\n      0.0,\n      0.5\n    ]' in person.page.inner_text("#code")

@@ -81,7 +81,7 @@ def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
     person.write("a red (car:2) on grass").generate()
     usual = picture(person)
     person.page.click("#dialect input")
-    person.page.click("ul.options li:has-text('a1111')")
+    person.page.click("[role=option][aria-label='a1111']")
     person.page.wait_for_function(
         "document.querySelector('#dialect-hint').textContent.includes('Embedding')"
     )

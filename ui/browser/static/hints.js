@@ -26,6 +26,7 @@ export function mount(root) {
   }
   document.addEventListener("input", (event) => {
     if (event.target !== prompt()) return;
+    asked += 1; // what is still to come is of another text
     clearTimeout(timer);
     timer = setTimeout(read, PAUSE);
   });
