@@ -111,11 +111,11 @@ def _fields(settings: list[str]) -> dict[str, Any]:
 
 def _tell(plan: "Plan", output: Path, workers: int, trace: bool, as_json: bool) -> None:
     """Say what a run would do."""
-    from crossattn.pipelines.batch.folder import read_records
+    from crossattn.pipelines.batch.manifest import read_records
     from crossattn.pipelines.batch.sizing import estimate
 
     records = read_records(output)
-    missing = [item for item in plan if records.get(item.id, {}).get("status") != "done"]
+    missing = [item for item in plan if item.id not in records.done]
     guess = estimate(missing, records, output, trace=trace)
     seconds = guess.seconds / max(1, min(workers, len(missing)))
     if as_json:

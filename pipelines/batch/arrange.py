@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from crossattn.pipelines.batch.plan import Item
+from crossattn.pipelines.batch.plan import Item, fingerprint
 from crossattn.pipelines.batch.sources import source_of
 
 MOST_TOGETHER = 16
@@ -16,11 +16,13 @@ def arrange(items: Iterable[Item]) -> list[list[Item]]:
     among them those of the same shape, which a GPU likes. The order depends on the plan alone.
     """
     models: dict[object, dict[object, dict[object, list[Item]]]] = {}
+    items = tuple(items)
+    edited = any(item.recipe.edit for item in items)
     for item in items:
         recipe = item.recipe
         model = (recipe.model, recipe.revision, recipe.config, recipe.dtype, recipe.device)
         shape = (recipe.height, recipe.width, recipe.steps)
-        source = source_of(recipe).to_json()
+        source = fingerprint(source_of(recipe)) if edited else item.id
         models.setdefault(model, {}).setdefault(shape, {}).setdefault(source, []).append(item)
     shapes = (shape for model in models.values() for shape in model.values())
     return [part for shape in shapes for group in shape.values() for part in _parts(group)]

@@ -15,14 +15,20 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from crossattn.errors import InputError
+from crossattn.pipelines.batch.manifest import (
+    FORMAT,
+    HEADER,
+    Record,
+    Records,
+    as_line,
+    manifests,
+    read_header,
+    read_lines,
+    read_records,
+)
 from crossattn.pipelines.batch.plan import Plan, recipe_fields
 from crossattn.pipelines.files import write_file
 
-Record = dict[str, Any]
-"""What the manifest says of one picture: id, status, recipe, files, seconds, words, ..."""
-
-HEADER = "crossattn batch"
-FORMAT = 1
 LEFT_OVER = (".crossattn-*", "*/.crossattn-*", ".lock-*")
 
 
@@ -59,7 +65,7 @@ class BatchFolder:
         self, path: Path, plan: Plan, made_with: Mapping[str, Any], shard: Shard | None = None
     ) -> None:
         self.path = path
-        self.records: dict[str, Record] = {}
+        self.records = Records()
         self._plan = plan
         self._header = {HEADER: FORMAT, **made_with}
         self._shard = shard
@@ -99,20 +105,21 @@ class BatchFolder:
         with _writing(self._own):
             if self._manifest is None:
                 self._manifest = self._begin()
-            line = memoryview(_line(record))
-            while line:
-                line = line[os.write(self._manifest, line) :]
+            line = as_line(record)
+            left = memoryview(line)
+            while left:
+                left = left[os.write(self._manifest, left) :]
             os.fsync(self._manifest)
-        self.records[record["id"]] = record
+        self.records.add(record["id"], line, done=record["status"] == "done")
 
     def gather(self) -> None:
         """Write the manifest anew, in the plan's order, and take in what shards have done."""
-        lines = [self._header, *(self.records[i.id] for i in self._plan if i.id in self.records)]
         whole = self.path / "manifest.jsonl"
-        data = b"".join(map(_line, lines))
+        lines = (self.records.line(item.id) for item in self._plan if item.id in self.records)
+        data = as_line(self._header) + b"".join(lines)
         if not whole.is_file() or whole.read_bytes() != data:
             write_file(whole, data)
-        for path in _manifests(self.path):
+        for path in manifests(self.path):
             if path != whole:
                 path.unlink()
 
@@ -151,8 +158,8 @@ class BatchFolder:
             write_file(path, data)
 
     def _load(self) -> None:
-        for path in _manifests(self.path):
-            header = (_read(path) or [{}])[0]
+        for path in manifests(self.path):
+            header = read_header(path)
             changed = [key for key in self._header if header.get(key) != self._header[key]]
             if changed:
                 raise InputError(
@@ -165,36 +172,17 @@ class BatchFolder:
 
     def _begin(self) -> int:
         if not self._own.is_file():
-            write_file(self._own, _line(self._header))
+            write_file(self._own, as_line(self._header))
         handle = os.open(self._own, os.O_RDWR | os.O_APPEND)
-        os.ftruncate(handle, _whole(self._own.read_bytes()))
+        # A line that a killed run left unfinished would spoil the next.
+        os.ftruncate(handle, self._own.read_bytes().rfind(b"\n") + 1)
         return handle
-
-
-def read_records(folder: Path) -> dict[str, Record]:
-    """Return what the manifests of a folder say of each picture; nothing if there are none.
-
-    Raises InputError if one is damaged.
-    """
-    records: dict[str, Record] = {}
-    for path in _manifests(folder):
-        for record in _read(path)[1:]:
-            # A picture that was made is not unmade by a failure noted elsewhere.
-            if records.get(record["id"], {}).get("status") != "done":
-                records[record["id"]] = record
-    return records
-
-
-def _manifests(folder: Path) -> list[Path]:
-    return sorted(folder.glob("manifest*.jsonl"))
 
 
 def _check_same(path: Path, plan: Plan) -> None:
     """Refuse a plan that lacks or changes pictures of the one that was begun; more are welcome."""
-    before = {row.pop("id"): row for row in _read(path)}
-    for row in before.values():
-        row.pop("axes", None)
-    now = {item.id: recipe_fields(item.recipe) for item in plan}
+    before = {row["id"]: _asked(row) for _, row in read_lines(path)}
+    now = {item.id: _asked(recipe_fields(item.recipe)) for item in plan}
     lost = [name for name, fields in before.items() if now.get(name) != fields]
     if not lost:
         return
@@ -206,38 +194,15 @@ def _check_same(path: Path, plan: Plan) -> None:
     )
 
 
+def _asked(row: Mapping[str, Any]) -> str:
+    """Return what a row asks for, whatever it is called."""
+    return json.dumps({key: row[key] for key in sorted(row) if key not in ("id", "axes")})
+
+
 def _some(names: Iterable[str], most: int = 5) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more
-
-
-def _read(path: Path) -> list[Record]:
-    """Read the whole lines of a file of JSON lines; what a killed run left of a last is none."""
-    data = path.read_bytes()
-    records = []
-    for number, line in enumerate(data[: _whole(data)].split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(line)
-            if HEADER not in record and not isinstance(record["id"], str):
-                raise ValueError
-        except (ValueError, KeyError, TypeError):
-            raise InputError(
-                f"{path}, line {number} is damaged; take the line out to have its picture made "
-                "again."
-            ) from None
-        records.append(record)
-    return records
-
-
-def _whole(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
-
-
-def _line(record: Mapping[str, Any]) -> bytes:
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # Half a surrogate pair (in a path, say) becomes the escape that JSON has for it.
-    return text.encode(errors="backslashreplace") + b"\n"
 
 
 @contextmanager

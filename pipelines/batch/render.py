@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+# Not taken from `run`, which loads torch: the process that only hands out work stays small.
+LIBRARIES = ("crossattn", "torch", "diffusers", "transformers")
+
+
 @dataclass(frozen=True)
 class Rendering:
     """What was made of a recipe.
@@ -87,8 +91,6 @@ class ModelRenderer:
         Raises ModelLoadError if a model is not there; a hub model is fetched.
         """
         from importlib.metadata import version
-
-        from crossattn.pipelines.run import LIBRARIES
 
         models = {(each.model, each.revision, each.config) for each in recipes}
         return {

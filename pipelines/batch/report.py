@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from crossattn.pipelines.batch.contact_page import contact_page
-from crossattn.pipelines.batch.folder import Record
+from crossattn.pipelines.batch.manifest import Record
 from crossattn.pipelines.batch.plan import Item, Plan, full_fields
 from crossattn.pipelines.files import write_file
 from crossattn.pipelines.recipe import Recipe
@@ -70,19 +71,25 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     for name in names:
         values = [row.get(name) for row in rows]
         if name == "words":
-            word = pyarrow.struct(
-                {"word": pyarrow.string(), "occurrence": pyarrow.int32(), "mass": pyarrow.float32()}
-            )
-            listed = [
-                [dict(zip(word.names, each, strict=True)) for each in words or ()]
-                for words in values
-            ]
-            columns[name] = pyarrow.array(listed, pyarrow.list_(word))
+            columns[name] = _words(values)
         else:
             columns[name] = pyarrow.array(_alike(values))
     file = BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), file, compression="zstd")
     return file.getvalue()
+
+
+def _words(lists: list[list[list[Any]]]) -> Any:
+    import pyarrow
+
+    ends = accumulate((len(words) for words in lists), initial=0)
+    kinds = {"word": pyarrow.string(), "occurrence": pyarrow.int32(), "mass": pyarrow.float32()}
+    parts = [
+        pyarrow.array((word[place] for words in lists for word in words), kind)
+        for place, kind in enumerate(kinds.values())
+    ]
+    words = pyarrow.StructArray.from_arrays(parts, names=list(kinds))
+    return pyarrow.ListArray.from_arrays(pyarrow.array(ends, pyarrow.int32()), words)
 
 
 def axis_names(plan: Plan) -> list[str]:

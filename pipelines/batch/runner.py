@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from crossattn.errors import InputError
 from crossattn.pipelines.batch.arrange import arrange
 from crossattn.pipelines.batch.engine import Engine, Here, Local
-from crossattn.pipelines.batch.folder import BatchFolder, Record, Shard
+from crossattn.pipelines.batch.folder import BatchFolder, Shard
+from crossattn.pipelines.batch.manifest import Record
 from crossattn.pipelines.batch.plan import Item, Plan, make_plan
 from crossattn.pipelines.batch.render import Attempt, ModelRenderer, Renderer
 from crossattn.pipelines.batch.report import write_reports
@@ -110,14 +111,15 @@ def run_batch(
         if output is not None:
             made_with = render.made_with(item.recipe for item in plan)
             folder = stack.enter_context(BatchFolder(Path(output), plan, made_with, shard))
-        done = dict(folder.records) if folder else {}
+        done = set(folder.records.done) if folder else set()
         groups = arrange(plan)
         if shard:
             groups = groups[shard.number - 1 :: shard.count]
         wanted = {item.id: item for group in groups for item in group}
-        for name, record in done.items():
-            if name in wanted and record["status"] == "done":
-                yield BatchResult(wanted.pop(name), record, earlier=True, folder=Path(output or ""))
+        for name in [name for name in wanted if name in done]:
+            assert folder
+            record = folder.records[name]
+            yield BatchResult(wanted.pop(name), record, earlier=True, folder=folder.path)
         groups = _only(groups, wanted)
         if groups:
             worker = start_engine(engine, render, workers, timeout)

@@ -1,17 +1,17 @@
 """How much a plan asks for, before it runs: workers, time, space."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from crossattn.pipelines.batch.folder import Record
+from crossattn.pipelines.batch.manifest import Records
 from crossattn.pipelines.batch.plan import Item, Plan
 from crossattn.pipelines.batch.render import ModelRenderer
 from crossattn.pipelines.load import ModelSource, best_device, find_model, load
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import settle
 
 _WORKER_BYTES = 1_000_000_000
 
@@ -31,7 +31,7 @@ def default_workers(plan: Plan) -> int:
     Their models may take half the memory. Raises ModelLoadError if a model is not there.
     """
     recipes = [item.recipe for item in plan]
-    if any((recipe.device or best_device()) != "cpu" for recipe in recipes):
+    if any((recipe.device or _likely_device()) != "cpu" for recipe in recipes):
         return 1
     models = {(recipe.model, recipe.revision, recipe.config) for recipe in recipes}
     # Stored at half precision they are twice as large at work, and so is what they compute.
@@ -41,15 +41,13 @@ def default_workers(plan: Plan) -> int:
     return max(1, min(cores or 1, int(memory / (_WORKER_BYTES + largest)), len(recipes)))
 
 
-def estimate(
-    items: Sequence[Item], records: Mapping[str, Record], folder: Path, *, trace: bool
-) -> Estimate:
+def estimate(items: Sequence[Item], records: Records, folder: Path, *, trace: bool) -> Estimate:
     """Tell what these pictures will take: as those that are there did, else after a short trial.
 
     The trial draws the first picture with few steps and keeps nothing; it raises CrossattnError
     if that cannot be drawn.
     """
-    done = [record for record in records.values() if record["status"] == "done"]
+    done = [records[name] for name in records.done]
     if done:
         seconds = fmean(record["seconds"] for record in done) * len(items)
         sizes = (
@@ -76,12 +74,20 @@ def estimate(
     )
 
 
+def _likely_device() -> str:
+    # Asking torch takes seconds and 200 MB; where Linux has no such device, it has no GPU.
+    devices = (path for name in ("nvidia*", "kfd", "dxg") for path in Path("/dev").glob(name))
+    return best_device() if sys.platform != "linux" or any(devices) else "cpu"
+
+
 def _model_bytes(source: ModelSource) -> int:
     files: Iterable[Path] = [source.file] if source.file else source.folder.rglob("*.safetensors")
     return sum(file.stat().st_size for file in files)
 
 
 def _settled(recipe: Recipe) -> Recipe:
+    from crossattn.pipelines.run import settle
+
     pipe = load(
         recipe.model,
         revision=recipe.revision,

@@ -20,7 +20,7 @@ from fake_drawing import Drawing, tree
 
 from crossattn.errors import InputError
 from crossattn.pipelines.batch import make_plan, run_batch
-from crossattn.pipelines.batch.folder import read_records
+from crossattn.pipelines.batch.manifest import read_records
 
 PLAN = make_plan([{"prompt": "a red car", "seeds": "0..1"}, {"prompt": "it fails", "seed": 2}])
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.truncate")
@@ -107,7 +107,7 @@ def everywhere(base: Path, breaks: Callable[[str, int], None], expected_code: in
             finish(out, drawing)
 
         code = forked(broken)
-        done = {key for key, one in read_records(place / "out").items() if one["status"] == "done"}
+        done = read_records(place / "out").done
         before = drawing.tries()
         assert code in (0, expected_code), f"point {point} ended with {code}"
         finish(place / "out", drawing)

@@ -1,0 +1,135 @@
+"""What a batch costs beside its pictures: growth to 10,000 rows, engines, two workers and one.
+
+    python samples/bench/batch.py growth            reading, resuming and reporting 10,000 rows
+    python samples/bench/batch.py engines [items]   rate and own cost of here, 1 and 2 workers
+    python samples/bench/batch.py bytes             24 edits by local workers and by Ray: the same?
+
+Engines and bytes draw with emoji-sd. The clock of engines starts with the first picture, so that
+start-up stays apart. Other load on the machine shows in its rates.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from crossattn.pipelines.batch import ModelRenderer, make_plan, read_plan, run_batch
+from crossattn.pipelines.batch.plan import Plan, full_fields
+
+ROWS = 10_000
+EDITS = [
+    {"prompt": f"a red {source} on grass", "edit": f"a {colour} {target} on grass", "seed": seed}
+    for source, target in (("car", "house"), ("boat", "car"), ("balloon", "boat"))
+    for colour in ("red", "blue")
+    for seed in range(4)
+]
+
+
+def describe(*packages: str) -> str:
+    """Say what was measured on; asked last, since it loads torch."""
+    from machine import describe
+
+    return describe(*packages)
+
+
+def growth() -> None:
+    """Time a plan of 10,000 rows whose pictures are all there, from its file to its reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder) / "plan.jsonl", Path(folder) / "out"
+        file.write_text(
+            "".join(
+                json.dumps({"prompt": f"a red car left of a blue balloon {n}", "seed": n}) + "\n"
+                for n in range(ROWS)
+            )
+        )
+        start, busy = time.perf_counter(), time.process_time()
+        plan = read_plan(file)
+        read = time.perf_counter()
+        _pretend(plan, out)
+        ready = time.perf_counter()
+        results = sum(1 for _ in run_batch(plan, output=out))
+        end, spent = time.perf_counter(), time.process_time() - busy
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert results == ROWS
+    print(f"read and expand  {read - start:5.1f} s")
+    print(f"resume, report   {end - ready:5.1f} s")
+    print(f"processor time   {spent:5.1f} s")
+    print(f"memory at most   {memory:5.0f} MB")
+    print(describe("crossattn", "torch"))
+
+
+def _pretend(plan: Plan, out: Path) -> None:
+    """Write the manifest that a finished run of the plan leaves."""
+    words = [[word, 1, 0.1] for word in ["a", "red", "car", "left", "of", "a", "blue", "balloon"]]
+    facts = {"sampler": "DDIMScheduler", "seconds": 1.0, "words": words, "warnings": []}
+    out.mkdir()
+    (out / "plan.jsonl").write_text("".join(item.line() + "\n" for item in plan))
+    header = {"crossattn batch": 1, **ModelRenderer().made_with(item.recipe for item in plan)}
+    with (out / "manifest.jsonl").open("w") as file:
+        file.write(json.dumps(header, separators=(",", ":")) + "\n")
+        for item in plan:
+            record = {
+                "id": item.id,
+                "status": "done",
+                "files": {"picture.png": f"pictures/{item.id}.png"},
+                "recipe": full_fields(item.recipe),
+                **facts,
+            }
+            file.write(json.dumps(record, separators=(",", ":")) + "\n")
+
+
+def engines(count: int) -> None:
+    """Time the same pictures here and by one and two workers."""
+    plan = make_plan([{"prompt": "a red car on grass", "seeds": f"0..{count}"}])
+    rates = {}
+    for workers in (0, 1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            rates[workers] = _rate(plan, {"output": Path(folder) / "out", "workers": workers})
+    print(describe("crossattn", "torch"))
+    print(f"two workers over one: {rates[2] / rates[1]:.2f}")
+
+
+def _rate(plan: Plan, options: dict[str, Any]) -> float:
+    start = time.perf_counter()
+    ends, work = [], 0.0
+    for result in run_batch(plan, **options):
+        ends.append(time.perf_counter())
+        work += result.record["seconds"] if len(ends) > 1 else 0.0
+    spent = ends[-1] - ends[0]
+    rate = (len(ends) - 1) / spent
+    processes = max(1, options["workers"])
+    print(
+        f"{options['workers']} workers: first picture after {ends[0] - start:.1f} s, then "
+        f"{rate:.2f} a second; own cost {1 - work / spent / processes:.1%}"
+    )
+    return rate
+
+
+def same_bytes() -> None:
+    """Draw 24 edits by local workers and by Ray, and compare every picture's bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        for engine in ("local", "ray"):
+            start = time.perf_counter()
+            out = Path(folder) / engine
+            errors = [r.error for r in run_batch(EDITS, output=out, engine=engine, workers=2)]
+            assert errors == [None] * len(EDITS), errors
+            print(f"{engine}: {time.perf_counter() - start:.1f} s")
+        local, ray = (
+            {path.name: path.read_bytes() for path in (Path(folder) / name / "pictures").iterdir()}
+            for name in ("local", "ray")
+        )
+    print(describe("crossattn", "torch", "ray"))
+    print(f"{len(local)} pictures, {sum(local[name] == ray[name] for name in local)} the same")
+
+
+if __name__ == "__main__":
+    what = sys.argv[1] if len(sys.argv) > 1 else "growth"
+    if what == "engines":
+        engines(int(sys.argv[2]) if len(sys.argv) > 2 else 64)
+    elif what == "bytes":
+        same_bytes()
+    else:
+        growth()
