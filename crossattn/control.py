@@ -77,3 +77,6 @@ class Control:
 
     def finish(self) -> None:
         """Called on leaving without an error; raise `NothingTouchedError` if nothing was done."""
+
+    def leave(self) -> None:
+        """Called on leaving, whatever happened: let go of what the run alone needed."""

@@ -197,6 +197,8 @@ def attach(
     for control in session.controls:
         control.start(session)
     with ExitStack() as stack:
+        for control in session.controls:
+            stack.callback(control.leave)
         handle = session.denoiser.register_forward_pre_hook(session._announce, with_kwargs=True)
         stack.callback(handle.remove)
         if any(type(control).after_step is not Control.after_step for control in controls):

@@ -120,10 +120,9 @@ class LocalBlend(FromSource):
         self.touched |= {(site.name, step.index) for site in self._sites}
         return torch.stack(blended)
 
-    def finish(self) -> None:
+    def leave(self) -> None:
         """Let go of the model."""
         self._session = None
-        super().finish()
 
     def _add(self, image: int, probs: Tensor) -> None:
         self._sums[image] = self._sums[image] + probs if image in self._sums else probs

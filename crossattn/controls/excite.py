@@ -96,10 +96,9 @@ class AttendAndExcite(Edit):
         self.touched |= {(site.name, step.index) for site in map_sites(session.sites, step)}
         return moved
 
-    def finish(self) -> None:
+    def leave(self) -> None:
         """Let go of the model."""
         self._session = None
-        super().finish()
 
     def _move(
         self, session: Session, step: Step, latents: Tensor, timestep: float, size: float

@@ -1,6 +1,8 @@
 """Keeping of a source's run what its edits will need, and no more."""
 
 import copy
+import os
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +48,7 @@ class SourceRecorder(Control):
         self.pixels = pixels
         self.file = None if file is None else Path(file)
         self.limit = limit
+        self._partial: Path | None = None
         self._session: Session | None = None
         self._run: SourceRun | None = None
         self._maps: frozenset[Site] = frozenset()
@@ -103,7 +106,7 @@ class SourceRecorder(Control):
                 f"{self.limit / 2**20:,.0f}: narrow its windows, or give a higher limit."
             )
         header = TypeAdapter(Kept).dump_json(kept).decode()
-        self._run = SourceRun(kept, allocate(specs, self.file, header))
+        self._run = SourceRun(kept, allocate(specs, self._begin_file(), header))
         self._maps = map_sites(self._session.sites, step)
 
     @torch.no_grad()
@@ -138,8 +141,28 @@ class SourceRecorder(Control):
         return latents
 
     def finish(self) -> None:
-        """Let go of the model."""
+        """Give the file its name."""
+        if self._partial is not None and self.file is not None:
+            self._partial.replace(self.file)
+            self._partial = None
+
+    def leave(self) -> None:
+        """Let go of the model, and of a file that was not finished."""
         self._session = None
+        if self._partial is not None:
+            self._partial.unlink()
+            self._partial = None
+
+    def _begin_file(self) -> Path | None:
+        """A file beside the one asked for, which goes away unless the run is finished."""
+        if self._partial is not None:
+            self._partial.unlink()
+        if self.file is None:
+            return None
+        handle, name = tempfile.mkstemp(prefix=".crossattn-", dir=self.file.parent)
+        os.close(handle)
+        self._partial = Path(name)
+        return self._partial
 
     def _kept(self, session: Session, step: Step) -> Kept:
         plan = session.plan(step)

@@ -244,6 +244,15 @@ def test_a_source_is_the_same_from_a_file_and_its_size_is_known_before(
     assert foreseen == memory.run.nbytes == loaded.nbytes
 
 
+def test_a_source_whose_run_fails_leaves_no_file(sd_pipe: Any, tmp_path: Path) -> None:
+    recorder = SourceRecorder(file=tmp_path / "source.safetensors")
+    with pytest.raises(ZeroDivisionError), attach(sd_pipe, recorder, prompt=SOURCE):
+        sd_pipe(SOURCE, num_inference_steps=1, height=64, width=64, output_type="latent")
+        raise ZeroDivisionError
+    del recorder
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_source_that_does_not_fit_the_edit_says_why(sd_pipe: Any, tmp_path: Path) -> None:
     recorder = SourceRecorder(cross=Window(0, 0.5))
     run(sd_pipe, [SOURCE], recorder)
