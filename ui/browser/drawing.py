@@ -76,7 +76,7 @@ class Models:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._fitted: dict[int, tuple[torch.Tensor, Image.Image]] = {}
+        self._fitted: dict[tuple[int, torch.Size], tuple[torch.Tensor, Image.Image]] = {}
         self._tokenizers: dict[str, dict[str, Any]] = {}
 
     def tokenizers(self, model: str) -> dict[str, Any]:
@@ -100,9 +100,10 @@ class Models:
 
     def preview(self, pipe: "Pipeline", latents: torch.Tensor) -> str:
         """A small picture of latents (1, channels, height, width), as a data URL."""
-        if id(pipe) not in self._fitted:
-            self._fitted = {id(pipe): self._pair(pipe, latents)}
-        pair, picture = self._fitted[id(pipe)]
+        key = id(pipe), latents.shape
+        if key not in self._fitted:
+            self._fitted = {key: self._pair(pipe, latents)}
+        pair, picture = self._fitted[key]
         return data_url(previews([latents, pair], picture)[0])
 
     @staticmethod
@@ -171,8 +172,8 @@ def _events(
             else:
                 before = event.total
                 yield replace(event, total=2 * event.total)
-    for event in edit(recipe, pipe=pipe, source=source, **kept):
-        if isinstance(event, Progress):
-            yield replace(event, index=event.index + before, total=event.total + before)
+    for done in edit(recipe, pipe=pipe, source=source, **kept):
+        if isinstance(done, Progress):
+            yield replace(done, index=done.index + before, total=done.total + before)
         else:
-            yield event
+            yield done

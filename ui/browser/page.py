@@ -19,6 +19,8 @@ from crossattn.ui.browser.studio import WAITING, Studio
 from crossattn.ui.browser.take_panel import take_panel
 from crossattn.ui.browser.weights_panel import weights_panel
 
+REST = "() => { document.dispatchEvent(new Event('crossattn-rest')); return []; }"
+"""Tells the header that nothing runs any more; see static/header.js."""
 AT_ONCE = 2 * WAITING
 """Events that Gradio lets in; those that draw then stand in the studio's line."""
 
@@ -27,9 +29,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
     """Build the page; `offered` maps names in recipes to names shown, the first one chosen."""
     studio = Studio(offered, shelf, models)
     first = next((name, key) for key, name in offered.items())
-    with gr.Blocks(
+    page = gr.Blocks(
         title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
-    ) as page:
+    )
+    with page:
         made = gr.State([], delete_callback=studio.leave)
         header = header_panel(first, Desk(shelf, models, offered).functions())
         with gr.Row(elem_id="bench"):
@@ -63,7 +66,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             "show_progress": "hidden",
         }
         same_seed = gr.State(True)
-        runs = [
+        runs: list[Any] = [
             make.go.click(
                 studio.generate, [*fields, make.lock, made], shown, api_name="generate", **draws
             ),
@@ -92,25 +95,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             show_progress="hidden",
             api_name="restore",
         )
-        make.stop.click(
-            studio.rest,
-            make.model,
-            header,
-            queue=False,
-            show_progress="hidden",
-            cancels=runs,
-            api_name="cancel",
-        )
+        make.stop.click(None, js=REST, cancels=runs)
         for run in runs:
             # However a run ends, Generate comes back.
-            run.then(
-                studio.rest,
-                make.model,
-                header,
-                queue=False,
-                show_progress="hidden",
-                api_name=False,
-            )
+            run.then(None, js=REST)
         make.model.change(
             studio.rest,
             make.model,

@@ -291,11 +291,10 @@ def told() -> Iterator[None]:
     try:
         yield
     except CrossattnError as error:
-        raise gr.Error(str(error), title="Not drawn", print_exception=False) from error
+        raise gr.Error(str(error), print_exception=False) from error
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise gr.Error(
             "There is not enough memory for this picture; choose a smaller size or fewer steps.",
-            title="Not drawn",
             print_exception=False,
         ) from error
     except gr.Error:
@@ -305,6 +304,5 @@ def told() -> Iterator[None]:
         raise gr.Error(
             "Something failed here that is not your doing; the terminal where the page was "
             "started says what. Try again.",
-            title="Not drawn",
             print_exception=False,
         ) from error

@@ -84,7 +84,7 @@ def test_the_example_prompts_hold_only_words_that_the_model_knows(person: Any) -
 @pytest.mark.parametrize(
     ("field", "text", "told"),
     [
-        ("#prompt textarea", "a (car:1e999)", "A weight is a number such as 1.3"),
+        ("#prompt textarea", "a (car:1e999)", "A weight lies between -10 and 10"),
         ("#seed input", "seven", "The seed must be a whole number, but is 'seven'."),
         ("#seed input", "-1", "seed must be a whole number from 0"),
     ],

@@ -1,6 +1,6 @@
 // The top of the page: what is going on, light or dark, the keys, and the way to the server.
 
-import { ask, clamp, find, offer, on, server, set, state } from "./store.js";
+import { all, ask, clamp, find, offer, on, server, set, state } from "./store.js";
 
 export function mount(root, { props, watch, server: functions }) {
   for (const [name, call] of Object.entries(functions)) server[name] = answered(call);
@@ -16,6 +16,8 @@ export function mount(root, { props, watch, server: functions }) {
   if (innerWidth < 820) find("#settings > button.open")?.click();
   on("busy model", showStatus);
   document.addEventListener("click", clicked, true);
+  document.addEventListener("crossattn-rest", () => set({ busy: null }));
+  new MutationObserver(nameMessages).observe(document.body, { childList: true, subtree: true });
   offer("generate", () => find("#go").click());
   offer("start", start);
   offer("step", (step) => set({ view: { ...state.view, step: clamp(step, 0, state.run.steps) } }));
@@ -40,6 +42,14 @@ function clicked(event) {
   if (event.target.closest("#go")) start();
   const tab = event.target.closest("#controls [role=tab]");
   if (tab) set({ tab: tab.textContent.trim(), place: null });
+}
+
+// Gradio heads every message with "Error", whatever it is called.
+function nameMessages() {
+  for (const title of all(".toast-title.error:not([data-named])")) {
+    title.dataset.named = "";
+    title.textContent = "Not done";
+  }
 }
 
 function showStatus() {
