@@ -16,14 +16,21 @@ const compare = (a, b) =>
   a === b ? 0 : a == null ? 1 : b == null ? -1
     : typeof a === "number" && typeof b === "number" ? a - b
     : String(a).localeCompare(String(b), undefined, { numeric: true });
-const distinct = (name) => [...new Set(data.rows.map((row) => value(row, name)))].sort(compare);
+// Numbers by size; texts as the plan has them.
+const distinct = (name) => {
+  const all = [...new Set(data.rows.map((row) => value(row, name)))];
+  return all.every((one) => one == null || typeof one === "number") ? all.sort(compare) : all;
+};
+const differs = (name) => distinct(name).filter((one) => one != null).length > 1 || data.axes.includes(name);
 
 // The fields that a person chooses by: few values, several pictures each.
 const choices = data.fields.filter((name) => {
   const count = distinct(name).length;
-  return count <= MOST_CHOICES && (count < data.rows.length || data.axes.includes(name)) && name !== "id";
+  return differs(name) && count <= MOST_CHOICES && (count < data.rows.length || data.axes.includes(name)) && name !== "id";
 });
-const told = data.fields.filter((name) => !["id", "status", "seconds", "prompt"].includes(name));
+const told = data.fields.filter((name) => differs(name) && !["id", "status", "seconds", "prompt", "edit.prompt"].includes(name));
+const target = (row) => value(row, "edit.prompt") ?? value(row, "prompt") ?? "";
+const namesDiffer = ["prompt", "edit.prompt"].some((name) => name in at);
 
 function fill(select, names, none) {
   if (none) select.append(make("option", { value: "", textContent: none }));
@@ -53,10 +60,10 @@ let order = [];
 function tile(row, without = []) {
   const known = row.picture !== null;
   const face = known
-    ? make("img", { src: row.picture, alt: String(value(row, "prompt") ?? ""), loading: "lazy", decoding: "async" })
+    ? make("img", { src: row.picture, alt: target(row), loading: "lazy", decoding: "async" })
     : make("span", { className: row.error ? "none" : "none wait", textContent: row.error ? row.error.slice(0, 160) : "not made yet" });
   const button = make("button", { type: "button", className: "tile", onclick: () => open(row) }, face);
-  if ("prompt" in at && !without.includes("prompt")) button.append(make("span", { className: "name", textContent: value(row, "prompt") }));
+  if (namesDiffer && !without.includes("name")) button.append(make("span", { className: "name", textContent: target(row) }));
   const rest = told.filter((name) => !without.includes(name) && value(row, name) !== null && !(name === "sampler" && !axes.includes(name)));
   const text = rest.map((name) => `${label(name)} ${shown(value(row, name))}`).join(" · ");
   if (text) button.append(make("span", { className: "values", textContent: text }));
@@ -114,10 +121,10 @@ function draw() {
 }
 
 // What a row's or a column's heading already says need not stand under each picture.
-function follows(name, axis) {
+function follows(read, axis) {
   const seen = new Map();
   return data.rows.every((row) => {
-    const [one, key] = [value(row, name), value(row, axis)];
+    const [one, key] = [read(row), value(row, axis)];
     if (!seen.has(key)) seen.set(key, one);
     return seen.get(key) === one;
   });
@@ -132,7 +139,8 @@ function drawTable(sheet, down, across) {
   }
   const head = make("tr", {}, make("th", {}, make("small", { textContent: down ? label(down) : "" })));
   const columns = values(across);
-  const said = [...told, "prompt"].filter((name) => [down, across].some((axis) => axis && follows(name, axis)));
+  const said = told.filter((name) => [down, across].some((axis) => axis && follows((row) => value(row, name), axis)));
+  if ([down, across].some((axis) => axis && follows(target, axis))) said.push("name");
   for (const one of columns) head.append(make("th", { scope: "col" }, ...(across ? [make("small", { textContent: label(across) }), shown(one)] : [])));
   const body = make("tbody");
   sheet.append(make("div", { className: "scroll" }, make("table", {}, make("thead", {}, head), body)));
@@ -154,11 +162,13 @@ function open(row) {
   current = row;
   const picture = box.querySelector("img");
   picture.hidden = !row.picture;
-  if (row.picture) Object.assign(picture, { src: row.picture, alt: String(value(row, "prompt") ?? "") });
+  if (row.picture) Object.assign(picture, { src: row.picture, alt: target(row) });
   box.querySelector(".fault").textContent = row.error ?? (row.picture ? "" : "Not made yet.");
-  $("what").textContent = value(row, "prompt") ?? "";
+  $("what").textContent = target(row);
+  const source = value(row, "edit.prompt") ? value(row, "prompt") : null;
+  box.querySelector(".source").textContent = source ? `edited from: ${source}` : "";
   box.querySelector(".notes").textContent = row.notes ?? "";
-  box.querySelector("dl").replaceChildren(...data.fields.filter((name) => name !== "prompt" && value(row, name) !== null).flatMap((name) =>
+  box.querySelector("dl").replaceChildren(...data.fields.filter((name) => !["prompt", "edit.prompt"].includes(name) && ![null, "[]", "{}"].includes(value(row, name))).flatMap((name) =>
     [make("dt", { textContent: label(name) }), make("dd", { textContent: shown(value(row, name)) })]));
   const most = Math.max(...row.words.map((word) => word[1]), 1e-9);
   box.querySelector("h3").hidden = !row.words.length;

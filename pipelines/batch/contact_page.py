@@ -26,7 +26,7 @@ def contact_page(title: str, rows: Sequence[dict[str, Any]], axes: Sequence[str]
         "shared": {
             name: first[name]
             for name in fields
-            if name not in varying and first.get(name) not in (None, "", [])
+            if name not in varying and first.get(name) not in (None, "", "[]")
         },
         "rows": [
             {

@@ -71,7 +71,7 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     for name in names:
         values = [row.get(name) for row in rows]
         if name == "words":
-            columns[name] = _words(values)
+            columns[name] = _words([row[name] for row in rows])
         else:
             columns[name] = pyarrow.array(_alike(values))
     file = BytesIO()

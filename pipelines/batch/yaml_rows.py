@@ -58,11 +58,13 @@ def _check_shape(text: str, where: str) -> None:
     # The events come one by one; building values from them recurses, and would follow aliases.
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        line = f"{where}, line {event.start_mark.line + 1}"
+        mark = event.start_mark
+        line = f"{where}, line {mark.line + 1}" if mark else where
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise InputError(f"{line} has an alias or anchor; write the value out instead.")
-        if getattr(event, "tag", None):
-            raise InputError(f"{line} has the tag {event.tag!r:.60}; take it out.")
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise InputError(f"{line} has the tag {tag!r:.60}; take it out.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
