@@ -39,7 +39,7 @@ class MakePanel:
 
     @property
     def settings(self) -> list[gr.components.Component]:
-        """What stands in a recipe, in the order of `studio.fields_of`."""
+        """What stands in a recipe, in the order of `fields.fields_of`."""
         return [
             self.prompt,
             self.negative,

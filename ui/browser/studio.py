@@ -15,12 +15,12 @@ from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result
-from crossattn.ui.browser.drawing import Models, Sources, draw, size_of, size_text, whole_number
+from crossattn.ui.browser.drawing import Models, Sources, draw
+from crossattn.ui.browser.fields import fields_of, recipe_of, without_weights
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.line import Line
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
-from crossattn.words import read_prompt, with_weights
 
 WAITING = 8
 """Pictures that are drawn or wait at a time; whoever comes then is told to try again."""
@@ -231,58 +231,6 @@ class Studio:
                 f"{recipe.width} × {recipe.height} pixels are asked; choose sides of at most "
                 f"{LONGEST_SIDE} here."
             )
-
-
-def recipe_of(
-    prompt: str,
-    negative: str,
-    model: str,
-    seed: str,
-    steps: float,
-    guidance: float,
-    size: str,
-    scheduler: str,
-    dialect: str,
-) -> Recipe:
-    """The recipe of the page's fields, in the order of `MakePanel.settings` and the dialect.
-
-    Raises `RecipeError` or `PromptError` for what will not do.
-    """
-    width, height = size_of(size)
-    fields: dict[str, Any] = {"scheduler": scheduler or None, "dialect": dialect}
-    return Recipe(
-        prompt=prompt,
-        negative_prompt=negative,
-        model=model,
-        seed=whole_number(seed, "seed"),
-        steps=int(steps),
-        guidance=float(guidance),
-        width=width,
-        height=height,
-        **fields,
-    )
-
-
-def fields_of(recipe: Recipe) -> Updates:
-    """A recipe as the values of the page's fields: those of `recipe_of`, and the target."""
-    return (
-        recipe.prompt,
-        recipe.negative_prompt,
-        recipe.model,
-        str(recipe.seed),
-        recipe.steps,
-        recipe.guidance,
-        size_text(recipe.width, recipe.height),
-        recipe.scheduler or "",
-        recipe.dialect,
-        recipe.edit.prompt if recipe.edit else gr.skip(),
-    )
-
-
-def without_weights(prompt: str) -> str:
-    """A prompt with every weight 1."""
-    read = read_prompt(prompt)
-    return with_weights(read, dict.fromkeys(range(len(read.words)), 1.0))
 
 
 @contextmanager
