@@ -14,10 +14,19 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from crossattn.pipelines.emoji_sd import vocabulary
 from crossattn.pipelines.emoji_sd.checkpoint import load, write_atomically
 from crossattn.pipelines.emoji_sd.scenes import SIDE
 from crossattn.pipelines.emoji_sd.scores import GUIDANCE, STEPS, Drawn
+from crossattn.pipelines.emoji_sd.vocabulary import (
+    AMOUNTS,
+    COLOURS,
+    OBJECTS,
+    PLACES,
+    RELATIONS,
+    SIZES,
+    STYLES,
+    words,
+)
 
 STAGES = ("autoencoder", "decoder", "denoiser", "judge")
 KINDS = ("object", "colour", "size", "place", "relation", "style", "amount")
@@ -34,7 +43,7 @@ A small Stable Diffusion that draws emoji on painted places, {side}×{side} pixe
 nothing by this project on scenes whose truth is known. `StableDiffusionPipeline.from_pretrained`
 loads it. It is for teaching, tests and measurements, and knows nothing outside its vocabulary.
 
-![Some of the prompts that were scored, drawn once and not chosen](samples.png)
+![Some of the prompts that were scored, drawn once and not chosen](samples.jpg)
 """
 
 
@@ -45,10 +54,10 @@ def write_card(
     scores: Mapping[str, Any],
     drawn: Sequence[Drawn],
 ) -> None:
-    """Write MODEL_CARD.md, scores.json, samples.png (of the pictures `drawn`) and curve.png into
+    """Write MODEL_CARD.md, scores.json, samples.jpg (of the pictures `drawn`) and curve.png into
     the model's folder, from the checkpoints' logs and the scores."""
     logs = {stage: load(folder / f"{stage}.pt")["log"] for stage in STAGES}
-    _draw_sheet(model / "samples.png", [picture for _, picture in drawn])
+    _draw_sheet(model / "samples.jpg", [picture for _, picture in drawn])
     draw_curve(model / "curve.png", logs["denoiser"])
     parts = {
         "denoiser": pipeline.unet,
@@ -57,6 +66,8 @@ def write_card(
     }
     sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     seconds = _seconds_a_picture(pipeline)
+    figures = {**scores, "seconds_a_picture": seconds, "parameters": sizes, "logs": logs}
+    _write(model / "scores.json", json.dumps(figures, indent=1) + "\n")
     text = "\n".join(
         [
             _HEAD.format(side=SIDE),
@@ -70,8 +81,6 @@ def write_card(
             "",
         ]
     )
-    figures = {**scores, "seconds_a_picture": seconds, "parameters": sizes, "logs": logs}
-    _write(model / "scores.json", json.dumps(figures, indent=1) + "\n")
     _write(model / "MODEL_CARD.md", text)
 
 
@@ -156,18 +165,16 @@ def _training_section(logs: Mapping[str, Sequence[Mapping[str, float]]], sizes: 
 
 def _vocabulary_section() -> str:
     tables: dict[str, Iterable[str]] = {
-        "Objects": vocabulary.OBJECTS,
-        "Colours": vocabulary.COLOURS,
-        "Sizes": vocabulary.SIZES,
-        "Places": vocabulary.PLACES,
-        "Relations": vocabulary.RELATIONS,
-        "Falling snow": vocabulary.AMOUNTS,
-        "Styles": vocabulary.STYLES,
+        "Objects": OBJECTS,
+        "Colours": COLOURS,
+        "Sizes": SIZES,
+        "Places": PLACES,
+        "Relations": RELATIONS,
+        "Falling snow": AMOUNTS,
+        "Styles": STYLES,
     }
     lines = [f"- {title}: {', '.join(table)}." for title, table in tables.items()]
-    return "\n".join(
-        ["## Vocabulary", *lines, "", "All words: " + ", ".join(vocabulary.words()) + ".", ""]
-    )
+    return "\n".join(["## Vocabulary", *lines, "", "All words: " + ", ".join(words()) + ".", ""])
 
 
 def _draw_sheet(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> None:
@@ -176,7 +183,7 @@ def _draw_sheet(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> None:
     for index, picture in enumerate(pictures):
         row, column = divmod(index, 8)
         sheet.paste(Image.fromarray(picture), (column * cell + 1, row * cell + 1))
-    write_atomically(path, lambda beside: sheet.quantize(192).save(beside, "PNG", optimize=True))
+    write_atomically(path, lambda beside: sheet.save(beside, "JPEG", quality=90))
 
 
 def draw_curve(path: Path, log: Sequence[Mapping[str, float]]) -> None:

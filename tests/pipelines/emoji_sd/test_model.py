@@ -22,7 +22,7 @@ def test_the_folder_is_small_and_holds_no_pickle() -> None:
     files = [path for path in model_path().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 40 * 2**20
     kinds = {path.suffix for path in files}
-    assert kinds <= {".json", ".txt", ".safetensors", ".md", ".png"}
+    assert kinds <= {".json", ".txt", ".safetensors", ".md", ".png", ".jpg"}
 
 
 def test_it_loads_in_full_precision_with_nothing_missing(
