@@ -14,15 +14,18 @@ Join = Callable[[View, Sequence[int]], Tensor]
 
 
 def mean(view: View, tokens: Sequence[int]) -> Tensor:
-    """All sites alike, each up-sampled to the latent's grid: (height, width)."""
-    return _mean(view, view.sites, tokens)
+    """All sites alike: (height, width), a share, which over all tokens together is 1 everywhere."""
+    return _power_mean(view, view.sites, tokens, 1)
 
 
 def semantic(view: View, tokens: Sequence[int]) -> Tensor:
-    """The sites whose grid is nearest in area to 16 × 16 alone: (height, width).
+    """The root mean square over the sites whose grid is nearest in area to 16 × 16.
 
-    Finer grids follow texture and coarser ones lose the place; 16 × 16 is where prompt-to-prompt
-    (Hertz et al. 2022) and Attend-and-Excite (Chefer et al. 2023) read Stable Diffusion's words.
+    Gives (height, width), no less than their mean. Finer grids follow texture and coarser ones lose
+    the place; 16 × 16 is where prompt-to-prompt (Hertz et al. 2022) and Attend-and-Excite (Chefer
+    et al. 2023) read Stable Diffusion's words. The square lets the sites and, where they were kept,
+    the heads that answer to a word count for more than those that do not; samples/bench/truth.py
+    measures by how much that finds objects better.
     """
 
     def distance(site: Site) -> float:
@@ -30,7 +33,7 @@ def semantic(view: View, tokens: Sequence[int]) -> Tensor:
         return max(height * width / 256, 256 / (height * width))
 
     nearest = min(map(distance, view.sites))
-    return _mean(view, [s for s in view.sites if distance(s) == nearest], tokens)
+    return _power_mean(view, [s for s in view.sites if distance(s) == nearest], tokens, 2)
 
 
 def daam(view: View, tokens: Sequence[int]) -> Tensor:
@@ -54,13 +57,15 @@ def daam(view: View, tokens: Sequence[int]) -> Tensor:
 JOINS: dict[str, Join] = {"semantic": semantic, "mean": mean, "daam": daam}
 
 
-def _mean(view: View, sites: Sequence[Site], tokens: Sequence[int]) -> Tensor:
+def _power_mean(view: View, sites: Sequence[Site], tokens: Sequence[int], power: int) -> Tensor:
+    """The power mean of probabilities over heads, then over sites: (height, width)."""
     layout = view.record.layout
-    by_grid: dict[tuple[int, int], list[Tensor]] = {}
+    grids: dict[tuple[int, int], list[Tensor]] = {}
     for site in sites:
-        by_grid.setdefault(view.grid(site), []).append(view.sums(site, tokens).mean(0))
+        heads = view.sums(site, tokens) / view.visits
+        grids.setdefault(view.grid(site), []).append(heads.pow(power).mean(0))
     # Up-sampling is linear but for its clamp, so once a grid does what once a site would.
     total = torch.stack(
-        [resize(torch.stack(m).sum(0), layout.height, layout.width) for m in by_grid.values()]
+        [resize(torch.stack(m).sum(0), layout.height, layout.width) for m in grids.values()]
     ).sum(0)
-    return total / (len(sites) * view.visits)
+    return (total / len(sites)).pow(1 / power)

@@ -35,9 +35,9 @@ def resize(maps: Tensor, height: int, width: int) -> Tensor:
 class HeatMap:
     """Where a word, phrase or token went.
 
-    `data` (height, width) is float32 on the latent's grid: the share of each pixel's attention
-    that went to `text`, from 0 to 1. `mass` is its mean over everything that was recorded (not
-    only the sites the map is drawn from).
+    `data` (height, width) is float32 on the latent's grid, 0 to 1: how much of each pixel's
+    attention went to `text`, joined over heads and sites as the trace was asked to. `mass` is the
+    mean over everything that was recorded, not only the sites that the map is drawn from.
     """
 
     text: str

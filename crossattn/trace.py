@@ -22,7 +22,8 @@ class Trace:
     """What a recorder returns: `trace["car"]` is the map of a word.
 
     `image`, `negative`, `at`, `by` and `over` give other traces of the same record, and copy
-    nothing. A map is a mean over steps, heads and sites, summed over the word's tokens.
+    nothing. A map is joined from heads and sites (see `by`), of means over steps summed over the
+    word's tokens.
     """
 
     view: View
@@ -96,7 +97,11 @@ class Trace:
         return replace(self, view=view)
 
     def by(self, join: Literal["semantic", "mean", "daam"]) -> "Trace":
-        """The same with another way of joining sites (see `crossattn.aggregation`)."""
+        """The same with another way of joining sites into one map (see `crossattn.aggregation`).
+
+        "semantic", the default, finds objects best; "mean" keeps shares that add up to 1; "daam"
+        is DAAM's.
+        """
         return replace(self, join=join)
 
     def over(self, whole: Literal["tokens", "words"]) -> "Trace":
@@ -139,8 +144,8 @@ class Trace:
 
     @property
     def padding(self) -> HeatMap:
-        """The map of everything behind the end token: what is missing to 1."""
-        owned = replace(self, whole="tokens")._heat("", range(self._length))
+        """The map of everything behind the end token: what is missing to 1, joined by "mean"."""
+        owned = replace(self, join="mean", whole="tokens")._heat("", range(self._length))
         return HeatMap("padding", (1 - owned.data).clamp(min=0), max(0.0, 1 - owned.mass))
 
     @property

@@ -48,6 +48,11 @@ def explicit(pipe: Any) -> dict[str, list[torch.Tensor]]:
     return seen
 
 
+def squares(seen: dict[str, list[torch.Tensor]], token: int) -> list[torch.Tensor]:
+    """For each site, the square of the token's mean over steps and heads: (pixels,)."""
+    return [torch.stack(steps).mean((0, 1))[:, token].square() for steps in seen.values()]
+
+
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
 def test_recording_never_changes_the_picture(sd_pipe: Any, guidance: float, size: tuple) -> None:
@@ -70,14 +75,16 @@ def test_a_words_map_is_the_mean_of_the_probabilities_over_steps_heads_and_sites
     token = recorder.trace.prompt.word("car").tokens[0][0]
     maps = [probs.mean(0)[:, token] for site in seen.values() for probs in site]
     expected = resize(torch.stack(maps).mean(0).view(4, 4), 8, 8)
-    torch.testing.assert_close(recorder.trace["car"].data, expected)
+    torch.testing.assert_close(recorder.trace.by("mean")["car"].data, expected)
+    rms = resize(torch.stack(squares(seen, token)).mean(0).view(4, 4), 8, 8).sqrt()
+    torch.testing.assert_close(recorder.trace["car"].data, rms)
 
 
 def test_all_tokens_of_a_pixel_sum_to_one(sd_pipe: Any) -> None:
     recorder = Recorder()
     with attach(sd_pipe, recorder, prompt=PROMPT):
         latents(sd_pipe)
-    trace = recorder.trace
+    trace = recorder.trace.by("mean")
     total = trace.start.data + trace.end.data + trace.padding.data
     total = total + sum(heat.data for heat in trace.words)
     torch.testing.assert_close(total, torch.ones_like(total))
@@ -89,7 +96,7 @@ def test_over_words_a_pixels_words_sum_to_one(sd_pipe: Any) -> None:
     recorder = Recorder()
     with attach(sd_pipe, recorder, prompt=PROMPT):
         latents(sd_pipe)
-    total = sum(heat.data for heat in recorder.trace.over("words").words)
+    total = sum(heat.data for heat in recorder.trace.by("mean").over("words").words)
     torch.testing.assert_close(total, torch.ones(8, 8))
 
 
@@ -108,7 +115,7 @@ def test_each_prompt_of_a_batch_has_its_own_words(sd_pipe: Any) -> None:
     recorder = Recorder()
     with attach(sd_pipe, recorder, prompt=prompts):
         sd_pipe(prompts, num_inference_steps=2, height=64, width=64, output_type="latent")
-    first, second = recorder.trace.image(0), recorder.trace.image(1)
+    first, second = (recorder.trace.image(index).by("mean") for index in (0, 1))
     assert [word.text for word, _ in first.mass] == ["a", "red", "car"]
     assert second["dog"].mass > 0
     total = first.start.data + first.end.data + first.padding.data
@@ -127,7 +134,7 @@ def test_steps_layers_and_heads_add_up_to_the_whole(sd_pipe: Any) -> None:
     recorder = Recorder(bins=3, heads=True)
     with attach(sd_pipe, recorder, prompt=PROMPT):
         latents(sd_pipe)
-    whole = recorder.trace.at(layers="up", resolution=4)
+    whole = recorder.trace.by("mean").at(layers="up", resolution=4)
     steps = torch.stack([whole.at(steps=i)["car"].data for i in range(3)]).mean(0)
     torch.testing.assert_close(whole["car"].data, steps)
     heads = torch.stack([whole.at(heads=i)["car"].data for i in range(whole.view.sites[0].heads)])
@@ -254,7 +261,7 @@ def test_a_bare_model_is_recorded_by_token(sd_pipe: Any) -> None:
     text = torch.randn(1, 77, sd_pipe.unet.config.cross_attention_dim)
     with attach(sd_pipe.unet, recorder), torch.no_grad():
         sd_pipe.unet(torch.randn(1, 4, 8, 8), 500, encoder_hidden_states=text)
-    total = sum(recorder.trace.token(i).data for i in range(77))
+    total = sum(recorder.trace.by("mean").token(i).data for i in range(77))
     torch.testing.assert_close(total, torch.ones(8, 8))
 
 
@@ -263,7 +270,7 @@ def test_words_repeated_phrases_and_unknown_ones_are_told_apart(sd_pipe: Any) ->
     recorder = Recorder()
     with attach(sd_pipe, recorder, prompt=prompt):
         sd_pipe(prompt, num_inference_steps=2, height=64, width=64, output_type="latent")
-    trace = recorder.trace
+    trace = recorder.trace.by("mean")
     first, second = (trace.word("dog", occurrence).data for occurrence in (1, 2))
     assert not torch.equal(first, second)
     torch.testing.assert_close(trace["dog"].data, first + second)
