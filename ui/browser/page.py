@@ -19,8 +19,6 @@ from crossattn.ui.browser.studio import WAITING, Studio
 from crossattn.ui.browser.take_panel import take_panel
 from crossattn.ui.browser.weights_panel import weights_panel
 
-REST = "() => { document.dispatchEvent(new Event('crossattn-rest')); return []; }"
-"""Tells the header that nothing runs any more; see static/header.js."""
 AT_ONCE = 2 * WAITING
 """Events that Gradio lets in; those that draw then stand in the studio's line."""
 
@@ -95,10 +93,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             show_progress="hidden",
             api_name="restore",
         )
-        make.stop.click(None, js=REST, cancels=runs)
-        for run in runs:
-            # However a run ends, Generate comes back.
-            run.then(None, js=REST)
+        make.stop.click(None, cancels=runs)
         make.model.change(
             studio.rest,
             make.model,

@@ -2,11 +2,13 @@
 
 import { all, ask, clamp, find, offer, on, server, set, state } from "./store.js";
 
+let running = false; // whether a run was asked for and not cancelled
+
 export function mount(root, { props, watch, server: functions }) {
   for (const [name, call] of Object.entries(functions)) server[name] = answered(call);
   const follow = () => {
     const { busy, model, name } = props.value;
-    set({ busy, model, modelName: name });
+    set({ busy: running ? busy : null, model, modelName: name });
   };
   watch("value", follow);
   drawMark(find(".mark", root));
@@ -16,7 +18,9 @@ export function mount(root, { props, watch, server: functions }) {
   if (innerWidth < 820) find("#settings > button.open")?.click();
   on("busy model", showStatus);
   document.addEventListener("click", clicked, true);
-  document.addEventListener("crossattn-rest", () => set({ busy: null }));
+  for (const given of ["change", "drop"]) {
+    document.addEventListener(given, (event) => event.target.closest("#drop") && start(), true);
+  }
   new MutationObserver(nameMessages).observe(document.body, { childList: true, subtree: true });
   offer("generate", () => find("#go").click());
   offer("start", start);
@@ -35,20 +39,29 @@ const answered = (call) => async (asked) => {
 
 // A run was asked for: say so at once, whatever the server does.
 function start() {
+  running = true;
   set({ busy: { step: 0, total: 0, seconds: 0 }, place: null, hover: null, comparing: false });
 }
 
 function clicked(event) {
   if (event.target.closest("#go")) start();
+  if (event.target.closest("#stop")) rest();
   const tab = event.target.closest("#controls [role=tab]");
   if (tab) set({ tab: tab.textContent.trim(), place: null });
 }
 
-// Gradio heads every message with "Error", whatever it is called.
+// A run has been cancelled, or came to nothing: what it still has to say is not heard.
+function rest() {
+  running = false;
+  set({ busy: null });
+}
+
+// Gradio heads every message with "Error", whatever it is called; and it ends a run.
 function nameMessages() {
   for (const title of all(".toast-title.error:not([data-named])")) {
     title.dataset.named = "";
     title.textContent = "Not done";
+    rest();
   }
 }
 
