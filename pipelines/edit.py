@@ -112,7 +112,9 @@ def edit(
         assert source is not None
     _check(source.result.recipe, recipe)
 
-    controls = _controls(spec, source.run)
+    unshared = align(before, after, "refine")
+    differ = bool(unshared.unmatched or unshared.dropped)
+    controls = _controls(spec, source.run, differ)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect)
     start = _start(spec, source.run)
     for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, start=start):
@@ -138,8 +140,11 @@ def aligned(source: Prompt, target: Prompt, spec: EditRecipe) -> Alignment:
         return align(source, target, "refine")
 
 
-def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:
-    """The edit's controls, but for those whose windows hold no step of so short a run."""
+def _controls(spec: EditRecipe, source: SourceRun, differ: bool) -> list[Edit]:
+    """The edit's controls, but for those whose windows hold no step of so short a run.
+
+    `differ` says whether there are words for a blend to find by itself.
+    """
     controls: list[Edit] = []
     words = {text: Window(*shares) for text, shares in spec.words.items()}
     cross, share = Window(*spec.cross), Window(*spec.share)
@@ -153,7 +158,7 @@ def _controls(spec: EditRecipe, source: SourceRun) -> list[Edit]:
         controls.append(kind(cross, words=words, source=source))
     if acts(share):
         controls.append(ShareSelfAttention(share, source=source))
-    if spec.blend is not None:
+    if spec.blend or (spec.blend is not None and differ):
         blend = LocalBlend(
             spec.blend or None, protect=spec.protect, threshold=spec.threshold, source=source
         )

@@ -39,7 +39,7 @@ class EditRecipe(BaseModel):
         description=f"{_SHARES}: when words look where the source's did",
     )
     share: Shares = Field(
-        default=(0.0, 0.4),
+        default=(0.0, 0.0),
         strict=False,
         description=f"{_SHARES}: when pixels look where the source's did",
     )
@@ -50,7 +50,7 @@ class EditRecipe(BaseModel):
         description=f"words of the target, each with {_SHARES}: windows of their own in cross",
     )
     blend: tuple[Text, ...] | None = Field(
-        default=None,
+        default=(),
         max_length=100,
         strict=False,
         description="the words whose place may change, those that differ ([]), or all of it (null)",

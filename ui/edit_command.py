@@ -52,17 +52,15 @@ def edit(
             parser=parse_window,
             metavar="SHARE|FROM-TO",
             help="Steps in which pixels look where the source's did.",
-            show_default="0.4",
+            show_default="never",
         ),
     ] = None,
-    blend: Annotated[
-        bool, typer.Option(help="Change the picture only where words change.")
-    ] = False,
+    blend: Annotated[bool, typer.Option(help="Change the picture only where words change.")] = True,
     within: Annotated[
         list[str] | None, typer.Option(help="Change it only where this word is. Repeatable.")
     ] = None,
     protect: Annotated[
-        list[str] | None, typer.Option(help="With blend: keep where this word is. Repeatable.")
+        list[str] | None, typer.Option(help="Keep it where this word is. Repeatable.")
     ] = None,
     dialect: opt.Dialect = "attention",
     revision: opt.Revision = None,
@@ -83,8 +81,8 @@ def edit(
     recipe, or with [bold]-o name.png[/bold] the edited picture alone, which carries its recipe.
 
     \b
-    [dim]crossattn edit "a red car on grass" "a red boat on grass" --seed 7 --blend
-    crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.6[/dim]
+    [dim]crossattn edit "a red car on grass" "a red boat on grass" --seed 7
+    crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.4[/dim]
     """
     from crossattn.pipelines.edit import edit as edited_by
     from crossattn.pipelines.edit_export import write_edit
@@ -92,8 +90,7 @@ def edit(
 
     chosen = {"mode": mode, "cross": cross, "share": share, "protect": protect}
     how: dict[str, Any] = {name: given for name, given in chosen.items() if given}
-    if blend or within:
-        how["blend"] = within or []
+    how["blend"] = within or ([] if blend else None)
     recipe = opt.recipe_of(
         size,
         prompt=source,

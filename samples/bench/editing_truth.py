@@ -149,11 +149,9 @@ WAYS: dict[str, Way] = {
     "reference": reference,
     "PIE-Bench": pie_bench,
     "crossattn": ours(),
-    "crossattn, blend": ours(blend=[]),
+    "crossattn, share 0.4": ours(share=(0, 0.4)),
     "crossattn, no blend": ours(blend=None),
-    "cross 0.4, share 0, blend": ours(cross=(0, 0.4), share=(0, 0), blend=[]),
-    "cross 0.4, share 0.2, blend": ours(cross=(0, 0.4), share=(0, 0.2), blend=[]),
-    "cross 0.8, share 0, blend": ours(share=(0, 0), blend=[]),
+    "crossattn, cross 0.4": ours(cross=(0, 0.4)),
 }
 
 

@@ -18,7 +18,7 @@ DIALECTS = ["attention", "attention-normalised", "a1111", "comfy", "compel"]
 
 
 def recipe(**changes: Any) -> Recipe:
-    how = {"prompt": TARGET, "blend": []} | changes.pop("edit", {})
+    how = {"prompt": TARGET, "share": (0, 0.4)} | changes.pop("edit", {})
     return Recipe(prompt=SOURCE, steps=4, seed=3, guidance=4.0, edit=how, **changes)
 
 

@@ -26,7 +26,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_an_edit_writes_both_pictures_the_sheet_the_mask_and_the_recipe(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "3", "--blend"]
+    arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "3"]
     assert call([*arguments, "--share", "0-0.5", "-o", "boat"]) == 0
     files = {path.name for path in Path("boat").iterdir()}
     assert files == {"edited.png", "source.png", "sheet.png", "mask.png", "recipe.json"}
@@ -66,7 +66,7 @@ def test_the_report_of_an_edit_is_printed_as_json(
         (["--cross", "much"], "is no window"),
         (["--cross", "0.8-0.2"], "edit.cross must be two shares"),
         (["--within", "boat"], 'no "boat"'),
-        (["--protect", "grass"], "protect only with blend"),
+        (["--protect", "grass", "--no-blend"], "protect only with blend"),
         (["--mode", "swap"], "edit.mode must be replace, refine"),
     ],
 )
