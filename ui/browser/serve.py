@@ -1,6 +1,7 @@
 """Serving the page, safely: this machine alone unless there is a password."""
 
 import os
+import socket
 import threading
 import warnings
 from pathlib import Path
@@ -57,31 +58,29 @@ def serve(
             "--auth name:password."
         )
     find_model(model)
+    _check_port(host, port)
     shelf = Shelf()
     models = Models()
     page = build_page(models_offered(model), shelf, models)
     page.queue(max_size=AT_ONCE, api_open=True)
     threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
-    try:
-        _, address, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            auth=auth,
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            max_file_size=LARGEST_UPLOAD,
-            state_session_capacity=SESSIONS,
-            enable_monitoring=False,
-            ssr_mode=False,
-            footer_links=[],
-            allowed_paths=[str(shelf.folder)],
-            app_kwargs={"routes": [Mount(ROUTE, StaticFiles(directory=STATIC))]},
-            theme=theme(),
-            head=head(),
-        )
-    except OSError as error:
-        raise InputError(f"Port {port} of {host} is taken; choose another with --port.") from error
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        auth=auth,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        max_file_size=LARGEST_UPLOAD,
+        state_session_capacity=SESSIONS,
+        enable_monitoring=False,
+        ssr_mode=False,
+        footer_links=[],
+        allowed_paths=[str(shelf.folder)],
+        app_kwargs={"routes": [Mount(ROUTE, StaticFiles(directory=STATIC))]},
+        theme=theme(),
+        head=head(),
+    )
     if wait:
         print(f"crossattn is at {address} (Ctrl+C stops it)")
         try:
@@ -89,6 +88,18 @@ def serve(
         finally:
             shelf.close()
     return page, address
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"Port {port} of {host} is taken or not to be had; choose another with --port."
+            ) from error
 
 
 def _warm_up(models: Models, model: str) -> None:

@@ -59,5 +59,5 @@ def test_the_model_asked_for_is_offered_first(tmp_path: Any) -> None:
 def test_a_port_that_is_taken_is_told_in_a_sentence(address: str, tmp_path: Any) -> None:
     port = urlsplit(address).port
     assert port
-    with pytest.raises(InputError, match="is taken; choose another with --port"):
+    with pytest.raises(InputError, match="is taken or not to be had; choose another"):
         serve(str(tmp_path), port=port, wait=False)

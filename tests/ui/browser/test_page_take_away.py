@@ -15,7 +15,7 @@ from crossattn.trace import Trace
 
 def download(person: Any, name: str, folder: Path) -> Path:
     with person.page.expect_download() as started:
-        person.page.click(f"#files button:has-text('{name}')")
+        person.page.click(f"#files button:has(span:text-is('{name}'))")
     file = folder / started.value.suggested_filename
     started.value.save_as(file)
     return file
@@ -24,7 +24,7 @@ def download(person: Any, name: str, folder: Path) -> Path:
 def test_the_picture_comes_with_its_recipe_and_equals_a_run_of_it(
     drawn: Any, sd_pipe: Any, tmp_path: Path
 ) -> None:
-    file = download(drawn, "Picture", tmp_path)
+    file = download(drawn, "Picture, recipe inside", tmp_path)
     recipe = read_recipe(file)
     assert recipe.prompt == drawn.prompt
     *_, result = run(recipe, pipe=sd_pipe)
@@ -34,7 +34,7 @@ def test_the_picture_comes_with_its_recipe_and_equals_a_run_of_it(
 
 
 def test_overlays_come_one_a_word(drawn: Any, tmp_path: Path) -> None:
-    with zipfile.ZipFile(download(drawn, "Overlays", tmp_path)) as archive:
+    with zipfile.ZipFile(download(drawn, "Overlays, one a word", tmp_path)) as archive:
         names = archive.namelist()
         assert [name.split("-")[1] for name in names] == [
             f"{word}.png" for word in drawn.prompt.split()

@@ -61,7 +61,7 @@ export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) {
+    else if (value !== null && value !== undefined && (value !== false || name.startsWith("aria-"))) {
       made.setAttribute(name, value);
     }
   }
