@@ -109,7 +109,7 @@ class Record:
         tensors |= {f"mass/{side}": mass for side, mass in self.mass.items()}
         tensors |= {name: getattr(self, name) for name in ("visits", "timesteps", "sigmas")}
         layout = TypeAdapter(Layout).dump_json(self.layout).decode()
-        return to_safetensors(tensors, {"format": FORMAT, "layout": layout})
+        return to_safetensors(tensors, {FORMAT: layout})
 
     @classmethod
     def load(cls, path: Any) -> "Record":
@@ -117,12 +117,11 @@ class Record:
         try:
             with safe_open(path, "pt") as file:
                 header = file.metadata() or {}
-                if header.get("format") != FORMAT:
+                if FORMAT not in header:
                     raise TraceError(
-                        f"{path} is no trace: expected the format {FORMAT!r}, "
-                        f"got {header.get('format')!r}."
+                        f"{path} is no trace: expected a header {FORMAT!r}, got {sorted(header)}."
                     )
-                layout = TypeAdapter(Layout).validate_json(header["layout"])
+                layout = TypeAdapter(Layout).validate_json(header[FORMAT])
                 return cls._read(layout, file.get_tensor)
         except (OSError, SafetensorError, ValidationError, KeyError) as error:
             reason = str(error).splitlines()[0]

@@ -15,7 +15,6 @@ from crossattn.pipelines.model_files import (
     is_pickle_name,
     read_index,
 )
-from crossattn.session import TOKENIZERS
 
 # diffusers reads this once, when it is imported; model_files refuses foreign classes in any case.
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
@@ -100,6 +99,8 @@ def load_tokenizers(
 
     Raises ModelLoadError as `load` does.
     """
+    from crossattn.session import TOKENIZERS
+
     folder = find_model(model, revision, config).folder
     index = read_index(folder)
     found = {}
