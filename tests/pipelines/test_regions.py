@@ -26,7 +26,7 @@ def finish(events: Iterator[Progress | Result]) -> Result:
 
 
 def inside(result: Result) -> float:
-    heat = result.trace["car"].data
+    heat = result.trace.by("mean")["car"].data
     left = heat[:, : heat.shape[1] // 2]
     return float(left.sum() / heat.sum())
 
