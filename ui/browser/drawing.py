@@ -75,21 +75,22 @@ class Models:
     """The models in use, loaded one at a time, and what their latents look like on the way."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._reading = threading.Lock()
         self._fitted: dict[tuple[int, torch.Size], tuple[torch.Tensor, Image.Image]] = {}
         self._tokenizers: dict[str, dict[str, Any]] = {}
 
     def tokenizers(self, model: str) -> dict[str, Any]:
         """A model's tokenizers, by the names that people see; raises `ModelLoadError`."""
-        # Only one thread at a time: the libraries import parts of themselves as they load.
-        with self._lock:
+        # A lock of its own: words are read while the model is still loaded.
+        with self._reading:
             if model not in self._tokenizers:
                 self._tokenizers[model] = load_tokenizers(model)
             return self._tokenizers[model]
 
     def load(self, recipe: Recipe) -> "Pipeline":
         """The model of a recipe; raises `ModelLoadError`."""
-        with self._lock:
+        with self._loading:
             return load(
                 recipe.model,
                 revision=recipe.revision,
