@@ -124,7 +124,7 @@ def _scores_section(scores: Mapping[str, Any]) -> str:
         "wrote this card, busy with other work.",
         "",
     ]
-    if short := [kind for kind, goal in WANTED.items() if not scores["all"][kind] >= goal]:
+    if short := [kind for kind, goal in WANTED.items() if not scores["all"].get(kind, 0.0) >= goal]:
         lines += [
             f"Below what was wanted: {', '.join(short)}. The loss was still falling when training "
             "ended; `--samples` with a larger number goes on from before the learning rate fell.",
