@@ -77,7 +77,7 @@ class Recipe(BaseModel):
         description="one of ddim, dpm++, euler, euler-a, heun, lcm, or the model's own (null)",
     )
     dialect: Dialect = Field(
-        default="attention",
+        default="compel",
         description="what a weight as in (cat:1.3) means: one of attention, attention-normalised, "
         "a1111, comfy, compel",
     )

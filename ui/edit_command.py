@@ -62,7 +62,7 @@ def edit(
     protect: Annotated[
         list[str] | None, typer.Option(help="Keep it where this word is. Repeatable.")
     ] = None,
-    dialect: opt.Dialect = "attention",
+    dialect: opt.Dialect = "compel",
     revision: opt.Revision = None,
     config: opt.Config = None,
     device: opt.Device = None,

@@ -96,7 +96,8 @@ def test_an_edit_of_nothing_is_the_source(sd_pipe: Any) -> None:
 @pytest.mark.parametrize("scheduler", ["ddim", "euler", "euler-a", "lcm"])
 def test_an_edit_that_begins_late_leaves_out_the_steps_before(sd_pipe: Any, scheduler: str) -> None:
     late = {"prompt": "a red (car:3) on grass", "begin": 0.5, "blend": None}
-    asked = recipe(scheduler=scheduler, edit={**late, "cross": (0, 0), "share": (0, 0)})
+    nothing_shared = {**late, "cross": (0, 0), "share": (0, 0)}
+    asked = recipe(scheduler=scheduler, dialect="attention", edit=nothing_shared)
     source = finish(keep_source(asked, pipe=sd_pipe))
     *steps, done = edit(asked, pipe=sd_pipe, source=source)
     assert steps[0].index == 2

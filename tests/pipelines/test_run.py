@@ -163,7 +163,9 @@ def test_words_beyond_the_encoders_limit_are_named_and_the_rest_is_drawn(sd_pipe
 
 
 def test_weights_change_the_picture_and_tell_the_attention_it_had(sd_pipe: Any) -> None:
-    weighted = finish(run(Recipe(prompt="a (red:1.5) car", steps=1), pipe=sd_pipe))
+    weighted = finish(
+        run(Recipe(prompt="a (red:1.5) car", steps=1, dialect="attention"), pipe=sd_pipe)
+    )
     clean = finish(run(Recipe(prompt="a red car", steps=1), pipe=sd_pipe))
     red = weighted.words[1]
     assert (red.text, red.weight) == ("red", 1.5)

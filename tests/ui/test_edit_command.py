@@ -51,6 +51,7 @@ def test_the_report_of_an_edit_is_printed_as_json(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["edit", SOURCE, "a red car on (grass:1.5)", "--model", str(sd_folder)]
+    arguments += ["--dialect", "attention"]
     assert call([*arguments, "--steps", "3", "-o", "x.png", "--json"]) == 0
     report = printed(capsys)
     assert report["report"]["mode"] == "refine"
