@@ -41,6 +41,8 @@ bench: $(VENV)/.installed
 	PYTHONPATH=.bench $(BIN)/python samples/bench/recording.py
 	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P),@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
 	$(BIN)/python samples/bench/truth.py
+	$(BIN)/python samples/bench/editing_truth.py
+	$(BIN)/python samples/bench/weights_truth.py
 	$(BIN)/python samples/bench/cold_start.py
 	$(BIN)/python samples/bench/page.py
 

@@ -7,7 +7,8 @@ import { windowRow, windowAxis } from "./windows.js";
 
 const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
 const PAUSE = 150;
-const plan = { cross: [0, 0.8], share: [0, 0.4], blend: null, protect: [] };
+// What an edit is unless told: blend empty means the words that differ.
+const plan = { cross: [0, 0.8], share: [0, 0], blend: [], protect: [] };
 let box;
 let part; // what Gradio gave: the plan goes to the server as its value
 let rows = [];
@@ -123,8 +124,7 @@ function fillWords(selector, words, chosen, choose) {
 function blend(word) {
   const words = new Set(plan.blend ?? []);
   if (!words.delete(word)) words.add(word);
-  plan.blend = words.size ? [...words] : null;
-  if (!plan.blend) plan.protect = [];
+  plan.blend = [...words];
   showWords();
 }
 
