@@ -120,7 +120,8 @@ def score(
 ) -> tuple[dict[str, Tally], list[Drawn]]:
     """Draw and judge `count` prompts of fresh scenes ("fresh") and as many with a pair or relation
     that training never showed ("heldout"); the first `keep` pictures of both come back too."""
-    tallies, kept = {}, []
+    tallies: dict[str, Tally] = {}
+    kept: list[Drawn] = []
     for split in SCORED:
         asked, tally = asked_scenes(split, count), Tally()
         for index, picture in enumerate(draw(pipeline, asked)):

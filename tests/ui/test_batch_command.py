@@ -59,7 +59,7 @@ def test_a_dry_run_tells_what_would_run_and_makes_nothing(
 ) -> None:
     out = tmp_path / "out"
     code, told, _ = run(capsys, plan, "-o", out, "--dry-run", "--workers", 2)
-    assert code == 0, error
+    assert code == 0, told
     assert "edits.jsonl, line 2" in told and "seed 1" in told
     assert "3 pictures, 0 there already; the other 3 take about" in told
     assert "with 2 workers" in told
