@@ -1,6 +1,6 @@
 // The edit: what it will keep and change is shown before it runs, what it did afterwards.
 
-import { all, ask, element, find, on, percent, server, set, state } from "./store.js";
+import { all, ask, element, find, on, percent, server, set, state, whenThere } from "./store.js";
 import { isMinor } from "./chips.js";
 import { drawMask } from "./mask.js";
 import { windowRow, windowAxis } from "./windows.js";
@@ -27,11 +27,11 @@ export function mount(root, given) {
   on("run", opened);
   on("run model", align);
   opened();
-  align();
+  whenThere("#target textarea", align);
 }
 
-const textOf = (selector) => find(`${selector} textarea`).value;
-const stepsSet = () => Number(find("#steps input[type=number]").value) || 25;
+const textOf = (selector) => find(`${selector} textarea`)?.value ?? "";
+const stepsSet = () => Number(find("#steps input[type=number]")?.value) || 25;
 
 function later() {
   clearTimeout(timer);

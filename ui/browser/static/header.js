@@ -1,6 +1,6 @@
 // The top of the page: what is going on, light or dark, the keys, and the way to the server.
 
-import { all, ask, clamp, find, offer, on, server, set, state } from "./store.js";
+import { all, ask, clamp, find, offer, on, server, set, state, whenThere } from "./store.js";
 
 let running = false; // whether a run was asked for and not cancelled
 
@@ -15,7 +15,7 @@ export function mount(root, { props, watch, server: functions }) {
   mountTheme(find("#theme", root));
   mountKeys(root);
   // Where there is one column the picture matters more than the settings.
-  if (innerWidth < 820) find("#settings > button.open")?.click();
+  if (innerWidth < 820) whenThere("#settings > button.open", () => find("#settings > button").click());
   on("busy model", showStatus);
   document.addEventListener("click", clicked, true);
   for (const given of ["change", "drop"]) {

@@ -1,6 +1,6 @@
 // Under the prompt: how many words and tokens it has, what the model does not know, examples.
 
-import { ask, element, find, offer, on, server, set, state, type } from "./store.js";
+import { ask, element, find, offer, on, server, set, state, type, whenThere } from "./store.js";
 
 const PAUSE = 120; // ms without a key before the prompt is read
 const EXAMPLES = {
@@ -34,7 +34,7 @@ export function mount(root) {
   offer("read", read);
   on("reading run weights busy", show);
   on("run model", read);
-  read();
+  whenThere("#prompt textarea", read);
 }
 
 // The words as typed; the weights of the same words follow.

@@ -78,6 +78,20 @@ export function icon(name) {
   return made;
 }
 
+// Does something once an element is there: Gradio fetches the code of its controls one by one.
+export function whenThere(selector, deed) {
+  if (find(selector)) {
+    deed();
+    return;
+  }
+  const watcher = new MutationObserver(() => {
+    if (!find(selector)) return;
+    watcher.disconnect();
+    deed();
+  });
+  watcher.observe(document.body, { childList: true, subtree: true });
+}
+
 // Puts a text into one of Gradio's text boxes as if it had been typed.
 export function type(selector, text) {
   const box = find(selector);
