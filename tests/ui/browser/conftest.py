@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    LocatorAssertions,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 SWITCHES = (
     "--no-sandbox",
@@ -25,6 +32,7 @@ SWITCHES = (
 )
 PATIENCE = 150_000
 """Milliseconds that a page is given: the machine may be busy."""
+expect.set_options(timeout=PATIENCE)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -126,6 +134,10 @@ class Person:
         self.faults: list[str] = []
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
+
+    def see(self, selector: str) -> LocatorAssertions:
+        """What is seen there, sooner or later."""
+        return expect(self.page.locator(selector))
 
     def open(self, address: str) -> "Person":
         """Open the page and wait until it can be used."""

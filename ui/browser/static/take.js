@@ -70,7 +70,16 @@ async function overlays() {
 }
 
 async function copy() {
-  await navigator.clipboard.writeText(find("#code").textContent);
+  const code = find("#code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    // Browsers give the clipboard to this machine's pages and to https alone.
+    getSelection().selectAllChildren(code);
+    ask("say", "The browser keeps the clipboard to itself; the code is selected: press Ctrl+C.");
+    return;
+  }
+  ask("say", "Copied");
   const label = find("#copy span");
   label.textContent = "Copied";
   setTimeout(() => (label.textContent = "Copy"), 1400);
