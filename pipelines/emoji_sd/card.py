@@ -168,7 +168,10 @@ def _training_section(logs: Mapping[str, Sequence[Mapping[str, float]]], sizes: 
             "",
             "![Loss of the denoiser against samples seen](curve.png)",
             "",
-            "The loss weighs objects more at first, so its beginning and its end do not compare.",
+            "The loss weighs objects more at first, so its beginning and its end do not compare. "
+            "Where a caption states a relation, the first two numbers of a noun's embedding are "
+            "also asked to be its object's place, because the denoiser's loss alone left the text "
+            "encoder blind to word order.",
             "",
         ]
     )

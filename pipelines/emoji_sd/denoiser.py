@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from crossattn.pipelines.emoji_sd.autoencoder import CHANNELS, autocast, encode, to_tensor
-from crossattn.pipelines.emoji_sd.captions import describe
+from crossattn.pipelines.emoji_sd.captions import Caption, describe
 from crossattn.pipelines.emoji_sd.checkpoint import seeded
 from crossattn.pipelines.emoji_sd.scenes import SIDE, Scene, make_scene, render
 
 GRID: Final = SIDE // 8
 EMPTY_SHARE: Final = 0.1
 OBJECT_WEIGHT: Final = 5.0
+PLACE_WEIGHT: Final = 0.2
 
 
 def make_scheduler() -> DDIMScheduler:
@@ -76,13 +77,6 @@ class Denoiser(nn.Module):
             )
         )
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-        """The velocity (batch, 8, 16, 16) of noisy latents at timesteps (batch,) from 0 to 999,
-        told by token numbers (batch, 77)."""
-        words = self.text(tokens).last_hidden_state
-        velocity: Tensor = self.unet(noisy, timesteps, words).sample
-        return velocity
-
 
 class LatentPool:
     """The latents of the first `size` training scenes, each encoded when it is first asked for.
@@ -98,9 +92,9 @@ class LatentPool:
         self._autoencoder = autoencoder.eval().requires_grad_(False)
         self._size = size
 
-    def batch(self, first: int, count: int) -> tuple[Tensor, Tensor, list[str]]:
+    def batch(self, first: int, count: int) -> tuple[Tensor, Tensor, list[Scene]]:
         """Latents (count, 8, 16, 16), the share of each cell that objects cover (count, 1, 16,
-        16), and captions, of the samples first, first + 1, ..."""
+        16), and scenes to caption, of the samples first, first + 1, ..."""
         rounds, start = divmod(first, self._size)
         slots = [(start + i) % self._size for i in range(count)]
         drawn = [make_scene(slot) for slot in slots]
@@ -113,18 +107,17 @@ class LatentPool:
         covered = np.stack([one.masks.any(0) for one in rendered]).astype(np.float32)
         share = F.avg_pool2d(torch.from_numpy(covered)[:, None], SIDE // GRID)
         latents = torch.from_numpy(self._latents[slots].astype(np.float32))
-        return latents, share, [_reworded(scene, rounds) for scene in drawn]
-
-
-def _reworded(scene: Scene, rounds: int) -> str:
-    return describe(replace(scene, wording=scene.wording + rounds)).text
+        return latents, share, [replace(s, wording=s.wording + rounds) for s in drawn]
 
 
 class DenoiserLoss:
-    """The loss of each training step: velocity prediction, more where objects are at first.
+    """The loss of each training step: velocity prediction, more where objects are at first, and
+    what the words know of the places of their objects.
 
     Timesteps come from a logit-normal (Esser et al., 2024), a tenth of the captions is empty, and
-    the weight of the objects falls to nothing over the first `focus` samples.
+    the weight of the objects falls to nothing over the first `focus` samples. Where a caption
+    states a relation, the first two numbers of each noun's embedding are asked to be the place of
+    its object: the denoiser's own loss alone leaves the text encoder blind to word order.
     """
 
     def __init__(
@@ -137,10 +130,12 @@ class DenoiserLoss:
     def __call__(self, step: int) -> Tensor:
         """The loss of a step as a scalar; a pure function of the weights and the step."""
         first = step * self.batch
-        latents, share, captions = self.pool.batch(first, self.batch)
+        latents, share, scenes = self.pool.batch(first, self.batch)
         rng = random.Random(f"captions {step}")
-        captions = ["" if rng.random() < EMPTY_SHARE else caption for caption in captions]
-        tokens = tokenize(self.tokenizer, captions)
+        captions = [
+            Caption("", {}) if rng.random() < EMPTY_SHARE else describe(scene) for scene in scenes
+        ]
+        tokens = tokenize(self.tokenizer, [caption.text for caption in captions])
         generator = seeded("denoiser", step)
         noise = torch.randn(latents.shape, generator=generator)
         normal = torch.randn(self.batch, generator=generator)
@@ -150,9 +145,34 @@ class DenoiserLoss:
         weight = 1 + OBJECT_WEIGHT * max(0.0, 1 - first / self.focus) * share
         with autocast():
             noisy = noisy.contiguous(memory_format=torch.channels_last)
-            velocity = self.model(noisy, timesteps, tokens)
-        loss: Tensor = ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
-        return loss
+            words = self.model.text(tokens).last_hidden_state
+            velocity = self.model.unet(noisy, timesteps, words).sample
+        drawn = ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
+        return drawn + PLACE_WEIGHT * misplaced(self.tokenizer, words, captions, scenes)
+
+
+def misplaced(
+    tokenizer: CLIPTokenizer, words: Tensor, captions: list[Caption], scenes: list[Scene]
+) -> Tensor:
+    """The mean squared error, as a scalar, of the places that embeddings (batch, 77, width) of
+    nouns give their objects, over the captions that state a relation.
+
+    A place is the first two numbers of the embedding of the noun's last token, from -1 to 1 from
+    left to right and from top to bottom.
+    """
+    rows, nouns, places = [], [], []
+    for row, (caption, scene) in enumerate(zip(captions, scenes, strict=True)):
+        if "relation" not in caption.spans:
+            continue
+        offsets = tokenizer(caption.text, return_offsets_mapping=True).offset_mapping
+        ends = {end: index for index, (start, end) in enumerate(offsets) if end > start}
+        for index, thing in enumerate(scene.things):
+            rows.append(row)
+            nouns.append(ends[caption.spans[f"object:{index}"][1]])
+            places.append((2 * thing.x / SIDE - 1, 2 * thing.y / SIDE - 1))
+    if not rows:
+        return words.new_zeros(())
+    return F.mse_loss(words[rows, nouns, :2].float(), torch.tensor(places))
 
 
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:

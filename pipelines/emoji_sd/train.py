@@ -43,7 +43,7 @@ class Plan:
     text_width: int = 192
     captions: int = 20_000
     pool: int = 48_000
-    focus: int = 60_000
+    focus: int = 150_000
     prompts: int = 256
     sheet: int = 64
     renders: int = 1000

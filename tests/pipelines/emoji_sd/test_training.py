@@ -10,10 +10,18 @@ from diffusers import StableDiffusionPipeline
 from torch import nn
 
 from crossattn.pipelines.emoji_sd import autoencoder as ae
+from crossattn.pipelines.emoji_sd.captions import describe
 from crossattn.pipelines.emoji_sd.checkpoint import Run, Schedule, load, write_atomically
-from crossattn.pipelines.emoji_sd.denoiser import Denoiser, DenoiserLoss, LatentPool
+from crossattn.pipelines.emoji_sd.denoiser import (
+    Denoiser,
+    DenoiserLoss,
+    LatentPool,
+    misplaced,
+    tokenize,
+)
 from crossattn.pipelines.emoji_sd.judge import Judge
 from crossattn.pipelines.emoji_sd.muon import optimisers
+from crossattn.pipelines.emoji_sd.scenes import SIDE, scenes
 from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
 from crossattn.pipelines.emoji_sd.train import SMOKE, main
 
@@ -119,15 +127,37 @@ def test_the_pool_gives_the_same_latents_when_asked_again(tmp_path: Path) -> Non
     torch.manual_seed(0)
     model = ae.make_autoencoder((8, 8, 16, 16))
     pool = LatentPool(tmp_path / "pool", model, size=8)
-    first, share, captions = pool.batch(0, 4)
+    first, share, scenes = pool.batch(0, 4)
     reopened = LatentPool(tmp_path / "pool", ae.make_autoencoder((8, 8, 16, 16)), size=8)
     again, same_share, _ = reopened.batch(0, 4)
-    later, _, other_captions = reopened.batch(8, 4)
+    later, _, reworded = reopened.batch(8, 4)
     assert torch.equal(first, again)
     assert torch.equal(first, later)
     assert torch.equal(share, same_share)
-    assert captions != other_captions
+    assert scenes != reworded
     assert 0 < float(share.mean()) < 1
+
+
+def test_nouns_of_a_relation_are_asked_for_the_places_of_their_objects(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(tmp_path / "tokenizer", captions=200)
+    stated = [s for s in scenes("train", 0, 40) if s.stated and len(s.things) == 2][:3]
+    unstated = next(s for s in scenes("train", 0, 40) if not s.stated)
+    drawn = [*stated, unstated]
+    captions = [describe(scene) for scene in drawn]
+    tokens = tokenize(tokenizer, [caption.text for caption in captions])
+    words = torch.zeros(*tokens.shape, 4, requires_grad=True)
+    misplaced(tokenizer, words, captions, drawn).backward()  # type: ignore[no-untyped-call]
+    pulled = words.grad
+    assert pulled is not None
+    assert not pulled[..., 2:].any()
+    assert not pulled[3].any()
+    for row, scene in enumerate(stated):
+        asked = pulled[row].any(-1)
+        text = tokenizer.decode(tokens[row, asked])
+        assert all(thing.name.endswith(text.split()[i]) for i, thing in enumerate(scene.things))
+        left, right = (2 * thing.x / SIDE - 1 for thing in scene.things)
+        pull = pulled[row, asked, 0]
+        assert (left < right) == bool(pull[0] > pull[1])
 
 
 def test_the_smoke_run_walks_the_whole_path(tmp_path: Path) -> None:
