@@ -44,6 +44,7 @@ class Session:
         self.prompts = _read(prompt, tokenizers)
         self.negative_prompts = _read(negative_prompt, tokenizers)
         self._guided = guided
+        self.predicted: Tensor | None = None
         self._step: Step | None = None
         self._arguments: dict[str, Any] = {}
         self._paused = False
@@ -143,8 +144,9 @@ class Session:
         timestep = float(torch.as_tensor(given["timestep"]).flatten()[0])
         timesteps, calls = self.timesteps, self.calls
         index = timesteps.index(timestep) if timestep in timesteps else 0
-        begin = getattr(getattr(self.pipe, "scheduler", None), "begin_index", None) or 0
-        following = begin if self._step is None else self._step.call + 1
+        scheduler = getattr(self.pipe, "scheduler", None)
+        walked = getattr(scheduler, "step_index", None) or getattr(scheduler, "begin_index", None)
+        following = walked or 0 if self._step is None else self._step.call + 1
         repeated = following < len(calls) and calls[following] == timestep
         first = calls.index(timestep) if timestep in calls else 0
         self._step = Step(
@@ -170,8 +172,10 @@ class Session:
         alpha = float(torch.lerp(alphas[low], alphas[high], timestep - low))
         return math.sqrt((1 - alpha) / alpha) if alpha > 0 else math.inf
 
-    def _after(self, latents: Tensor) -> Tensor:
-        for control in self.controls:
+    def _after(self, predicted: Tensor, latents: Tensor) -> Tensor:
+        self.predicted = predicted
+        # Until the denoiser is first asked, the scheduler but walks to where the run begins.
+        for control in self.controls if self._step else ():
             latents = control.after_step(self.step, latents)
         return latents
 
@@ -253,9 +257,10 @@ def _watch_scheduler(session: Session) -> Callable[[], None]:
     @functools.wraps(plain)
     def step(*args: Any, **kwargs: Any) -> Any:
         result = plain(*args, **kwargs)
+        predicted = args[0] if args else kwargs["model_output"]
         if isinstance(result, tuple):
-            return (session._after(result[0]), *result[1:])
-        result.prev_sample = session._after(result.prev_sample)
+            return (session._after(predicted, result[0]), *result[1:])
+        result.prev_sample = session._after(predicted, result.prev_sample)
         return result
 
     scheduler.step = step

@@ -4,7 +4,7 @@ It does what the pipelines' own call does, in the same order and to the last bit
 that can be watched, paused and left. Rows of a guided batch are [negative, positive].
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,17 +30,6 @@ class Conditioning:
     embeds: Tensor
     pooled: Tensor | None
     guided: bool
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run starts that does not start from noise.
-
-    `step` counts from 0, `latents` (channels, height / factor, width / factor) are those before it.
-    """
-
-    step: int
-    latents: Tensor
 
 
 @dataclass(frozen=True)
@@ -114,12 +103,13 @@ def denoise(
     height: int,
     width: int,
     generator: torch.Generator,
-    start: Start | None = None,
+    before: Sequence[Tensor] = (),
 ) -> Iterator[Progress]:
     """Denoise one picture of `height` x `width` pixels, telling of every call of the denoiser.
 
-    The last `Progress.latents` are the finished ones. The noise comes from `generator`; with
-    `start` the calls before it are left out.
+    The last `Progress.latents` are the finished ones. The noise comes from `generator`. The first
+    calls are left out for which `before` has what the scheduler was given then, in a run from the
+    same noise: (channels, height / factor, width / factor) each.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device)
@@ -129,22 +119,20 @@ def denoise(
     )
     extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
     added = added_conditions(text, height, width)
-    first = start.step * pipe.scheduler.order if start else 0
-    # Where SDXL begins, repeated timesteps would otherwise be found at their second place.
-    if (added or start) and hasattr(pipe.scheduler, "set_begin_index"):
-        pipe.scheduler.set_begin_index(first)
-    if start:
-        latents = start.latents[None].to(latents)
+    # SDXL begins so, and repeated timesteps would otherwise be found at their second place.
+    if (added or before) and hasattr(pipe.scheduler, "set_begin_index"):
+        pipe.scheduler.set_begin_index(0)
 
     for index, timestep in enumerate(timesteps):
-        if index < first:
-            if "generator" in extra:
-                # What a scheduler would have drawn, so that the later steps draw the same.
-                torch.randn(latents.shape, generator=generator, dtype=latents.dtype)
-            continue
         rows = torch.cat([latents] * 2) if text.guided else latents
+        rows = pipe.scheduler.scale_model_input(rows, timestep)
+        if index < len(before):
+            # The scheduler walks there, so that its history and what it draws are as they were.
+            known = before[index][None].to(latents)
+            latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
+            continue
         noise = pipe.unet(
-            pipe.scheduler.scale_model_input(rows, timestep),
+            rows,
             timestep,
             encoder_hidden_states=text.embeds,
             timestep_cond=_guidance_embedding(pipe, guidance, latents),

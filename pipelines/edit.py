@@ -1,9 +1,11 @@
 """Editing a picture into that of another prompt; a source kept once serves any number of edits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from crossattn.controls import (
     Alignment,
@@ -18,7 +20,7 @@ from crossattn.controls import (
     align,
 )
 from crossattn.errors import ControlError, RecipeError
-from crossattn.pipelines.denoise import Progress, Start
+from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.load import load
@@ -116,8 +118,8 @@ def edit(
     differ = bool(unshared.unmatched or unshared.dropped)
     controls = _controls(spec, source.run, differ)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect)
-    start = _start(spec, source.run)
-    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, start=start):
+    before = _before(spec, source.run)
+    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=before):
         if isinstance(event, Result):
             settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump())
             result = replace(event, recipe=settled)
@@ -171,12 +173,12 @@ def _first(spec: EditRecipe, source: SourceRun) -> int:
     return Window(spec.begin).steps(len(set(source.kept.timesteps))).start
 
 
-def _start(spec: EditRecipe, source: SourceRun) -> Start | None:
-    """Where the edit begins: from the source's latents there, at no cost for the steps before."""
-    timesteps, step = source.kept.timesteps, _first(spec, source)
+def _before(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
+    """What the source knows of the steps before the edit begins, so that they cost nothing."""
+    timesteps = source.kept.timesteps
     # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.
     calls_a_step = round(len(timesteps) / len(set(timesteps)))
-    return Start(step, source.after(step * calls_a_step - 1)) if step else None
+    return source.predicted(_first(spec, source) * calls_a_step).unbind()
 
 
 def _check(kept: Recipe, recipe: Recipe) -> None:

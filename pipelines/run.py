@@ -9,10 +9,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from crossattn.control import Control
 from crossattn.errors import RecipeError, UnsupportedModelError
-from crossattn.pipelines.denoise import Progress, Start, decode, denoise, encode, scheduled
+from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
@@ -69,13 +70,14 @@ def run(
     bins: int = 1,
     heads: bool = False,
     controls: Sequence[Control] = (),
-    start: Start | None = None,
+    before: Sequence[Tensor] = (),
 ) -> Iterator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
     trace keeps apart, `heads` keeps each head too; `controls` are attached before the recorder;
-    with `start` the steps before it are left out. The noise comes from a generator on the CPU,
+    the first calls are left out of which `before` knows what the scheduler was given, as `denoise`
+    says. The noise comes from a generator on the CPU,
     whatever the device. Closing the iterator stops the run and leaves the model as it was. A
     recipe that edits gives the edited picture. Raises CrossattnError in its kinds.
     """
@@ -131,7 +133,7 @@ def run(
             height=height,
             width=width,
             generator=generator,
-            start=start,
+            before=before,
         ):
             yield progress
         if not progress.latents.isfinite().all():

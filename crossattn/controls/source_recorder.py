@@ -14,7 +14,15 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.control import Call, Control, Step
 from crossattn.controls.coarse import coarse_pixels, map_sites
-from crossattn.controls.source_run import CROSS, LATENTS, MAPS, SELF, Kept, SourceRun
+from crossattn.controls.source_run import (
+    CROSS,
+    LATENTS,
+    MAPS,
+    PREDICTED,
+    SELF,
+    Kept,
+    SourceRun,
+)
 from crossattn.controls.tensor_file import Spec, allocate, nbytes
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
@@ -27,11 +35,11 @@ class SourceRecorder(Control):
     """Keeps a source's run for its edits; afterwards `run` is the `SourceRun`.
 
     Kept are the cross-attention of the steps in `cross`, the self-attention of those in `share`
-    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the words' mean
-    map and the latents of every step. The windows must hold those of the edits to come. With
-    `file` all of it goes to that safetensors file, which must not exist, rather than to memory.
-    The picture is not changed. Records one image; raises `ControlError` at the first step if
-    there are more or if it would take more than `limit` bytes.
+    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), and of every step
+    the words' mean map, the latents and what they were made of. The windows must hold those of
+    the edits to come. With `file` all of it goes to that safetensors file, which must not exist,
+    rather than to memory. The picture is not changed. Records one image; raises `ControlError` at
+    the first step if there are more or if it would take more than `limit` bytes.
     """
 
     def __init__(
@@ -136,8 +144,10 @@ class SourceRecorder(Control):
                 run.tensors[f"{name}/key"].copy_(attention.key[row])
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
-        """Keep the latents."""
+        """Keep the latents, and what they were made of."""
+        assert self._session is not None and self._session.predicted is not None
         self.run.tensors[LATENTS][step.call].copy_(latents[0])
+        self.run.tensors[PREDICTED][step.call].copy_(self._session.predicted[0])
         return latents
 
     def finish(self) -> None:
@@ -199,7 +209,8 @@ class SourceRecorder(Control):
         finest = next(iter(map_sites(session.sites, step)))
         height, width = finest.grid(step.height, step.width)
         specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
-        specs[LATENTS] = ((calls, _channels(session), step.height, step.width), torch.float32)
+        picture = (calls, _channels(session), step.height, step.width)
+        specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs
 
 

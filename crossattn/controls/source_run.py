@@ -20,6 +20,7 @@ CROSS = "cross"
 SELF = "self"
 MAPS = "maps"
 LATENTS = "latents"
+PREDICTED = "predicted"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class SourceRun:
     holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key"
     (heads, tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is
     smaller; "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "maps"
-    (calls, pixels, tokens) and "latents" (calls, channels, height, width).
+    (calls, pixels, tokens), "latents" (calls, channels, height, width), and "predicted", shaped
+    alike: what the scheduler was given to make them.
     """
 
     kept: Kept
@@ -94,16 +96,16 @@ class SourceRun:
 
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
         """The source's latents (channels, height, width) after `step`."""
-        return self.after(step.call).to(latents)
+        return self.tensors[LATENTS][step.call].to(latents)
 
     def map(self, step: Step) -> Tensor:
         """The source's mean map of this call over heads and the blend's sites: (pixels, tokens)."""
         self._check(step)
         return self.tensors[MAPS][step.call]
 
-    def after(self, call: int) -> Tensor:
-        """The latents (channels, height, width) after a call of the denoiser, from 0."""
-        return self.tensors[LATENTS][call]
+    def predicted(self, calls: int) -> Tensor:
+        """What the scheduler was given at the first `calls`: (calls, channels, height, width)."""
+        return self.tensors[PREDICTED][:calls]
 
     def _at(self, step: Step, calls: tuple[int, ...], what: str) -> int:
         self._check(step)

@@ -93,7 +93,7 @@ def test_an_edit_of_nothing_is_the_source(sd_pipe: Any) -> None:
     assert done.report.changed == 0
 
 
-@pytest.mark.parametrize("scheduler", ["ddim", "euler", "euler-a", "lcm"])
+@pytest.mark.parametrize("scheduler", ["ddim", "dpm++", "euler", "euler-a", "lcm"])
 def test_an_edit_that_begins_late_leaves_out_the_steps_before(sd_pipe: Any, scheduler: str) -> None:
     late = {"prompt": "a red (car:3) on grass", "begin": 0.5, "blend": None}
     nothing_shared = {**late, "cross": (0, 0), "share": (0, 0)}
