@@ -62,6 +62,8 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             "concurrency_id": "draw",
             "concurrency_limit": AT_ONCE,
             "show_progress": "hidden",
+            # Gradio's own "once" would drop a run that is asked for while a cancelled one ends.
+            "trigger_mode": "multiple",
         }
         same_seed = gr.State(True)
         runs: list[Any] = [

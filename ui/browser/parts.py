@@ -11,7 +11,10 @@ ROUTE = "/crossattn"
 
 _LOAD = """
 import(new URL("{file}", document.baseURI)).then(
-  (part) => part.mount(element, {{trigger, props, server, watch}}));
+  (part) => {{
+    part.mount(element, {{trigger, props, server, watch}});
+    element.dataset.alive = "";
+  }});
 """
 
 

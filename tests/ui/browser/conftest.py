@@ -9,12 +9,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Locator,
     LocatorAssertions,
     Page,
     expect,
@@ -33,6 +33,16 @@ SWITCHES = (
 PATIENCE = 150_000
 """Milliseconds that a page is given: the machine may be busy."""
 expect.set_options(timeout=PATIENCE)
+OVERLAY = """() => {
+  const drawn = document.querySelector("#overlay");
+  const all = drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height).data;
+  const at = (x, y) => 4 * (Math.floor(y) * drawn.width + Math.floor(x));
+  return Array.from({length: 576}, (_, place) => {
+    const x = ((place % 24) + 0.5) * drawn.width / 24;
+    const y = (Math.floor(place / 24) + 0.5) * drawn.height / 24;
+    return [...all.slice(at(x, y), at(x, y) + 4)];
+  });
+}"""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -80,12 +90,16 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def start_page(
-    sd_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[float], str]]:
+def page_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pages' servers write what they say."""
+    return tmp_path_factory.mktemp("page") / "log"
+
+
+@pytest.fixture(scope="session")
+def start_page(sd_folder: Path, page_log: Path) -> Iterator[Callable[[float], str]]:
     """Starts a server of the page whose steps take so many seconds longer; gives its address."""
     processes: list[subprocess.Popen[bytes]] = []
-    log = (tmp_path_factory.mktemp("page") / "log").open("wb")
+    log = page_log.open("wb")
 
     def start(pause: float) -> str:
         port = free_port()
@@ -101,7 +115,7 @@ def start_page(
                 time.sleep(0.2)
             else:
                 return address
-        pytest.fail(f"The page did not start: {Path(log.name).read_text()[-2000:]}")
+        pytest.fail(f"The page did not start: {page_log.read_text()[-2000:]}")
 
     yield start
     for process in processes:
@@ -123,6 +137,12 @@ def slow_address(start_page: Callable[[float], str]) -> str:
     return start_page(0.25)
 
 
+@pytest.fixture
+def steps_made(page_log: Path) -> Callable[[], int]:
+    """How many steps the pages' servers have made by now."""
+    return lambda: page_log.read_text().splitlines().count("step")
+
+
 class Person:
     """Somebody at the page."""
 
@@ -142,12 +162,13 @@ class Person:
     def open(self, address: str) -> "Person":
         """Open the page and wait until it can be used."""
         self.page.goto(address)
+        return self.arrive()
+
+    def arrive(self) -> "Person":
+        """Wait until every part of the page is alive and the prompt has been read."""
         self.page.wait_for_function(
-            "document.querySelector('#status')?.textContent.endsWith('ready')"
-            " && document.querySelector('#stage')"
-        )
-        self.page.wait_for_function(
-            "document.querySelector('#prompt-hint')?.textContent.length > 5"
+            "document.querySelectorAll('[data-alive]').length >= 7"
+            " && document.querySelector('#prompt-hint').textContent.length > 5"
         )
         return self
 
@@ -164,10 +185,14 @@ class Person:
         return self.wait()
 
     def wait(self) -> "Person":
+        """Wait until nothing is being drawn and the picture is seen."""
+        self.rest()
+        self.page.wait_for_selector("#picture[data-shown]")
+        return self
+
+    def rest(self) -> None:
         """Wait until nothing is being drawn."""
         self.page.wait_for_function("!document.body.classList.contains('busy')")
-        self.page.wait_for_selector(".chip")
-        return self
 
     def until_step(self, step: int) -> "Person":
         """Wait until the run under way has made so many steps."""
@@ -181,41 +206,64 @@ class Person:
     def tab(self, name: str) -> "Person":
         """Turn to a tab of the controls."""
         self.page.click(f"#controls [role=tab]:has-text('{name}')")
+        self.page.wait_for_selector(".tabitem:visible [data-alive]")
         return self
 
-    def chip(self, word: str) -> Any:
+    def chip(self, word: str) -> Locator:
         """A word's chip."""
         return self.page.locator(".chip", has=self.page.get_by_text(word, exact=True)).first
 
-    def weight(self, word: str) -> str:
-        """The weight that a word's chip shows."""
-        return str(self.chip(word).locator(".k span").inner_text())
+    def sees_weight(self, word: str, weight: str) -> None:
+        """Wait until a word's chip shows that weight."""
+        expect(self.chip(word).locator(".k span")).to_have_text(weight)
 
-    def overlay(self) -> list[list[int]]:
-        """What is drawn over the picture: red, green, blue and opacity at 24 × 24 places."""
-        seen: list[list[int]] = self.page.evaluate(
-            """() => {
-              const drawn = document.querySelector("#overlay");
-              const all = drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height).data;
-              const at = (x, y) => 4 * (Math.floor(y) * drawn.width + Math.floor(x));
-              return Array.from({length: 576}, (_, place) => {
-                const x = ((place % 24) + 0.5) * drawn.width / 24;
-                const y = (Math.floor(place / 24) + 0.5) * drawn.height / 24;
-                return [...all.slice(at(x, y), at(x, y) + 4)];
-              });
-            }"""
-        )
+    def sees_over(self, over: str) -> None:
+        """Wait until attention is drawn so: none, heat, pins, spotlight or contours."""
+        self.see("#stage").to_have_attribute("data-over", over)
+
+    def overlay(self, *others: list[list[int]]) -> list[list[int]]:
+        """What is drawn over the picture, as soon as it is none of `others`.
+
+        Red, green, blue and opacity at 24 × 24 places.
+        """
+        unlike = f"""others => {{
+          const seen = ({OVERLAY})();
+          return !others.some((other) => JSON.stringify(other) === JSON.stringify(seen)) && seen;
+        }}"""
+        seen: list[list[int]] = self.page.wait_for_function(unlike, arg=others).json_value()
         return seen
 
-    def over(self) -> str | None:
-        """How attention is drawn just now: none, heat, pins, spotlight or contours."""
-        return self.page.get_attribute("#stage", "data-over")
+    def is_told(self, sentence: str) -> None:
+        """Wait until the page says so in a message that comes up."""
+        message = expect(self.page.locator(".toast-body").last)
+        message.to_contain_text(sentence)
+        message.not_to_contain_text("Error")
 
-    def told(self) -> str:
-        """What the page has told in a message that came up."""
-        message = self.page.locator(".toast-body").last
-        message.wait_for()
-        return str(message.inner_text())
+    def strokes(self, *points: tuple[float, float]) -> None:
+        """Drag over the stage along points, each a share of its width and of its height."""
+        self.page.locator("#stage").scroll_into_view_if_needed()
+        box = self.page.locator("#stage").bounding_box()
+        assert box
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        self.page.mouse.move(*places[0])
+        self.page.mouse.down()
+        for place in places[1:]:
+            self.page.mouse.move(*place, steps=4)
+        self.page.mouse.up()
+
+    def follow(self, selector: str) -> Callable[[], list[str]]:
+        """Write down every text that an element shows from now on; gives what it has been."""
+        self.page.evaluate(
+            """selector => {
+              const seen = (window.seen ??= {});
+              const element = document.querySelector(selector);
+              seen[selector] = [];
+              new MutationObserver(() => seen[selector].push(element.textContent))
+                .observe(element, {childList: true, subtree: true, characterData: true});
+            }""",
+            selector,
+        )
+        return lambda: list(self.page.evaluate("selector => window.seen[selector]", selector))
 
 
 @pytest.fixture(scope="session")
@@ -247,8 +295,11 @@ def drawn_page(window: BrowserContext, address: str) -> Person:
 def drawn(drawn_page: Person) -> Iterator[Person]:
     """Somebody with a picture in front of them, nothing pinned and nothing pointed at."""
     page = drawn_page.page
+    page.mouse.move(2, 2)
+    drawn_page.see("#stage").not_to_have_attribute("data-over", "heat")
     if page.locator("#caption button:has-text('Clear')").count():
         page.click("#caption button:has-text('Clear')")
-    page.mouse.move(2, 2)
+        page.mouse.move(2, 2)
+    drawn_page.sees_over("none")
     yield drawn_page
     assert not drawn_page.faults

@@ -19,6 +19,7 @@ def main(folder: str, port: str, pause: str) -> None:
 
     def slower(self: drawing.Models, *given: object) -> str:
         time.sleep(float(pause))
+        print("step", flush=True)
         return preview(self, *given)  # type: ignore[arg-type]
 
     drawing.Models.preview = slower  # type: ignore[method-assign, assignment]

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -5,10 +6,9 @@ import pytest
 from PIL import Image
 
 
-def wait_for_prompt(person: Any, text: str) -> None:
-    person.page.wait_for_function(
-        "text => document.querySelector('#prompt textarea').value === text", arg=text
-    )
+def drawn_pixels(person: Any) -> str:
+    person.page.wait_for_selector("#picture[data-shown]")
+    return str(person.page.locator("#picture").evaluate("c => c.toDataURL()"))
 
 
 def test_a_click_in_the_history_brings_everything_back(person: Any) -> None:
@@ -17,40 +17,40 @@ def test_a_click_in_the_history_brings_everything_back(person: Any) -> None:
     person.page.fill("#guidance input[type=number]", "2")
     person.page.press("#guidance input[type=number]", "Tab")
     person.generate()
+    pixels = drawn_pixels(person)
     person.write("a blue cat on grass", steps=2)
     person.page.fill("#negative textarea", "")
     person.page.fill("#seed input", "11")
     person.generate()
-    assert person.page.locator("#strip button").count() == 2
+    person.see("#strip button").to_have_count(2)
     person.page.locator("#strip button").last.click()
-    wait_for_prompt(person, "a (red:1.5) car")
-    person.page.wait_for_function("document.querySelectorAll('.chip').length === 3")
-    assert person.page.input_value("#negative textarea") == "a dog"
-    assert person.page.input_value("#seed input") == "7"
-    assert person.page.input_value("#steps input[type=number]") == "3"
-    assert person.page.input_value("#guidance input[type=number]") == "2"
-    assert person.weight("red") == "1.5"
-    person.page.wait_for_selector("#strip button:last-child[aria-current=true]")
+    person.see("#prompt textarea").to_have_value("a (red:1.5) car")
+    person.see("#negative textarea").to_have_value("a dog")
+    person.see("#seed input").to_have_value("7")
+    person.see("#steps input[type=number]").to_have_value("3")
+    person.see("#guidance input[type=number]").to_have_value("2")
+    person.see(".chip").to_have_count(3)
+    person.sees_weight("red", "1.5")
+    person.see("#strip button:last-child").to_have_attribute("aria-current", "true")
+    assert drawn_pixels(person) == pixels
 
 
 def test_a_png_made_here_is_dropped_and_restores_too(person: Any, tmp_path: Path) -> None:
     person.write("a blue cat on grass", steps=3)
-    person.page.fill("#seed input", "12345678901234567890"[:19])
+    person.page.fill("#seed input", "1234567890123456789")
     person.generate()
     with person.page.expect_download() as download:
         person.page.click("#files button:has-text('Picture')")
     file = tmp_path / "picture.png"
     download.value.save_as(file)
-    before = person.page.locator("#picture").evaluate("c => c.toDataURL()")
+    pixels = drawn_pixels(person)
     person.page.reload()
-    person.page.wait_for_selector("#drop input[type=file]", state="attached")
-    person.page.wait_for_function("document.querySelector('#prompt-hint')?.textContent.length > 5")
+    person.arrive()
     person.page.set_input_files("#drop input[type=file]", file)
-    person.page.wait_for_selector(".chip")
-    wait_for_prompt(person, "a blue cat on grass")
-    assert person.page.input_value("#seed input") == "1234567890123456789"
-    person.page.wait_for_selector("#picture[data-shown]")
-    assert person.page.locator("#picture").evaluate("c => c.toDataURL()") == before
+    person.see(".chip").to_have_count(5)
+    person.see("#prompt textarea").to_have_value("a blue cat on grass")
+    person.see("#seed input").to_have_value("1234567890123456789")
+    assert drawn_pixels(person) == pixels
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,6 @@ def test_a_file_that_is_no_such_picture_is_told_in_a_sentence(
     else:
         file.write_text("hello")
     person.page.set_input_files("#drop input[type=file]", file)
-    assert told in person.told()
+    person.is_told(told)
+    person.rest()
+    person.see("#status").to_have_text(re.compile("ready$"))

@@ -10,9 +10,9 @@ from crossattn.ui.browser.serve import models_offered, password, serve
 
 def test_no_request_leaves_the_pages_own_host(person: Any, address: str) -> None:
     person.write("a red car", steps=2).generate()
-    for tab in ("Edit", "Regions", "Time and depth"):
-        person.tab(tab)
-        person.page.wait_for_timeout(200)
+    for tab, last in (("Edit", "#align td"), ("Regions", "#region-words button")):
+        person.tab(tab).page.wait_for_selector(last)
+    person.tab("Time and depth").page.wait_for_selector("#heads button")
     hosts = {urlsplit(url).netloc for url in person.asked if url.startswith("http")}
     assert hosts == {urlsplit(address).netloc}
 
@@ -23,7 +23,7 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
     drawn.page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
     for tab in ("Edit", "Regions", "Time and depth", "Weights"):
         drawn.tab(tab)
-        drawn.page.wait_for_timeout(300)
+        drawn.page.wait_for_function("!document.getAnimations().length")
         found = Axe().run(drawn.page, context=".part").response["violations"]
         faults |= {
             (tab, one["id"], node["html"][:200])

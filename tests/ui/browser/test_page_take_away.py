@@ -57,12 +57,15 @@ def test_recipe_script_and_batch_line_say_the_same(drawn: Any, tmp_path: Path) -
     compile(script, "picture.py", "exec")
     assert repr(drawn.prompt) in script
     drawn.page.click("#code-tabs [role=tab]:has-text('Command line')")
-    assert drawn.page.inner_text("#code").startswith("crossattn heatmap 'a red car left of")
+    drawn.see("#code").to_contain_text("crossattn heatmap 'a red car left of")
 
 
 def test_what_is_shown_is_copied(drawn: Any) -> None:
     drawn.page.click("#code-tabs [role=tab]:has-text('Python')")
+    labels = drawn.follow("#copy span")
     drawn.page.click("#copy")
     drawn.see("#say").to_have_text("Copied")
+    drawn.see("#copy").to_have_text("Copy")
+    assert labels() == ["Copied", "Copy"]
     copied = drawn.page.evaluate("navigator.clipboard.readText()")
     assert copied == drawn.page.inner_text("#code")

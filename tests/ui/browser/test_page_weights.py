@@ -1,17 +1,15 @@
 from typing import Any
 
-import numpy as np
+import pytest
 
 
-def picture(person: Any) -> bytes:
-    person.page.wait_for_selector("#picture[data-shown]")
-    return bytes(person.page.locator("#picture").evaluate("c => c.toDataURL()"), "ascii")
+def picture(person: Any, canvas: str = "#picture") -> str:
+    shown = person.page.wait_for_selector(f"{canvas}[data-shown]")
+    return str(shown.evaluate("c => c.toDataURL()"))
 
 
 def prompt_becomes(person: Any, text: str) -> None:
-    person.page.wait_for_function(
-        "text => document.querySelector('#prompt textarea').value === text", arg=text
-    )
+    person.see("#prompt textarea").to_have_value(text)
 
 
 def test_weights_and_the_prompt_stay_in_step_both_ways(person: Any) -> None:
@@ -20,16 +18,14 @@ def test_weights_and_the_prompt_stay_in_step_both_ways(person: Any) -> None:
     for _ in range(3):
         person.chip("car").locator("[aria-label='car, more']").click()
     prompt_becomes(person, "a red (car:1.3) on grass")
-    assert person.weight("car") == "1.3"
+    person.sees_weight("car", "1.3")
     person.page.fill("input[aria-label='Weight of red']", "0.5")
     prompt_becomes(person, "a (red:0.5) (car:1.3) on grass")
-    assert person.weight("red") == "0.5"
+    person.sees_weight("red", "0.5")
     person.page.fill("#prompt textarea", "a red (car:1.7) on (grass:0.4)")
-    person.page.wait_for_function(
-        "document.querySelector(\"input[aria-label='Weight of grass']\").value === '0.4'"
-    )
-    assert person.weight("car") == "1.7"
-    assert person.weight("red") == "1.0"
+    person.see("input[aria-label='Weight of grass']").to_have_value("0.4")
+    person.sees_weight("car", "1.7")
+    person.sees_weight("red", "1.0")
     person.page.click("#weights-reset")
     prompt_becomes(person, "a red car on grass")
 
@@ -37,26 +33,26 @@ def test_weights_and_the_prompt_stay_in_step_both_ways(person: Any) -> None:
 def test_a_weight_is_dragged_on_the_chip_itself(person: Any) -> None:
     person.write("a red car").generate()
     number = person.chip("car").locator(".k span")
+    number.hover()
     box = number.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     person.page.mouse.move(x, y)
     person.page.mouse.down()
     person.page.mouse.move(x + 36, y, steps=6)
     person.page.mouse.up()
-    assert person.weight("car") == "1.3"
-    assert person.page.locator(".chip.pin").count() == 0
+    person.sees_weight("car", "1.3")
+    person.see(".chip.pin").to_have_count(0)
     prompt_becomes(person, "a red (car:1.3)")
 
 
 def test_what_a_weight_did_is_told_and_shown_before_and_after(person: Any) -> None:
     person.write("a red car on grass").generate()
     plain = picture(person)
-    assert person.page.is_disabled("#compare")
+    person.see("#compare").to_be_disabled()
     person.page.fill("input[aria-label='Weight of car']", "2")
     prompt_becomes(person, "a red (car:2) on grass")
     person.page.click("#weights-draw")
     person.wait()
-    person.page.wait_for_selector(".report-row")
     weighed = picture(person)
     assert weighed != plain
     told = person.page.inner_text(".report-row")
@@ -64,17 +60,12 @@ def test_what_a_weight_did_is_told_and_shown_before_and_after(person: Any) -> No
     assert after > before
     assert told.split("\n")[-1].startswith("+")
     person.page.keyboard.press("b")
-    assert person.page.inner_text("#tag-left") == "Before"
-    assert person.page.locator("#before").evaluate("c => c.toDataURL()") == plain.decode()
-    box = person.page.locator("#stage").bounding_box()
-    person.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    person.page.mouse.down()
-    person.page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"])
-    person.page.mouse.up()
-    cut = float(person.page.input_value("#cut-range"))
-    assert np.isclose(cut, 25, atol=2)
+    person.see("#tag-left").to_have_text("Before")
+    assert picture(person, "#before") == plain
+    person.strokes((0.5, 0.5), (0.25, 0.5))
+    assert float(person.page.input_value("#cut-range")) == pytest.approx(25, abs=2)
     person.page.click("#compare")
-    assert not person.page.is_visible("#tag-left")
+    person.see("#tag-left").to_be_hidden()
 
 
 def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
@@ -82,10 +73,8 @@ def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
     usual = picture(person)
     person.page.click("#dialect input")
     person.page.click("[role=option][aria-label='a1111']")
-    person.page.wait_for_function(
-        "document.querySelector('#dialect-hint').textContent.includes('Embedding')"
-    )
+    person.see("#dialect-hint").to_contain_text("Embedding")
     person.page.click("#weights-draw")
     person.wait()
     assert picture(person) != usual
-    assert "a1111" in person.page.inner_text("#code")
+    person.see("#code").to_contain_text("a1111")

@@ -1,4 +1,5 @@
-import time
+import re
+import statistics
 from typing import Any
 
 import pytest
@@ -13,20 +14,21 @@ def strongest(pixels: list[list[int]]) -> list[int]:
 
 
 def test_pointing_at_a_word_shows_its_map_over_the_picture(drawn: Any) -> None:
-    assert drawn.over() == "none"
+    drawn.sees_over("none")
     drawn.chip("balloon").hover()
-    assert drawn.over() == "heat"
+    drawn.sees_over("heat")
+    drawn.see("#caption").to_contain_text("balloon")
     balloon = drawn.overlay()
     assert max(opacity(balloon)) > 120
-    assert "balloon" in drawn.page.inner_text("#caption")
     drawn.chip("grass").hover()
-    assert drawn.overlay() != balloon
+    assert max(opacity(drawn.overlay(balloon))) > 120
     drawn.page.mouse.move(2, 2)
-    assert drawn.over() == "none"
+    drawn.sees_over("none")
 
 
 def test_a_map_comes_up_within_50_ms_and_without_asking_the_server(drawn: Any) -> None:
     drawn.chip("car").hover()
+    drawn.sees_over("heat")
     asked = len(drawn.asked)
     took = drawn.page.evaluate(
         """() => {
@@ -37,11 +39,11 @@ def test_a_map_comes_up_within_50_ms_and_without_asking_the_server(drawn: Any) -
             chip.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
             times.push(performance.now() - started);
           }
-          return Math.min(...times);
+          return times;
         }"""
     )
     drawn.page.mouse.move(2, 2)
-    assert took < 50
+    assert statistics.median(took) < 50
     assert len(drawn.asked) == asked
 
 
@@ -49,22 +51,20 @@ def test_pinned_words_blend_in_their_own_colours_with_a_legend(drawn: Any) -> No
     drawn.chip("car").click()
     drawn.chip("balloon").click()
     drawn.page.mouse.move(2, 2)
-    assert drawn.over() == "pins"
-    legend = drawn.page.inner_text(".legend")
-    assert "car" in legend
-    assert "balloon" in legend
-    colours = drawn.page.eval_on_selector_all(
-        ".legend .swatch", "all => all.map(one => getComputedStyle(one).backgroundColor)"
-    )
-    assert colours == ["rgb(240, 140, 46)", "rgb(74, 163, 234)"]
+    named = re.compile
+    drawn.see(".legend > span").to_have_text([named("^car"), named("^balloon")])
+    drawn.sees_over("pins")
+    for place, colour in enumerate(("rgb(240, 140, 46)", "rgb(74, 163, 234)")):
+        drawn.see(f".legend .swatch >> nth={place}").to_have_css("background-color", colour)
     both = drawn.overlay()
     drawn.chip("car").click()
     drawn.page.mouse.move(2, 2)
-    assert "car" not in drawn.page.inner_text(".legend")
+    drawn.see(".legend > span").to_have_text([named("^balloon")])
     balloon = strongest(drawn.overlay())
     drawn.chip("balloon").click()
     drawn.chip("car").click()
     drawn.page.mouse.move(2, 2)
+    drawn.see(".legend > span").to_have_text([named("^car")])
     car = strongest(drawn.overlay())
     assert balloon == pytest.approx([74, 163, 234], abs=6)
     assert car == pytest.approx([240, 140, 46], abs=6)
@@ -77,12 +77,13 @@ def test_spotlight_contours_and_strength_change_how_attention_is_drawn(drawn: An
     for mode in ("Heat", "Spotlight", "Contours"):
         drawn.page.click(f"#modes button:has-text('{mode}')")
         drawn.chip("balloon").hover()
-        seen.append(drawn.overlay())
+        drawn.sees_over(mode.lower())
+        seen.append(drawn.overlay(*seen))
     drawn.page.click("#modes button:has-text('Heat')")
-    assert seen[0] != seen[1] != seen[2]
     drawn.page.fill("#strength", "30")
     drawn.chip("balloon").hover()
-    assert max(opacity(drawn.overlay())) < 0.5 * max(opacity(seen[0]))
+    drawn.sees_over("heat")
+    assert max(opacity(drawn.overlay(*seen))) < 0.5 * max(opacity(seen[0]))
     drawn.page.fill("#strength", "80")
 
 
@@ -92,19 +93,18 @@ def test_words_can_be_used_by_keys_alone(person: Any) -> None:
     person.chip("a").locator(".w").focus()
     keys.press("ArrowRight")
     keys.press("ArrowRight")
-    focused = "document.activeElement.closest('.chip')?.querySelector('.w').textContent"
-    assert person.page.evaluate(focused) == "car"
-    assert person.over() == "heat"
+    person.see(".chip .w:focus").to_have_text("car")
+    person.sees_over("heat")
     keys.press("Enter")
-    assert "car" in person.page.inner_text("#say")
+    person.see("#say").to_have_text("car pinned")
     keys.press("ArrowUp")
     keys.press("ArrowUp")
     keys.press("Shift+ArrowUp")
-    assert person.weight("car") == "1.21"
+    person.sees_weight("car", "1.21")
     keys.press("0")
-    assert person.weight("car") == "1.0"
+    person.sees_weight("car", "1.0")
     keys.press("Escape")
-    assert person.page.locator(".chip.pin").count() == 0
+    person.see(".chip.pin").to_have_count(0)
 
 
 def test_every_chip_tells_its_share_and_the_shares_make_a_whole(drawn: Any) -> None:
@@ -118,48 +118,39 @@ def test_every_chip_tells_its_share_and_the_shares_make_a_whole(drawn: Any) -> N
 
 def test_tokens_start_end_and_padding_are_shown_on_request(drawn: Any) -> None:
     drawn.page.click(".switch")
-    names = drawn.page.eval_on_selector_all(".chip .w", "all => all.map(one => one.textContent)")
+    drawn.see(".chip .w >> nth=0").to_have_text("start")
+    names = drawn.page.locator(".chip .w").all_inner_texts()
     drawn.page.click(".switch")
-    assert names[0] == "start"
     assert names[-2:] == ["end", "padding"]
     assert len(names) > len(drawn.prompt.split()) + 3, "balloon takes several tokens"
-    assert len(drawn.page.query_selector_all(".chip")) == len(drawn.prompt.split())
+    drawn.see(".chip").to_have_count(len(drawn.prompt.split()))
 
 
 def test_pointing_at_a_place_ranks_its_words(drawn: Any) -> None:
-    box = drawn.page.locator("#stage").bounding_box()
-    assert box
-    drawn.page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.6 * box["height"])
-    drawn.page.wait_for_selector("#pop:visible")
-    shares = [
-        int(text.split(" %")[0])
-        for text in drawn.page.eval_on_selector_all(
-            "#pop .n", "all => all.map(one => one.textContent)"
-        )
-    ]
-    assert len(shares) == 5
+    drawn.page.locator("#stage").hover(position={"x": 150, "y": 300})
+    drawn.see("#pop .n").to_have_count(5)
+    shares = [int(text.split(" %")[0]) for text in drawn.page.locator("#pop .n").all_inner_texts()]
     assert shares == sorted(shares, reverse=True)
-    drawn.page.mouse.down()
-    drawn.page.mouse.up()
+    drawn.page.locator("#stage").click(position={"x": 150, "y": 300})
     drawn.page.mouse.move(2, 2)
     first = drawn.page.locator("#pop li button").first
     word = first.locator("span").first.inner_text()
     first.click()
     drawn.page.mouse.move(2, 2)
-    assert word in drawn.page.inner_text("#say")
-    assert drawn.page.locator(".chip.pin").count() == 1
+    drawn.see("#say").to_have_text(f"{word} pinned")
+    drawn.see(".chip.pin").to_have_count(1)
     drawn.page.click("#pop [aria-label='Let the place go']")
-    assert not drawn.page.is_visible("#pop")
+    drawn.see("#pop").to_be_hidden()
 
 
 def test_a_place_can_be_moved_and_read_by_keys(drawn: Any) -> None:
     drawn.page.focus("#stage")
     drawn.page.keyboard.press("ArrowRight")
     drawn.page.keyboard.press("ArrowRight")
-    assert drawn.page.is_visible("#pop")
-    assert "row" in drawn.page.inner_text("#say")
+    drawn.see("#pop").to_be_visible()
+    drawn.see("#say").to_contain_text("row")
     drawn.page.keyboard.press("Escape")
-    assert not drawn.page.is_visible("#pop")
+    drawn.see("#pop").to_be_hidden()
 
 
 def test_nothing_jumps_when_words_are_pointed_at(drawn: Any) -> None:
@@ -170,8 +161,9 @@ def test_nothing_jumps_when_words_are_pointed_at(drawn: Any) -> None:
             " return [box.x, box.y, box.width, box.height]; })"
         )
 
+    drawn.page.wait_for_function("document.fonts.status === 'loaded'")
     before = places()
     for word in ("car", "balloon", "grass"):
         drawn.chip(word).hover()
-        time.sleep(0.05)
+        drawn.see("#caption").to_contain_text(word)
         assert places() == before

@@ -114,10 +114,10 @@ async function heads() {
     grid.replaceChildren();
     return;
   }
-  const asked = { ...state.view };
-  const stack = await fetchHeads(asked);
-  if (run !== state.run || asked.step !== state.view.step || asked.layer !== state.view.layer) return;
-  const { head } = state.view;
+  const { view: seen } = state;
+  const stack = await fetchHeads(seen);
+  if (run !== state.run || seen !== state.view) return;
+  const { head } = seen;
   hint.textContent = head === null ? `mean of all ${stack.frames}` : `head ${head + 1} alone`;
   const { text } = run.words[state.current];
   const held = grid.contains(document.activeElement) ? document.activeElement.ariaLabel : null;

@@ -39,6 +39,7 @@ function later() {
 }
 
 async function align() {
+  if (!state.model) return;
   const number = ++asked;
   const question = { prompt: textOf("#prompt"), target: textOf("#target"), model: state.model };
   const answer = await server.align(question);

@@ -8,7 +8,9 @@ export function mount(root, { props, watch, server: functions }) {
   for (const [name, call] of Object.entries(functions)) server[name] = answered(call);
   const follow = () => {
     const { busy, model, name } = props.value;
-    set({ busy: running ? busy : null, model, modelName: name });
+    if (model !== state.model) set({ model, modelName: name });
+    // A run is over when its picture is on the stage, not before.
+    if (running && busy) set({ busy });
   };
   watch("value", follow);
   drawMark(find(".mark", root));
@@ -45,7 +47,11 @@ function start() {
 
 function clicked(event) {
   if (event.target.closest("#go")) start();
-  if (event.target.closest("#stop")) rest();
+  if (event.target.closest("#stop")) {
+    // Cancel stands where Generate stood: the second half of a double click is not meant for it.
+    if (event.detail > 1) return void event.stopPropagation();
+    rest();
+  }
   const tab = event.target.closest("#controls [role=tab]");
   if (tab) set({ tab: tab.textContent.trim(), place: null });
 }

@@ -44,6 +44,7 @@ async function read() {
   const text = prompt().value;
   const reading = text.trim() ? await server.read({ prompt: text, model: state.model }) : null;
   if (number !== asked || writing) return;
+  if (prompt().value !== text) return void read(); // changed by Gradio, which tells nobody
   const changes = { reading };
   if (sameWords(reading)) changes.weights = reading.words.map((word) => word.weight);
   set(changes);

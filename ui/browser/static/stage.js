@@ -75,9 +75,12 @@ const sizeWithin = ({ height, width }, longer) => {
 // Small pictures are enlarged smoothly; the file keeps its own pixels.
 function load(canvas, url, width, height) {
   Object.assign(canvas, { width, height });
+  delete canvas.dataset.shown;
+  canvas.dataset.wanted = url ?? "";
   if (!url) return;
   const image = new Image();
   image.onload = () => {
+    if (canvas.dataset.wanted !== url) return;
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
     context.drawImage(image, 0, 0, width, height);
