@@ -25,6 +25,7 @@ from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.regions import regions_of
 from crossattn.pipelines.run import Result, read, run
 from crossattn.session import tokenizers_of
 from crossattn.words import Prompt
@@ -95,6 +96,8 @@ def edit(
         pipe = load(recipe.model, **where)
     tokenizers = tokenizers_of(pipe)
     before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
+    held_before, held_after = regions_of(recipe.regions, before, after)
+    start = recipe.replace(regions=held_before)
     alignment = aligned(before, after, spec)
     spec = spec.model_copy(update={"mode": alignment.mode})
     runs = 1 if source else 2
@@ -104,24 +107,26 @@ def edit(
             max([spec.cross[1], *(end for _, end in spec.words.values())]),
         )
         share = Window(*spec.share)
-        for kept in keep_source(
-            recipe, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share
-        ):
+        for kept in keep_source(start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share):
             if isinstance(kept, Source):
                 source = kept
             else:
                 yield replace(kept, total=runs * kept.total)
         assert source is not None
-    _check(source.result.recipe, recipe)
+    _check(source.result.recipe, start)
 
     unshared = align(before, after, "refine")
     differ = bool(unshared.unmatched or unshared.dropped)
     controls = _controls(spec, source.run, differ)
-    target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect)
+    target = source.result.recipe.replace(
+        prompt=spec.prompt, dialect=recipe.dialect, regions=held_after
+    )
     before = _before(spec, source.run)
     for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=before):
         if isinstance(event, Result):
-            settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump())
+            settled = target.replace(
+                prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump()
+            )
             result = replace(event, recipe=settled)
             yield Edited(result, source, report(result, source.result, alignment, controls))
         else:
@@ -182,10 +187,11 @@ def _before(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
 
 
 def _check(kept: Recipe, recipe: Recipe) -> None:
+    made = kept.model_dump()
     asked = recipe.model_dump(exclude={"edit", "versions", "dialect", "revision", "device"})
     for name, value in asked.items():
-        if value is not None and getattr(kept, name) != value:
+        if value is not None and made[name] != value:
             raise RecipeError(
-                f"The source was made with {name} {getattr(kept, name)!r}, the edit asks for "
-                f"{value!r}: make the source anew, or edit what it is of."
+                f"The source was made with {name} {made[name]!r:.60}, the edit asks for "
+                f"{value!r:.60}: make the source anew, or edit what it is of."
             )

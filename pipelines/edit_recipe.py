@@ -43,7 +43,7 @@ class EditRecipe(BaseModel):
         strict=False,
         description=f"{_SHARES}: when pixels look where the source's did",
     )
-    words: dict[Text, Shares] = Field(
+    words: dict[Text, Annotated[Shares, Field(strict=False)]] = Field(
         default_factory=dict,
         max_length=100,
         strict=False,

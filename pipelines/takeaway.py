@@ -46,10 +46,10 @@ def python_script(recipe: Recipe) -> str:
 def command_line(recipe: Recipe) -> str:
     """Return the shell command that draws the recipe's picture.
 
-    What no option says (regions, windows of single words) goes through a batch of one.
+    Regions, which are masks, go through a batch of one.
     """
     edit = recipe.edit
-    if recipe.regions or (edit and (edit.words or edit.threshold != _usual(edit, "threshold"))):
+    if recipe.regions:
         line = batch_line(recipe)
         return f"cat > batch.jsonl <<'END'\n{line}END\ncrossattn batch batch.jsonl -o out\n"
     chosen = _chosen(recipe)
@@ -57,8 +57,13 @@ def command_line(recipe: Recipe) -> str:
     if edit:
         parts[0] += f" {shlex.quote(edit.prompt)}"
         parts += [f"--mode {edit.mode}"] if edit.mode else []
-        parts += [f"--{name} {start:g}-{end:g}" for name, (start, end) in _windows(edit)]
-        parts += ["--blend"] if edit.blend == () else []
+        for name in _changed(edit, "cross", "share"):
+            parts.append(f"--{name} {_window(getattr(edit, name))}")
+        for word, window in edit.words.items():
+            parts.append(f"--word {shlex.quote(f'{word}={_window(window)}')}")
+        for name in _changed(edit, "begin", "threshold"):
+            parts.append(f"--{name} {getattr(edit, name):g}")
+        parts += ["--no-blend"] if edit.blend is None else []
         parts += [f"--within {shlex.quote(word)}" for word in edit.blend or ()]
         parts += [f"--protect {shlex.quote(word)}" for word in edit.protect]
     parts += [f"--{name} {shlex.quote(f'{chosen[name]}')}" for name in OPTIONS if name in chosen]
@@ -86,16 +91,14 @@ def overlays_zip(picture: Image.Image, trace: Trace) -> bytes:
     return file.getvalue()
 
 
-def _windows(edit: EditRecipe) -> list[tuple[str, tuple[float, float]]]:
-    return [
-        (name, getattr(edit, name))
-        for name in ("cross", "share")
-        if getattr(edit, name) != _usual(edit, name)
-    ]
+def _window(shares: tuple[float, float]) -> str:
+    return f"{shares[0]:g}-{shares[1]:g}"
 
 
-def _usual(edit: EditRecipe, name: str) -> Any:
-    return type(edit).model_fields[name].default
+def _changed(edit: EditRecipe, *names: str) -> list[str]:
+    """Those fields of an edit that are not as they are by default."""
+    usual = EditRecipe.model_fields
+    return [name for name in names if getattr(edit, name) != usual[name].default]
 
 
 def _chosen(recipe: Recipe) -> dict[str, Any]:

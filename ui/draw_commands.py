@@ -22,6 +22,7 @@ def generate(
     size: opt.Size = None,
     negative_prompt: opt.Negative = "",
     scheduler: opt.Scheduler = None,
+    region: opt.Regions = None,
     dialect: opt.Dialect = "compel",
     revision: opt.Revision = None,
     config: opt.Config = None,
@@ -43,6 +44,7 @@ def generate(
     \b
     [dim]crossattn generate "a cat on a beach"
     crossattn generate "a cat on a beach" --seed 7 --steps 40 -o cat.png
+    crossattn generate "a red car on grass" --region "red car=0,0.5,0.5,1"
     crossattn generate "a cat" --model stabilityai/sdxl-turbo --size 512x768[/dim]
     """
     from crossattn.pipelines.export import default_name, write_picture
@@ -57,6 +59,7 @@ def generate(
         guidance=guidance,
         negative_prompt=negative_prompt,
         scheduler=scheduler,
+        regions=region or (),
         dialect=dialect,
         revision=revision,
         config=config,
@@ -80,6 +83,7 @@ def heatmap(
     size: opt.Size = None,
     negative_prompt: opt.Negative = "",
     scheduler: opt.Scheduler = None,
+    region: opt.Regions = None,
     dialect: opt.Dialect = "compel",
     revision: opt.Revision = None,
     config: opt.Config = None,
@@ -112,6 +116,7 @@ def heatmap(
         guidance=guidance,
         negative_prompt=negative_prompt,
         scheduler=scheduler,
+        regions=region or (),
         dialect=dialect,
         revision=revision,
         config=config,

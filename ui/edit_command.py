@@ -24,6 +24,16 @@ def parse_window(text: str) -> tuple[float, float]:
         ) from None
 
 
+def parse_word_window(text: str) -> tuple[str, tuple[float, float]]:
+    """Read a word with a window of its own, `boat=0.3-0.8`."""
+    word, given, window = text.rpartition("=")
+    if not (word and given):
+        raise typer.BadParameter(
+            f"{text[:40]!r} is no word with a window: give both, as in boat=0.3-0.8."
+        )
+    return word, parse_window(window)
+
+
 def edit(
     source: Annotated[str, typer.Argument(help="The picture to start from, in words.")],
     target: Annotated[str, typer.Argument(help="The same with the words changed.")],
@@ -55,6 +65,18 @@ def edit(
             show_default="never",
         ),
     ] = None,
+    word: Annotated[
+        list[Any] | None,
+        typer.Option(
+            parser=parse_word_window,
+            metavar="WORD=FROM-TO",
+            help="The same as --cross, for one word of the target. Repeatable.",
+        ),
+    ] = None,
+    begin: Annotated[
+        float | None,
+        typer.Option(help="Share of the steps that stay the source's.", show_default="0"),
+    ] = None,
     blend: Annotated[bool, typer.Option(help="Change the picture only where words change.")] = True,
     within: Annotated[
         list[str] | None, typer.Option(help="Change it only where this word is. Repeatable.")
@@ -62,6 +84,14 @@ def edit(
     protect: Annotated[
         list[str] | None, typer.Option(help="Keep it where this word is. Repeatable.")
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="How strong a word must be, against its strongest, to be there.",
+            show_default="0.3",
+        ),
+    ] = None,
+    region: opt.Regions = None,
     dialect: opt.Dialect = "compel",
     revision: opt.Revision = None,
     config: opt.Config = None,
@@ -88,8 +118,9 @@ def edit(
     from crossattn.pipelines.edit_export import write_edit
     from crossattn.pipelines.export import default_name, write_picture
 
-    chosen = {"mode": mode, "cross": cross, "share": share, "protect": protect}
-    how: dict[str, Any] = {name: given for name, given in chosen.items() if given}
+    chosen = {"mode": mode, "cross": cross, "share": share, "begin": begin, "threshold": threshold}
+    how: dict[str, Any] = {name: given for name, given in chosen.items() if given is not None}
+    how |= {"words": dict(word or ()), "protect": protect or ()}
     how["blend"] = within or ([] if blend else None)
     recipe = opt.recipe_of(
         size,
@@ -102,6 +133,7 @@ def edit(
         scheduler=scheduler,
         dialect=dialect,
         edit={"prompt": target, **how},
+        regions=region or (),
         revision=revision,
         config=config,
         device=device,

@@ -21,6 +21,23 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, int(found[2] or width)
 
 
+def parse_region(text: str) -> dict[str, Any]:
+    """Read a region, `car=0,0,0.5,1` or `car=mask.png`, as a recipe has it."""
+    from crossattn.pipelines.regions import box_rows, picture_rows
+
+    word, given, place = text.partition("=")
+    if not (word.strip() and given and place):
+        raise typer.BadParameter(
+            f"{text[:40]!r} is no region: give a word, =, and left,top,right,bottom in shares of "
+            "the picture or the file of a mask, as in car=0,0,0.5,1."
+        )
+    try:
+        left, top, right, bottom = (float(edge) for edge in place.split(","))
+    except ValueError:
+        return {"word": word, "mask": picture_rows(Path(place))}
+    return {"word": word, "mask": box_rows(left, top, right, bottom)}
+
+
 Prompt = Annotated[str, typer.Argument(help="What to draw, in words.", show_default=False)]
 Model = Annotated[
     str,
@@ -53,6 +70,16 @@ Size = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(help="ddim, dpm++, euler, euler-a, heun or lcm.", show_default="the model's own"),
+]
+Regions = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--region",
+        parser=parse_region,
+        metavar="WORD=PLACE",
+        help="Hold a word to a place: left,top,right,bottom in shares of the picture, or the file "
+        "of a mask, white inside. Repeatable.",
+    ),
 ]
 Dialect = Annotated[
     str,

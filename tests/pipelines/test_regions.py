@@ -1,14 +1,18 @@
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from crossattn.errors import RecipeError
+from crossattn.errors import ControlError, InputError, RecipeError, WordNotFoundError
 from crossattn.pipelines.denoise import Progress
+from crossattn.pipelines.edit import edit
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.regions import GRID, box_rows, picture_rows
 from crossattn.pipelines.run import Result, run
 
 LEFT = ("##..",) * 4
@@ -47,6 +51,38 @@ def test_a_region_without_hold_or_steps_changes_no_byte(
     loose = finish(run(recipe(regions=[region]), pipe=sd_pipe))
     assert np.array_equal(np.asarray(free.image), np.asarray(loose.image))
     assert torch.equal(free.trace["car"].data, loose.trace["car"].data)
+
+
+def test_an_edit_holds_each_word_in_the_picture_that_has_it(sd_pipe: Any) -> None:
+    car, dog = ({"word": word, "mask": LEFT} for word in ("car", "dog"))
+    asked = recipe(regions=[car, dog], edit={"prompt": "a red dog", "blend": None})
+    *_, done = edit(asked, pipe=sd_pipe)
+    assert done.result.recipe.regions == asked.regions
+    *_, held = edit(asked.replace(regions=[car]), pipe=sd_pipe)
+    assert np.array_equal(
+        np.asarray(done.source.result.image), np.asarray(held.source.result.image)
+    )
+    assert not np.array_equal(np.asarray(done.result.image), np.asarray(held.result.image))
+    with pytest.raises(WordNotFoundError, match="boat"):
+        list(edit(asked.replace(regions=[{**car, "word": "boat"}]), pipe=sd_pipe))
+
+
+def test_a_box_is_a_mask_that_is_never_empty() -> None:
+    rows = box_rows(0, 0.5, 0.25, 1)
+    assert [row.count("#") for row in rows] == [0] * (GRID // 2) + [GRID // 4] * (GRID // 2)
+    assert "".join(box_rows(0.501, 0.501, 0.502, 0.502)).count("#") == 1
+    with pytest.raises(ControlError, match="left < right"):
+        box_rows(0.5, 0, 0.5, 1)
+
+
+def test_a_picture_is_a_mask_where_it_is_white(tmp_path: Path) -> None:
+    picture = Image.new("L", (200, 100))
+    picture.paste(255, (0, 0, 100, 100))
+    picture.save(tmp_path / "left.png")
+    assert picture_rows(tmp_path / "left.png") == ("#" * 32 + "." * 32,) * 32
+    Image.new("L", (8, 8)).save(tmp_path / "dark.png")
+    with pytest.raises(InputError, match="white where the word may be"):
+        picture_rows(tmp_path / "dark.png")
 
 
 def test_a_recipe_with_regions_survives_json() -> None:

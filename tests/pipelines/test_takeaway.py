@@ -71,6 +71,16 @@ def test_an_edit_is_a_command_line_of_its_own() -> None:
     assert "--within car" in said
     assert "--protect grass" in said
     assert "--share" not in said
+    assert "blend" not in said
+
+
+def test_no_choice_of_an_edit_is_lost_on_the_command_line() -> None:
+    edit = {**EDIT, "blend": None, "protect": [], "words": {"red dog": [0.2, 0.6]}, "begin": 0.25}
+    said = shlex.split(command_line(a_recipe(edit={**edit, "threshold": 0.0})).replace("\\\n", " "))
+    assert said[said.index("--word") + 1] == "red dog=0.2-0.6"
+    assert said[said.index("--begin") + 1] == "0.25"
+    assert said[said.index("--threshold") + 1] == "0"
+    assert "--no-blend" in said
 
 
 def test_regions_go_through_a_batch_of_one() -> None:

@@ -39,6 +39,18 @@ def test_an_edit_writes_both_pictures_the_sheet_the_mask_and_the_recipe(
     assert "Replace: " in text and "LocalBlend: " in text
 
 
+def test_every_choice_of_an_edit_has_an_option(sd_folder: Path) -> None:
+    arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "3", "-o", "x.png"]
+    arguments += ["--word", "balloon=0.4-0.8", "--word", "red=0.5", "--begin", "0.4"]
+    arguments += ["--threshold", "0", "--region", "car=0,0,0.5,1"]
+    assert call(arguments) == 0
+    recipe = read_recipe(Path("x.png"))
+    assert recipe.edit is not None
+    assert recipe.edit.words == {"balloon": (0.4, 0.8), "red": (0.0, 0.5)}
+    assert (recipe.edit.begin, recipe.edit.threshold) == (0.4, 0.0)
+    assert [(one.word, one.mask[0]) for one in recipe.regions] == [("car", "#" * 32 + "." * 32)]
+
+
 def test_an_edited_picture_is_drawn_again_from_its_recipe(sd_folder: Path) -> None:
     arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "2"]
     assert call([*arguments, "-o", "boat.png"]) == 0
@@ -69,6 +81,13 @@ def test_the_report_of_an_edit_is_printed_as_json(
         (["--within", "boat"], 'no "boat"'),
         (["--protect", "grass", "--no-blend"], "protect only with blend"),
         (["--mode", "swap"], "edit.mode must be replace, refine"),
+        (["--word", "balloon"], "is no word with a window"),
+        (["--word", "boat=0.5"], 'no "boat"'),
+        (["--begin", "1"], "edit.begin must be a share of the schedule"),
+        (["--region", "car"], "is no region"),
+        (["--region", "car=0.5,0,0.5,1"], "expected left < right"),
+        (["--region", "car=none.png"], "There is no picture none.png"),
+        (["--region", "boat=0,0,1,1"], 'no "boat"'),
     ],
 )
 def test_what_cannot_be_edited_is_told_in_one_sentence(
