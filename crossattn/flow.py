@@ -9,12 +9,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from crossattn.encoders import TEXT_ENCODERS
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.mechanisms import attend
 from crossattn.words import Prompt
-
-# The encodings' names, and the parts of a pipeline that read them.
-TEXT_ENCODERS = {"clip": "text_encoder", "clip-2": "text_encoder_2"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def read_flow(name: str, text_encoder: Any, prompt: Prompt, *, unused_layers: in
             'attention cannot be read; load it with attn_implementation="sdpa".'
         )
     used = listener.weights[: len(listener.weights) - unused_layers]
-    return Flow(name, prompt, torch.stack(used))
+    return Flow(name, prompt, torch.stack(used).cpu())
 
 
 class _Listener(TorchFunctionMode):
@@ -138,4 +136,4 @@ class _Listener(TorchFunctionMode):
         # `attend` divides by √d; another scale is folded into the queries.
         adjusted = query if scale is None else query * (scale * query.shape[-1] ** 0.5)
         _, weights = attend(adjusted.float(), key.float(), value.float(), mask=mask)
-        self.weights.append(weights[0].cpu())
+        self.weights.append(weights[0])

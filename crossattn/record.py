@@ -1,7 +1,7 @@
 """What a recorder keeps: sums of attention in tensors whose size is known before the run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -95,6 +95,14 @@ class Record:
             },
             {side: torch.zeros(layout.mass_shape) for side in layout.sides},
             *(torch.zeros(layout.steps) for _ in range(3)),
+        )
+
+    def to(self, device: str) -> "Record":
+        """The record with its sums on one device; those that are there already are shared."""
+        return replace(
+            self,
+            maps={key: sums.to(device) for key, sums in self.maps.items()},
+            mass={side: mass.to(device) for side, mass in self.mass.items()},
         )
 
     def visit(self, step: Step) -> None:

@@ -7,16 +7,17 @@ import torch
 
 from crossattn.attention import Attention
 from crossattn.control import Call, Control, Step
+from crossattn.encoders import Prompts
 from crossattn.errors import ControlError, TraceError
 from crossattn.flow import Flow, read_flows
 from crossattn.record import Layout, Record, Side
 from crossattn.rows import Rows
-from crossattn.session import Prompts, Session
+from crossattn.session import Session
 from crossattn.site import Site
 from crossattn.trace import Trace
 
-# One head of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
-CHUNK = 64 * 64 * 77
+# A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
+CHUNK = 32 * 32 * 77
 
 
 class Recorder(Control):
@@ -60,15 +61,27 @@ class Recorder(Control):
         """What was recorded; raises `TraceError` before the first step."""
         if self._record is None:
             raise TraceError("Nothing is recorded yet: run the pipeline inside `with attach(...)`.")
-        return Trace.of(self._record)
+        return Trace.of(self._record.to("cpu"))
 
     def nbytes(
-        self, pipe: Any, prompt: Prompts, *, steps: int, height: int, width: int, images: int = 1
+        self,
+        pipe: Any,
+        prompt: Prompts,
+        negative_prompt: Prompts | None = None,
+        *,
+        steps: int,
+        height: int,
+        width: int,
+        images: int = 1,
     ) -> int:
-        """The bytes that a trace will take, before any run; `height` and `width` in pixels."""
-        session = Session(pipe, (self,), prompt, None, guided=False)
+        """The bytes that a trace will take, before any run.
+
+        `height` and `width` are in pixels, `images` counts those of each prompt.
+        """
+        session = Session(pipe, (self,), prompt, negative_prompt, guided=False)
         factor = pipe.vae_scale_factor
-        rows = Rows.read(images, guided=False, prompts=len(session.prompts))
+        prompts = len(session.prompts)
+        rows = Rows.read(images * prompts, guided=False, prompts=prompts)
         tokens = pipe.tokenizer.model_max_length
         step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
         return self._layout(session, step).nbytes
@@ -110,29 +123,34 @@ class Recorder(Control):
             for image, row in enumerate(rows[side]):
                 self._add(self._record, call, side, image, attention, row)
 
-    def finish(self) -> None:
-        """Let go of the model."""
+    def leave(self) -> None:
+        """Let go of the model and its device."""
         self._session = None
+        if self._record is not None:
+            self._record = self._record.to("cpu")
 
     @torch.no_grad()
     def _add(
         self, record: Record, call: Call, side: Side, image: int, attention: Attention, row: int
     ) -> None:
-        layout = record.layout
-        sums = record.maps[side, call.site.name][image, layout.bin(call.step.index)]
-        mass = record.mass[side][call.step.index, layout.sites.index(call.site), image]
+        layout, maps, masses = record.layout, record.maps, record.mass
+        key, device = (side, call.site.name), attention.query.device
+        # Sums go to the model's device once and stay: fetching each call's would stall a GPU.
+        maps[key], masses[side] = maps[key].to(device), masses[side].to(device)
+        sums = maps[key][image, layout.bin(call.step.index)]  # (heads or 1, pixels, tokens)
+        mass = masses[side][call.step.index, layout.sites.index(call.site), image]
         at_once = max(1, CHUNK // (attention.pixels * attention.tokens))
-        total = torch.zeros_like(sums[0])
+        total = torch.zeros_like(sums[0].mT, memory_format=torch.contiguous_format)
         for first in range(0, attention.heads, at_once):
             heads = slice(first, first + at_once)
-            probs = attention.probabilities(row, heads, slice(layout.tokens)).to(sums)
+            probs = attention.probabilities(row, heads, slice(layout.tokens)).to(sums.dtype)
             if layout.heads:
                 sums[heads] += probs
-            total += probs.sum(0)
-        total /= attention.heads  # -> (pixels, tokens)
+            total += probs.mT.sum(0)  # their order in memory
+        total /= attention.heads  # -> (tokens, pixels)
         if not layout.heads:
-            sums[0] += total
-        mass += total.mean(0)
+            sums[0] += total.mT
+        mass += total.mean(1)
 
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts = session.prompts
@@ -142,20 +160,24 @@ class Recorder(Control):
                 "Recorder(negative=True) needs the negative prompt's words: "
                 'attach(..., negative_prompt="...") (it may be empty).'
             )
-        encodings = [p.encodings[0] for p in (*prompts, *negatives) if p.encodings]
-        for encoding in encodings:
-            if encoding.limit != step.tokens:
+        for prompt in (*prompts, *negatives):
+            # However an embedding was lengthened, the words within the first stretch stay there.
+            limit = prompt.encodings[0].limit
+            if step.tokens < limit or (step.tokens > limit and prompt.dropped):
                 raise ControlError(
                     f"The model is given {step.tokens} text tokens where its tokenizer makes "
-                    f"{encoding.limit}, so words have no known place; attach without prompt= and "
-                    "ask the trace by token."
+                    f"{limit}, so words have no known place; attach without prompt= and ask the "
+                    "trace by token."
                 )
         return Layout(
             sites=tuple(site for site in session.sites if self.wants(site)),
             sides=("positive", "negative") if self.negative else ("positive",),
             height=step.height,
             width=step.width,
-            tokens=max((len(e.tokens) for e in encodings), default=step.tokens),
+            tokens=max(
+                (len(prompt.encodings[0].tokens) for prompt in (*prompts, *negatives)),
+                default=step.tokens,
+            ),
             steps=step.total,
             bins=min(self.bins, step.total),
             heads=self.heads,

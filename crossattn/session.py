@@ -13,15 +13,11 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Call, Control, Step
+from crossattn.encoders import Prompts, read_prompts
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.processor import SiteProcessor
 from crossattn.rows import Rows
 from crossattn.site import Site, check_processors, find_denoiser, site_modules
-from crossattn.words import Prompt, read_prompt
-
-# The names that people see, and the parts of a pipeline that they stand for.
-TOKENIZERS = {"clip": "tokenizer", "clip-2": "tokenizer_2"}
-Prompts = str | Prompt | Sequence[str | Prompt]
 
 
 class Session:
@@ -40,9 +36,8 @@ class Session:
         self.modules = dict(site_modules(self.denoiser))
         self.sites = tuple(self.modules)
         self.controls = tuple(controls)
-        tokenizers = tokenizers_of(pipe_or_model)
-        self.prompts = _read(prompt, tokenizers)
-        self.negative_prompts = _read(negative_prompt, tokenizers)
+        self.prompts = read_prompts(prompt, pipe_or_model)
+        self.negative_prompts = read_prompts(negative_prompt, pipe_or_model)
         self._guided = guided
         self.predicted: Tensor | None = None
         self._step: Step | None = None
@@ -80,7 +75,7 @@ class Session:
         timesteps = getattr(scheduler, "timesteps", None)
         if timesteps is None or getattr(scheduler, "num_inference_steps", None) is None:
             return ()
-        return tuple(float(t) for t in timesteps)
+        return tuple(map(float, timesteps.tolist()))
 
     def plan(self, step: Step) -> tuple[Step, ...]:
         """A step for each call that the scheduler plans, alike `step` in all but time."""
@@ -272,21 +267,6 @@ def _watch_scheduler(session: Session) -> Callable[[], None]:
             scheduler.step = present
 
     return stop
-
-
-def _read(prompts: Prompts | None, tokenizers: Mapping[str, Any]) -> tuple[Prompt, ...]:
-    if prompts is None:
-        return ()
-    listed = [prompts] if isinstance(prompts, (str, Prompt)) else prompts
-    return tuple(
-        p if isinstance(p, Prompt) else read_prompt(p, tokenizers, syntax=False) for p in listed
-    )
-
-
-def tokenizers_of(pipe: Any) -> dict[str, Any]:
-    """A pipeline's tokenizers by the names that people see (clip, clip-2); none of a bare model."""
-    found = {name: getattr(pipe, part, None) for name, part in TOKENIZERS.items()}
-    return {name: tokenizer for name, tokenizer in found.items() if tokenizer is not None}
 
 
 def _rows(value: Any, rows: list[int], count: int) -> Any:

@@ -100,12 +100,17 @@ class Trace:
         """The same with another way of joining sites into one map (see `crossattn.aggregation`).
 
         "semantic", the default, finds objects best; "mean" keeps shares that add up to 1; "daam"
-        is DAAM's.
+        is DAAM's. Raises `TraceError` for another name.
         """
+        _check_name(join, JOINS)
         return replace(self, join=join)
 
     def over(self, whole: Literal["tokens", "words"]) -> "Trace":
-        """The same with maps as shares of all tokens, or of the prompt's words alone."""
+        """The same with maps as shares of all tokens, or of the prompt's words alone.
+
+        Raises `TraceError` for another name.
+        """
+        _check_name(whole, ("tokens", "words"))
         return replace(self, whole=whole)
 
     def __getitem__(self, text: str) -> HeatMap:
@@ -196,3 +201,8 @@ class Trace:
 
     def _mass(self, tokens: Sequence[int]) -> float:
         return float(self.view.profile(tokens).mean())
+
+
+def _check_name(name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise TraceError(f"{name!r} is unknown here: choose among {', '.join(names)}.")

@@ -35,10 +35,15 @@ class View:
         """Only those steps; raises `TraceError` unless recorded bins begin and end there."""
         layout = self.record.layout
         count = range(layout.steps)
-        asked = {count[steps]} if isinstance(steps, int) else set(count[steps])
+        chosen = count[slice(steps, steps + 1 or None) if isinstance(steps, int) else steps]
+        asked = {step for step in chosen if layout.bin(step) in self.bins}
+        if not asked:
+            raise TraceError(
+                f"at(steps={steps}) leaves no step; there are steps 0 to {layout.steps - 1}."
+            )
         bins = tuple(sorted({layout.bin(step) for step in asked}))
         held = {step for step in count if layout.bin(step) in bins}
-        if not asked or held != asked:
+        if held != asked:
             edges = [i for i in count if i == 0 or layout.bin(i) != layout.bin(i - 1)]
             raise TraceError(
                 f"at(steps={steps}): the {layout.steps} steps were kept in {layout.bins} group(s) "
@@ -68,11 +73,12 @@ class View:
     def at_heads(self, heads: int | Iterable[int]) -> "View":
         """Only those heads; raises `TraceError` if they were not kept or do not exist."""
         asked = (heads,) if isinstance(heads, int) else tuple(heads)
-        fewest = min(site.heads for site in self.sites)
         if not self.record.layout.heads:
             raise TraceError("Heads were averaged while recording: use Recorder(heads=True).")
-        if not asked or not all(0 <= head < fewest for head in asked):
-            raise TraceError(f"at(heads={heads}): every chosen site has heads 0 to {fewest - 1}.")
+        held = self.heads or range(min(site.heads for site in self.sites))
+        if not asked or not all(head in held for head in asked):
+            names = ", ".join(map(str, held))
+            raise TraceError(f"at(heads={heads}): the heads of every chosen site are {names}.")
         return replace(self, heads=asked)
 
     # Reading

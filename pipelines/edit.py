@@ -19,6 +19,7 @@ from crossattn.controls import (
     Window,
     align,
 )
+from crossattn.encoders import tokenizers_of
 from crossattn.errors import ControlError, RecipeError
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit_recipe import EditRecipe
@@ -27,7 +28,6 @@ from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import regions_of
 from crossattn.pipelines.run import Result, read, run
-from crossattn.session import tokenizers_of
 from crossattn.words import Prompt
 
 if TYPE_CHECKING:

@@ -99,7 +99,7 @@ def load_tokenizers(
 
     Raises ModelLoadError as `load` does.
     """
-    from crossattn.session import TOKENIZERS
+    from crossattn.encoders import TOKENIZERS
 
     folder = find_model(model, revision, config).folder
     index = read_index(folder)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from crossattn.control import Control
+from crossattn.encoders import tokenizers_of
 from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.denoise import Progress, decode, denoise, encode, scheduled
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
@@ -19,7 +20,7 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
 from crossattn.pipelines.weighting import weigh, weighing, weighted
 from crossattn.recorder import Recorder
-from crossattn.session import attach, tokenizers_of
+from crossattn.session import attach
 from crossattn.trace import Trace
 from crossattn.words import Prompt, PromptCutWarning, read_prompt
 

@@ -25,9 +25,10 @@ from crossattn.controls.source_run import (
 )
 from crossattn.controls.tensor_file import Spec, allocate, nbytes
 from crossattn.controls.window import Window
+from crossattn.encoders import Prompts
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
-from crossattn.session import Prompts, Session
+from crossattn.session import Session
 from crossattn.site import Site
 
 

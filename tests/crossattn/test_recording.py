@@ -9,6 +9,8 @@ from crossattn import (
     Attention,
     Call,
     Control,
+    ControlError,
+    PromptCutWarning,
     Recorder,
     Trace,
     TraceError,
@@ -151,6 +153,50 @@ def test_steps_that_were_not_kept_apart_are_refused(sd_pipe: Any) -> None:
         recorder.trace.at(steps=1)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"steps": 4}, "leaves no step; there are steps 0 to 3"),
+        ({"steps": slice(3, 1)}, "leaves no step"),
+        ({"heads": 2}, "the heads of every chosen site are 0, 1"),
+        ({"heads": []}, "heads of every chosen site"),
+        ({"layers": "middle"}, r"leaves no site; there are down.1, up.0, mid, at 4 × 4"),
+        ({"resolution": 8}, "leaves no site"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused_with_what_there_is(
+    sd_pipe: Any, asked: dict[str, Any], message: str
+) -> None:
+    recorder = Recorder(bins=4, heads=True)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe, num_inference_steps=4)
+    with pytest.raises(TraceError, match=message):
+        recorder.trace.at(**asked)
+
+
+def test_a_part_of_a_part_is_a_part_of_both(sd_pipe: Any) -> None:
+    recorder = Recorder(bins=3, heads=True)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    early = recorder.trace.at(steps=slice(0, 2), heads=1)
+    part = early.at(steps=slice(1, 3))
+    assert torch.equal(part["car"].data, recorder.trace.at(steps=1, heads=1)["car"].data)
+    with pytest.raises(TraceError, match="leaves no step"):
+        early.at(steps=2)
+    with pytest.raises(TraceError, match="heads of every chosen site are 1"):
+        early.at(heads=0)
+
+
+def test_a_way_of_reading_that_does_not_exist_is_refused(sd_pipe: Any) -> None:
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe)
+    with pytest.raises(TraceError, match="'max' is unknown here: choose among semantic, mean"):
+        recorder.trace.by("max")  # type: ignore[arg-type]
+    with pytest.raises(TraceError, match="choose among tokens, words"):
+        recorder.trace.over("all")  # type: ignore[arg-type]
+
+
 def test_leaving_restores_the_identical_processors_even_after_an_error(sd_pipe: Any) -> None:
     before = {name: id(p) for name, p in sd_pipe.unet.attn_processors.items()}
     with pytest.raises(ZeroDivisionError), attach(sd_pipe, Recorder()):
@@ -205,8 +251,33 @@ def test_a_trace_is_the_same_after_saving_and_loading(sd_pipe: Any, tmp_path: An
     assert loaded.prompt == recorder.trace.prompt
     assert torch.equal(loaded["car"].data, recorder.trace["car"].data)
     assert torch.equal(loaded.profile("car"), recorder.trace.profile("car"))
-    foreseen = recorder.nbytes(sd_pipe, PROMPT, steps=3, height=64, width=64)
-    assert loaded.nbytes == foreseen
+
+
+def test_the_memory_of_a_trace_is_known_before_the_run(sd_pipe: Any) -> None:
+    prompts, negatives = ["a red car", PROMPT], [PROMPT + " and on and on", ""]
+    recorder = Recorder(bins=2, heads=True, negative=True)
+    size = {"height": 48, "width": 80}
+    foreseen = recorder.nbytes(sd_pipe, prompts, negatives, steps=3, images=2, **size)
+    with attach(sd_pipe, recorder, prompt=prompts, negative_prompt=negatives):
+        sd_pipe(
+            prompts,
+            negative_prompt=negatives,
+            num_images_per_prompt=2,
+            num_inference_steps=3,
+            output_type="latent",
+            **size,
+        )
+    record = recorder.trace.view.record
+    held = sum(sums.nbytes for sums in (*record.maps.values(), *record.mass.values()))
+    assert foreseen == recorder.trace.nbytes == held
+
+
+def test_more_steps_take_no_more_memory_but_for_the_step_profile(sd_pipe: Any) -> None:
+    few, many = (
+        Recorder().nbytes(sd_pipe, PROMPT, steps=steps, height=64, width=64) for steps in (2, 50)
+    )
+    sites, tokens = 4, 14
+    assert many - few == 48 * sites * tokens * 4
 
 
 def test_a_file_that_is_no_trace_is_refused(tmp_path: Any) -> None:
@@ -256,6 +327,22 @@ def test_prompt_embeds_given_by_the_caller_are_served(sd_pipe: Any) -> None:
     assert recorder.trace["car"].mass > 0
 
 
+def test_longer_embeddings_keep_the_places_of_a_prompt_that_fits(sd_pipe: Any) -> None:
+    embeds, negative = (torch.cat([e, e], 1) for e in sd_pipe.encode_prompt(PROMPT, "cpu", 1, True))
+    settings = {"num_inference_steps": 2, "height": 64, "width": 64, "output_type": "latent"}
+    recorder = Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        sd_pipe(prompt_embeds=embeds, negative_prompt_embeds=negative, **settings)
+    trace = recorder.trace.by("mean")
+    assert torch.equal(trace["car"].data, trace.token(3).data)
+    with (
+        pytest.warns(PromptCutWarning),
+        pytest.raises(ControlError, match="154 text tokens where its tokenizer makes 77"),
+        attach(sd_pipe, recorder, prompt="a dog " * 40),
+    ):
+        sd_pipe(prompt_embeds=embeds, negative_prompt_embeds=negative, **settings)
+
+
 def test_a_bare_model_is_recorded_by_token(sd_pipe: Any) -> None:
     recorder = Recorder()
     text = torch.randn(1, 77, sd_pipe.unet.config.cross_attention_dim)
@@ -263,6 +350,29 @@ def test_a_bare_model_is_recorded_by_token(sd_pipe: Any) -> None:
         sd_pipe.unet(torch.randn(1, 4, 8, 8), 500, encoder_hidden_states=text)
     total = sum(recorder.trace.by("mean").token(i).data for i in range(77))
     torch.testing.assert_close(total, torch.ones(8, 8))
+
+
+def test_words_of_a_bare_model_are_refused_for_want_of_a_tokenizer(sd_pipe: Any) -> None:
+    with (
+        pytest.raises(ControlError, match="a bare model has none"),
+        attach(sd_pipe.unet, Recorder(), prompt="a red car"),
+    ):
+        raise AssertionError("must not be entered")
+
+
+def test_sums_stay_on_the_models_device_until_the_run_is_left(sd_pipe: Any) -> None:
+    # Nothing can be fetched from this device, so any transfer during the run would fail.
+    unet, recorder = sd_pipe.unet.to("meta"), Recorder(bins=2, heads=True)
+    text = torch.empty(1, 77, unet.config.cross_attention_dim, device="meta")
+    with (
+        pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"),
+        attach(unet, recorder),
+        torch.no_grad(),
+    ):
+        for _ in range(2):
+            unet(torch.empty(1, 4, 8, 8, device="meta"), 500, encoder_hidden_states=text)
+        reached = True
+    assert reached
 
 
 def test_words_repeated_phrases_and_unknown_ones_are_told_apart(sd_pipe: Any) -> None:
