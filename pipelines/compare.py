@@ -1,6 +1,8 @@
 """The same picture by several attention mechanisms, side by side."""
 
+import math
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Call, Control
@@ -42,18 +45,17 @@ class _Entropy(Control):
     """Measures the entropy of the conditional rows' attention as it has become."""
 
     def __init__(self) -> None:
-        self._sum, self._count = 0.0, 0
+        self._nats: list[Tensor] = []
 
     def attend(self, call: Call, attention: Attention) -> None:
         """Add the mean over one call's heads and pixels."""
         for row in call.step.rows.positive:
-            self._sum += float(torch.special.entr(attention.probabilities(row)).sum(-1).mean())
-            self._count += 1
+            self._nats.append(torch.special.entr(attention.probabilities(row)).sum(-1).mean())
 
     @property
     def bits(self) -> float:
         """The mean of all calls."""
-        return self._sum / self._count / float(torch.log(torch.tensor(2.0)))
+        return float(torch.stack(self._nats).mean()) / math.log(2)
 
 
 class _Memory:
@@ -86,6 +88,8 @@ def compare(recipe: Recipe, mechanisms: Sequence[str], pipe: "Pipeline") -> Iter
     Raises ControlError for a name that cannot be read, before the first run.
     """
     controls = [Mechanism(name) for name in mechanisms]
+    # The first run of a process costs what no later one does, which is no mechanism's doing.
+    deque(run(recipe.replace(steps=1), pipe=pipe), maxlen=0)
     for control in controls:
         entropy = _Entropy()
         with _Memory() as memory:
@@ -97,11 +101,14 @@ def compare(recipe: Recipe, mechanisms: Sequence[str], pipe: "Pipeline") -> Iter
 
 
 def comparison_sheet(compared: Sequence[Compared]) -> "Image.Image":
-    """A row for each mechanism: its picture, then the map of each word with its share."""
+    """A row for each mechanism: its picture and figures, then each word's map with its share."""
     tiles = []
     for one in compared:
-        picture = fitted(one.result.image, 160)
-        tiles.append(Tile(picture, one.mechanism, f"{one.entropy:.1f} bits"))
+        picture = fitted(one.result.image)
+        figures = f"{one.entropy:.1f} bits, {one.cpu_seconds:.1f} s"
+        if one.memory is not None:
+            figures += f", {one.memory / 2**20:.0f} MiB"
+        tiles.append(Tile(picture, one.mechanism, figures))
         trace = one.result.trace
         for word, mass in trace.mass:
             overlay = trace.word(word.text, word.occurrence).overlay(picture)

@@ -36,7 +36,7 @@ def flow_picture(flow: Flow) -> Image.Image:
             depth = float(share) ** 0.5
             colour = tuple(int(c) for c in LITTLE + (MUCH - LITTLE) * depth)
             draw.rounded_rectangle((x + 1, y + 1, x + CELL - 2, y + CELL - 2), 6, colour)
-            ink = PAPER if depth > 0.55 else INK
+            ink = PAPER if depth > 0.68 else INK
             centre = (x + CELL // 2, y + CELL // 2)
             draw.text(centre, f"{share:.0%}", ink, typeface(14), anchor="mm")
     return page

@@ -1,6 +1,5 @@
 """`crossattn compare`: the same picture by several attention mechanisms."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossattn.ui import options as opt
-from crossattn.ui.show import add_row, show, table, warn
+from crossattn.ui.show import add_row, print_json, show, table, warn
 
 
 def compare(
@@ -82,28 +81,32 @@ def compare(
     path = fresh_path(output or Path("out") / f"{default_name(settled)}-mechanisms.png")
     write_file(path, to_png(comparison_sheet(done), settled, done[0].result.sampler))
     if as_json:
-        rows = [
+        print_json(
             {
-                "mechanism": one.mechanism,
-                "entropy": one.entropy,
-                "cpu_seconds": one.cpu_seconds,
-                "memory": one.memory,
-                "words": [asdict(word) for word in one.result.words],
+                "image": str(path),
+                "recipe": settled.model_dump(),
+                "compared": [
+                    {
+                        "mechanism": one.mechanism,
+                        "entropy": one.entropy,
+                        "cpu_seconds": one.cpu_seconds,
+                        "memory": one.memory,
+                        "words": [asdict(word) for word in one.result.words],
+                    }
+                    for one in done
+                ],
             }
-            for one in done
-        ]
-        recipe_json = settled.model_dump()
-        print(json.dumps({"image": str(path), "recipe": recipe_json, "compared": rows}, indent=2))
-        return
-    words = done[0].result.words
-    figures = ("bits", "CPU s", "MiB")
-    titles = [word.text for word in words]
-    grid = table("mechanism", *figures, *titles, right=(*figures, *titles))
-    for one in done:
-        memory = "" if one.memory is None else f"{one.memory / 2**20:.0f}"
-        shares = (f"{word.mass:.1%}" for word in one.result.words)
-        add_row(
-            grid, one.mechanism, f"{one.entropy:.2f}", f"{one.cpu_seconds:.1f}", memory, *shares
         )
+        return
+    names = [one.mechanism for one in done]
+    grid = table("", *names, right=tuple(names))
+    add_row(grid, "entropy, bits", *(f"{one.entropy:.2f}" for one in done))
+    add_row(grid, "CPU seconds", *(f"{one.cpu_seconds:.1f}" for one in done))
+    if done[0].memory is not None:
+        add_row(grid, "memory, MiB", *(f"{(one.memory or 0) / 2**20:.0f}" for one in done))
+    for shares in zip(*(one.result.words for one in done), strict=True):
+        word = shares[0]
+        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
+        add_row(grid, word.text + again, *(f"{share.mass:.1%}" for share in shares))
     show(grid)
     print(path)
