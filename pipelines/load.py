@@ -1,8 +1,9 @@
 """Loading a model: the one that ships, a folder, a hub id or a single safetensors file."""
 
 import os
+import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -124,6 +125,13 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+@cache
+def likely_device() -> str:
+    """Return `best_device`, but without loading torch where Linux has no such device at all."""
+    devices = (path for name in ("nvidia*", "kfd", "dxg") for path in Path("/dev").glob(name))
+    return best_device() if sys.platform != "linux" or any(devices) else "cpu"
+
+
 def _single_file(path: Path, config: str | None) -> ModelSource:
     if path.suffix != ".safetensors":
         raise ModelLoadError(
@@ -185,12 +193,14 @@ def _load_folder(folder: Path, index: dict[str, Any], dtype: "torch.dtype") -> "
 
 
 def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype") -> "Pipeline":
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
+
     try:
         return _pipeline_class(index).from_single_file(
             str(source.file), config=str(source.folder), local_files_only=True, dtype=dtype
         )
-    except NotImplementedError as error:
-        # torch's word for moving a weight that the file did not have.
+    except (NotImplementedError, SingleFileComponentError) as error:
+        # The first is torch's word for moving a weight that the file did not have.
         raise ModelLoadError(
             f"{source.file} lacks weights that the configuration in {source.folder} asks for: "
             "get it anew, or give the configuration of its own kind with --config."

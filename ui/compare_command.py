@@ -28,7 +28,9 @@ def compare(
     dtype: opt.Dtype = "float32",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A .png file.", show_default="a new file in out"),
+        typer.Option(
+            "--output", "-o", help="A .png file, or a folder.", show_default="the folder out"
+        ),
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
@@ -78,7 +80,7 @@ def compare(
     for note in dict.fromkeys(note for one in done for note in one.result.warnings):
         warn(note)
     settled = done[0].result.recipe
-    path = fresh_path(output or Path("out") / f"{default_name(settled)}-mechanisms.png")
+    path = fresh_path(opt.picture_path(output, f"{default_name(settled)}-mechanisms"))
     write_file(path, to_png(comparison_sheet(done), settled, done[0].result.sampler))
     if as_json:
         print_json(

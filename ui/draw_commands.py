@@ -68,10 +68,8 @@ def generate(
     )
     with progress_bar("drawing") as follow:
         result, _ = follow(run(recipe))
-    where = output or Path("out")
-    if where.suffix.lower() != ".png":
-        where = where / f"{default_name(result.recipe)}.png"
-    _report(result, [write_picture(result, where)], as_json)
+    path = opt.picture_path(output, default_name(result.recipe))
+    _report(result, [write_picture(result, path)], as_json)
 
 
 def heatmap(

@@ -36,7 +36,12 @@ def explain(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="With --flow: a .png.", show_default="in out"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="With --flow: a .png file, or a folder.",
+            show_default="the folder out",
+        ),
     ] = None,
     as_json: opt.Json = False,
 ) -> None:

@@ -4,6 +4,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossattn.ui.options import picture_path
 from crossattn.ui.show import add_row, show, table
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def draw_flows(
     flows = read_flows(load(model, revision=revision, config=config), [prompt])
     drawn = []
     for flow in flows:
-        place = output or Path("out") / f"{slug(prompt.text)}-flow.png"
+        place = picture_path(output, f"{slug(prompt.text)}-flow")
         if len(flows) > 1:
             place = place.with_stem(f"{place.stem}-{flow.encoder}")
         file = BytesIO()

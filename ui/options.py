@@ -95,6 +95,12 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", show_default=Fals
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
 
+def picture_path(output: Path | None, name: str) -> Path:
+    """The .png that --output names, or `name`.png in the folder that it names (out if none)."""
+    where = output or Path("out")
+    return where if where.suffix.lower() == ".png" else where / f"{name}.png"
+
+
 def recipe_of(size: tuple[int, int] | None, **fields: Any) -> "Recipe":
     """Build a recipe from the options of a command; raises RecipeError if one does not do."""
     from crossattn.pipelines.recipe import Recipe

@@ -71,7 +71,8 @@ class Mechanism(Control):
             raise ControlError(f"{name!r} is no mechanism: choose one of {', '.join(MECHANISMS)}.")
         self._weigh, needs = MECHANISMS[kind]
         least = 0 if kind == "window" else 1
-        number = argument.isascii() and argument.isdigit() and int(argument) >= least
+        digits = argument.isascii() and argument.isdigit() and len(argument) <= 6
+        number = digits and int(argument) >= least
         every = kind == "topk" and argument == "all"
         if bool(needs) != bool(argument) or (argument and not (number or every)):
             wanted = f"{kind}:N, N being {needs}" if needs else f"{kind} alone"

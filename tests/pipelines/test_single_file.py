@@ -128,3 +128,9 @@ def test_a_single_file_that_lacks_a_weight_is_refused(
     save_file(tensors, tmp_path / "short.safetensors")
     with pytest.raises(ModelLoadError, match=r"short\.safetensors lacks weights"):
         load(str(tmp_path / "short.safetensors"), config=str(sd_folder))
+
+
+def test_a_single_file_that_holds_the_denoiser_alone_is_refused(sd_folder: Path) -> None:
+    alone = sd_folder / "unet/diffusion_pytorch_model.safetensors"
+    with pytest.raises(ModelLoadError, match=r"lacks weights that the configuration"):
+        load(str(alone), config=str(sd_folder))

@@ -30,6 +30,16 @@ def test_each_mechanism_has_a_row_with_its_figures(sd_folder: Path, tmp_path: Pa
         assert picture.height > 3 * 160
 
 
+def test_a_folder_gets_a_new_picture_each_time(sd_folder: Path, tmp_path: Path) -> None:
+    arguments = ["compare", "a dog", "--mechanisms", "scaled", "--model", str(sd_folder)]
+    for _ in range(2):
+        answer = CliRunner().invoke(app, [*arguments, "--steps", "1", "-o", str(tmp_path)])
+        assert answer.exit_code == 0
+        assert "entropy" in answer.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a-dog-seed0-mechanisms.png", "a-dog-seed0-mechanisms-2.png"}
+
+
 def test_a_mechanism_that_cannot_be_read_stops_before_anything_is_drawn(
     sd_folder: Path, tmp_path: Path
 ) -> None:

@@ -58,7 +58,9 @@ def test_a_mechanism_acts_in_the_chosen_blocks_only(sd_pipe: Any) -> None:
     torch.testing.assert_close(*first)
 
 
-@pytest.mark.parametrize("name", ["softmax", "topk", "topk:0", "topk:x", "scaled:2", "gqa:-1"])
+@pytest.mark.parametrize(
+    "name", ["softmax", "topk", "topk:0", "topk:x", "scaled:2", "gqa:-1", "window:9999999"]
+)
 def test_a_mechanism_that_cannot_be_read_is_refused_in_a_sentence(name: str) -> None:
     with pytest.raises(ControlError, match="mechanism"):
         Mechanism(name)
