@@ -12,10 +12,8 @@ from crossattn import (
     ControlError,
     PromptCutWarning,
     Recorder,
-    Trace,
     TraceError,
     UnsupportedModelError,
-    WordNotFoundError,
     attach,
 )
 from crossattn.heatmap import resize
@@ -82,26 +80,6 @@ def test_a_words_map_is_the_mean_of_the_probabilities_over_steps_heads_and_sites
     torch.testing.assert_close(recorder.trace["car"].data, rms)
 
 
-def test_all_tokens_of_a_pixel_sum_to_one(sd_pipe: Any) -> None:
-    recorder = Recorder()
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    trace = recorder.trace.by("mean")
-    total = trace.start.data + trace.end.data + trace.padding.data
-    total = total + sum(heat.data for heat in trace.words)
-    torch.testing.assert_close(total, torch.ones_like(total))
-    shares = sum(share for _, share in trace.mass)
-    assert shares + trace.start.mass + trace.end.mass + trace.padding.mass == pytest.approx(1)
-
-
-def test_over_words_a_pixels_words_sum_to_one(sd_pipe: Any) -> None:
-    recorder = Recorder()
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    total = sum(heat.data for heat in recorder.trace.by("mean").over("words").words)
-    torch.testing.assert_close(total, torch.ones(8, 8))
-
-
 def test_images_of_a_batch_are_kept_apart(sd_pipe: Any) -> None:
     recorder = Recorder()
     with attach(sd_pipe, recorder, prompt=PROMPT):
@@ -130,71 +108,6 @@ def test_negative_prompts_have_maps_of_their_own(sd_pipe: Any) -> None:
         latents(sd_pipe, negative_prompt="the dog")
     assert [word.text for word, _ in recorder.trace.negative.mass] == ["the", "dog"]
     assert recorder.trace["car"].mass != recorder.trace.negative["dog"].mass
-
-
-def test_steps_layers_and_heads_add_up_to_the_whole(sd_pipe: Any) -> None:
-    recorder = Recorder(bins=3, heads=True)
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    whole = recorder.trace.by("mean").at(layers="up", resolution=4)
-    steps = torch.stack([whole.at(steps=i)["car"].data for i in range(3)]).mean(0)
-    torch.testing.assert_close(whole["car"].data, steps)
-    heads = torch.stack([whole.at(heads=i)["car"].data for i in range(whole.view.sites[0].heads)])
-    torch.testing.assert_close(whole["car"].data, heads.mean(0))
-    assert whole.profile("car").mean() == pytest.approx(whole["car"].mass)
-
-
-def test_steps_that_were_not_kept_apart_are_refused(sd_pipe: Any) -> None:
-    recorder = Recorder(bins=2)
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe, num_inference_steps=4)
-    assert recorder.trace.at(steps=slice(0, 2))["car"].mass > 0
-    with pytest.raises(TraceError, match=r"2 group\(s\) that begin at 0, 2"):
-        recorder.trace.at(steps=1)
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({"steps": 4}, "leaves no step; there are steps 0 to 3"),
-        ({"steps": slice(3, 1)}, "leaves no step"),
-        ({"heads": 2}, "the heads of every chosen site are 0, 1"),
-        ({"heads": []}, "heads of every chosen site"),
-        ({"layers": "middle"}, r"leaves no site; there are down.1, up.0, mid, at 4 × 4"),
-        ({"resolution": 8}, "leaves no site"),
-    ],
-)
-def test_a_part_that_is_not_there_is_refused_with_what_there_is(
-    sd_pipe: Any, asked: dict[str, Any], message: str
-) -> None:
-    recorder = Recorder(bins=4, heads=True)
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe, num_inference_steps=4)
-    with pytest.raises(TraceError, match=message):
-        recorder.trace.at(**asked)
-
-
-def test_a_part_of_a_part_is_a_part_of_both(sd_pipe: Any) -> None:
-    recorder = Recorder(bins=3, heads=True)
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    early = recorder.trace.at(steps=slice(0, 2), heads=1)
-    part = early.at(steps=slice(1, 3))
-    assert torch.equal(part["car"].data, recorder.trace.at(steps=1, heads=1)["car"].data)
-    with pytest.raises(TraceError, match="leaves no step"):
-        early.at(steps=2)
-    with pytest.raises(TraceError, match="heads of every chosen site are 1"):
-        early.at(heads=0)
-
-
-def test_a_way_of_reading_that_does_not_exist_is_refused(sd_pipe: Any) -> None:
-    recorder = Recorder()
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    with pytest.raises(TraceError, match="'max' is unknown here: choose among semantic, mean"):
-        recorder.trace.by("max")  # type: ignore[arg-type]
-    with pytest.raises(TraceError, match="choose among tokens, words"):
-        recorder.trace.over("all")  # type: ignore[arg-type]
 
 
 def test_leaving_restores_the_identical_processors_even_after_an_error(sd_pipe: Any) -> None:
@@ -242,17 +155,6 @@ def test_a_trace_over_its_limit_is_refused_with_its_size(sd_pipe: Any) -> None:
         latents(sd_pipe)
 
 
-def test_a_trace_is_the_same_after_saving_and_loading(sd_pipe: Any, tmp_path: Any) -> None:
-    recorder = Recorder(bins=3)
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    recorder.trace.save(tmp_path / "trace.safetensors")
-    loaded = Trace.load(tmp_path / "trace.safetensors")
-    assert loaded.prompt == recorder.trace.prompt
-    assert torch.equal(loaded["car"].data, recorder.trace["car"].data)
-    assert torch.equal(loaded.profile("car"), recorder.trace.profile("car"))
-
-
 def test_the_memory_of_a_trace_is_known_before_the_run(sd_pipe: Any) -> None:
     prompts, negatives = ["a red car", PROMPT], [PROMPT + " and on and on", ""]
     recorder = Recorder(bins=2, heads=True, negative=True)
@@ -278,12 +180,6 @@ def test_more_steps_take_no_more_memory_but_for_the_step_profile(sd_pipe: Any) -
     )
     sites, tokens = 4, 14
     assert many - few == 48 * sites * tokens * 4
-
-
-def test_a_file_that_is_no_trace_is_refused(tmp_path: Any) -> None:
-    (tmp_path / "x.safetensors").write_bytes(b"no")
-    with pytest.raises(TraceError, match="cannot be read as a trace"):
-        Trace.load(tmp_path / "x.safetensors")
 
 
 def test_both_text_encoders_of_sdxl_are_served(sdxl_pipe: Any) -> None:
@@ -373,17 +269,3 @@ def test_sums_stay_on_the_models_device_until_the_run_is_left(sd_pipe: Any) -> N
             unet(torch.empty(1, 4, 8, 8, device="meta"), 500, encoder_hidden_states=text)
         reached = True
     assert reached
-
-
-def test_words_repeated_phrases_and_unknown_ones_are_told_apart(sd_pipe: Any) -> None:
-    prompt = "a red dog and a blue dog"
-    recorder = Recorder()
-    with attach(sd_pipe, recorder, prompt=prompt):
-        sd_pipe(prompt, num_inference_steps=2, height=64, width=64, output_type="latent")
-    trace = recorder.trace.by("mean")
-    first, second = (trace.word("dog", occurrence).data for occurrence in (1, 2))
-    assert not torch.equal(first, second)
-    torch.testing.assert_close(trace["dog"].data, first + second)
-    torch.testing.assert_close(trace["blue dog"].data, trace["blue"].data + second)
-    with pytest.raises(WordNotFoundError, match="did you mean"):
-        trace["dogs"]
