@@ -57,6 +57,12 @@ class Session:
         return self._step
 
     @property
+    def given(self) -> Tensor:
+        """The latents (rows, channels, height, width) that the denoiser is given at this step."""
+        latents: Tensor = self._arguments["sample"]
+        return latents
+
+    @property
     def guided(self) -> bool:
         """Whether the batch holds negative rows: as told to `attach`, else as the pipeline says."""
         if self._guided is not None:

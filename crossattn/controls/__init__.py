@@ -15,6 +15,7 @@ from crossattn.controls.maps import Refine, Replace
 from crossattn.controls.regions import Box, HoldRegions, PaintRegions
 from crossattn.controls.reweight import Reweight
 from crossattn.controls.sharing import MutualSelfAttention, ShareSelfAttention
+from crossattn.controls.source import OtherNoiseWarning
 from crossattn.controls.source_recorder import SourceRecorder
 from crossattn.controls.source_run import SourceRun
 from crossattn.controls.top_k import TopK
@@ -29,6 +30,7 @@ __all__ = [
     "LocalBlend",
     "MutualSelfAttention",
     "NothingTouchedWarning",
+    "OtherNoiseWarning",
     "PaintRegions",
     "Refine",
     "Replace",

@@ -65,13 +65,11 @@ class LocalBlend(FromSource):
         self._protected: Places = {}
         self._sums: dict[int, Tensor] = {}
         self._sites: frozenset[Site] = frozenset()
-        self._session: Session | None = None
 
     def start(self, session: Session) -> None:
         """Find the words."""
         super().start(session)
         source = self.origin.prompt(session)
-        self._session = session
         targets = self.targets(session)
         self._protected = _places(self.protect, source, targets)
         if self.words is None:
@@ -87,6 +85,7 @@ class LocalBlend(FromSource):
 
     def before_step(self, step: Step) -> None:
         """Begin a run; and take the source's map where it was kept."""
+        super().before_step(step)
         assert self._session is not None
         if step.call == 0 or not self._sites:
             self._sums, self.masks = {}, {}
@@ -119,10 +118,6 @@ class LocalBlend(FromSource):
             self.masks[pair.image] = mask
         self.touched |= {(site.name, step.index) for site in self._sites}
         return torch.stack(blended)
-
-    def leave(self) -> None:
-        """Let go of the model."""
-        self._session = None
 
     def _add(self, image: int, probs: Tensor) -> None:
         self._sums[image] = self._sums[image] + probs if image in self._sums else probs

@@ -97,7 +97,7 @@ class _Regional(Edit):
 
     def reason(self) -> str:
         """No region, no strength, or no step in the window."""
-        return "no word has a region, it has no strength, or no step lay in its window."
+        return "no word has a region smaller than the picture, or no step lay in its window."
 
 
 class HoldRegions(_Regional):

@@ -1,8 +1,10 @@
 """Where an edit takes its source from: the first prompt of the batch, or a run made earlier."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from crossattn.attention import Attention, Probabilities, Source
@@ -86,16 +88,46 @@ class FirstPrompt:
         """Nothing: the source is in the batch."""
 
 
+class OtherNoiseWarning(UserWarning):
+    """A target starts from other noise than its source, so that nothing of it would stay."""
+
+
 class FromSource(Edit):
     """An edit that makes its target images follow a source.
 
-    Without `source` that is the first prompt of the batch, whose images start from the same
-    noise as the targets'; with a `SourceRun` every image of the batch is a target of it.
+    Without `source` that is the first prompt of the batch, whose images should start from the same
+    noise as the targets' (it warns if not); with a `SourceRun` every image of the batch is a target
+    of it.
     """
 
     def __init__(self, source: Origin | None = None, on_nothing: OnNothing = "raise") -> None:
         super().__init__(on_nothing)
         self.origin: Origin = FirstPrompt() if source is None else source
+        self._session: Session | None = None
+
+    def start(self, session: Session) -> None:
+        """Forget the run before."""
+        super().start(session)
+        self._session = session
+
+    def before_step(self, step: Step) -> None:
+        """Warn at the first step if the source starts from other noise."""
+        if step.call or self._session is None or not isinstance(self.origin, FirstPrompt):
+            return
+        given = self._session.given
+        for pair in self.origin.pairs(step.rows):
+            if not torch.equal(given[pair.row], given[step.rows.positive[pair.source]]):
+                warnings.warn(
+                    "Source and target start from different noise, so the rest of the picture "
+                    "will not stay; give the pipeline latents=noise.repeat(2, 1, 1, 1).",
+                    OtherNoiseWarning,
+                    stacklevel=2,
+                )
+                return
+
+    def leave(self) -> None:
+        """Let go of the model."""
+        self._session = None
 
     def targets(self, session: Session) -> dict[int, Prompt]:
         """The target prompts, by their number among the session's prompts.

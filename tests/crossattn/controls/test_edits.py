@@ -13,6 +13,7 @@ from crossattn.controls import (
     LocalBlend,
     MutualSelfAttention,
     NothingTouchedWarning,
+    OtherNoiseWarning,
     Refine,
     Replace,
     Reweight,
@@ -160,6 +161,15 @@ def test_a_window_in_noise_levels_holds_the_same_steps_as_its_shares(sd_pipe: An
     shares = run(sd_pipe, [SOURCE, TARGET], Replace(Window(0, 0.5)))
     noise = run(sd_pipe, [SOURCE, TARGET], Replace(Window.sigma(low=sigmas[2])))
     assert torch.equal(shares, noise)
+
+
+def test_a_target_that_starts_from_other_noise_is_warned_of(sd_pipe: Any) -> None:
+    prompts = [SOURCE, TARGET]
+    with (
+        pytest.warns(OtherNoiseWarning, match=r"latents=noise.repeat"),
+        attach(sd_pipe, Replace(), LocalBlend(), prompt=prompts),
+    ):
+        sd_pipe(prompts, num_inference_steps=2, height=64, width=64, output_type="latent")
 
 
 def test_the_same_words_cannot_be_replaced(sd_pipe: Any) -> None:
