@@ -1,6 +1,5 @@
 """Recording which tokens each pixel attends to, without changing the picture."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from crossattn.flow import Flow, read_flows
 from crossattn.record import Layout, Record, Side
 from crossattn.rows import Rows
 from crossattn.session import Session
-from crossattn.site import Site
+from crossattn.site import Layers, Site, is_among
 from crossattn.trace import Trace
 
 # A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
@@ -25,7 +24,7 @@ class Recorder(Control):
 
     `bins` groups of steps can be asked apart (1: only their sum; as many as steps: each of them);
     `heads` keeps each head rather than their mean; `negative` records the negative prompt's rows
-    too; `sites` chooses among the cross-attention sites; `text` also reads the text encoders' own
+    too; `layers` chooses blocks or sites as in `Trace.at`; `text` also reads the text encoders' own
     attention over the prompts into `flows`, on entering. Only the prompt's tokens are kept: padding
     follows from them, since probabilities sum to 1. If the model runs several times, `trace` is of
     the last run. Placed before an edit in `attach`, it sees what there was; after it, what became.
@@ -39,7 +38,7 @@ class Recorder(Control):
         bins: int = 1,
         heads: bool = False,
         negative: bool = False,
-        sites: Callable[[Site], bool] = lambda site: True,
+        layers: Layers | None = None,
         text: bool = False,
         limit: int = 2**30,
     ) -> None:
@@ -51,7 +50,7 @@ class Recorder(Control):
         self.text = text
         self.limit = limit
         self.flows: tuple[Flow, ...] = ()
-        self._chosen = sites
+        self.layers = layers
         self._session: Session | None = None
         self._record: Record | None = None
         self._last = -1
@@ -88,13 +87,15 @@ class Recorder(Control):
 
     def wants(self, site: Site) -> bool:
         """The chosen cross-attention sites."""
-        return site.kind == "cross" and self._chosen(site)
+        return site.kind == "cross" and is_among(site, self.layers)
 
     def start(self, session: Session) -> None:
         """Forget the run before; raises `ControlError` if no site was chosen."""
         if not any(self.wants(site) for site in session.sites):
+            places = dict.fromkeys(site.place for site in session.sites if site.kind == "cross")
             raise ControlError(
-                "Recorder(sites=...) chose none of the model's cross-attention sites."
+                f"Recorder(layers={self.layers!r}) leaves none of the model's cross-attention; "
+                f"there are {', '.join(places)}."
             )
         self._session = session
         self._record = None
@@ -108,7 +109,7 @@ class Recorder(Control):
             if layout.nbytes > self.limit:
                 raise TraceError(
                     f"Recording would take {layout.nbytes / 2**20:,.0f} MiB, over the limit of "
-                    f"{self.limit / 2**20:,.0f}: choose fewer sites or bins, heads=False, or a "
+                    f"{self.limit / 2**20:,.0f}: choose fewer layers or bins, heads=False, or a "
                     "higher limit."
                 )
             self._record = Record.empty(layout)

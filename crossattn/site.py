@@ -1,6 +1,6 @@
 """Where attention happens: a `Site` for each attention layer, by a table of model families."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +30,21 @@ class Site:
         for _ in range(self.level):
             height, width = (height + 1) // 2, (width + 1) // 2
         return height, width
+
+
+# Blocks or sites by name ("up", "down.1", a full name), or a test of a site.
+Layers = str | Collection[str] | Callable[[Site], bool]
+
+
+def is_among(site: Site, layers: Layers | None) -> bool:
+    """Whether a site is one of those layers; None is all of them."""
+    if layers is None:
+        return True
+    if callable(layers):
+        return layers(site)
+    names = (layers,) if isinstance(layers, str) else layers
+    own = f"{site.name}.", f"{site.place}."
+    return any(known.startswith(f"{name}.") for name in names for known in own)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from crossattn.aggregation import JOINS
 from crossattn.errors import TraceError, WordNotFoundError
 from crossattn.heatmap import HeatMap
 from crossattn.record import Record
-from crossattn.view import Layers, View
+from crossattn.site import Layers
+from crossattn.view import View
 from crossattn.words import Prompt, Word, read_prompt
 
 
@@ -125,9 +126,9 @@ class Trace:
         """The map of one occurrence of a word, counted from 1."""
         return self._of(text, (self.prompt.word(text, occurrence),))
 
-    def phrase(self, text: str) -> HeatMap:
-        """The map of words that stand together."""
-        return self._of(text, self.prompt.phrase(text))
+    def phrase(self, text: str, occurrence: int = 1) -> HeatMap:
+        """The map of words that stand together, one occurrence of them, counted from 1."""
+        return self._of(text, self.prompt.phrase(text, occurrence))
 
     def token(self, index: int) -> HeatMap:
         """The map of one token, counted from the start token at 0."""

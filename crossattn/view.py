@@ -1,6 +1,6 @@
 """A part of a record: one side, one image, some steps, sites and heads of it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,9 +8,7 @@ from torch import Tensor
 
 from crossattn.errors import TraceError
 from crossattn.record import Record, Side
-from crossattn.site import Site
-
-Layers = str | Iterable[str] | Callable[[Site], bool]
+from crossattn.site import Layers, Site, is_among
 
 
 @dataclass(frozen=True)
@@ -53,10 +51,7 @@ class View:
 
     def at_sites(self, layers: Layers | None, resolution: tuple[int, int] | int | None) -> "View":
         """Only sites so named (or passing a test) and of that grid; raises if none is left."""
-        chosen = self.sites
-        if layers is not None:
-            test = layers if callable(layers) else _named(layers)
-            chosen = tuple(site for site in chosen if test(site))
+        chosen = tuple(site for site in self.sites if is_among(site, layers))
         if isinstance(resolution, int):
             chosen = tuple(site for site in chosen if max(self.grid(site)) == resolution)
         elif resolution is not None:
@@ -119,13 +114,3 @@ class View:
         sites = [layout.sites.index(site) for site in self.sites]
         mass = self.record.mass[self.side][self.steps][:, sites, self.one_image]
         return mass[..., list(tokens)].sum(-1).mean(-1) / self.record.visits[self.steps]
-
-
-def _named(layers: str | Iterable[str]) -> Callable[[Site], bool]:
-    names = (layers,) if isinstance(layers, str) else tuple(layers)
-
-    def test(site: Site) -> bool:
-        full = (f"{site.name}.", f"{site.place}.")
-        return any(known.startswith(f"{name}.") for name in names for known in full)
-
-    return test

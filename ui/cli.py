@@ -1,5 +1,6 @@
 """The command line. What is heavy is imported inside the commands, so that --help is quick."""
 
+import inspect
 import json
 import os
 import sys
@@ -98,5 +99,11 @@ def crossattn(
     """
 
 
+def _flowing(text: str | None) -> str:
+    """A docstring whose paragraphs have no line breaks, so that they fit any terminal."""
+    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join(p if p.startswith("\b") else " ".join(p.split()) for p in paragraphs)
+
+
 for command in (generate, heatmap, edit, batch, explain, replay, models, compare, ui):
-    app.command()(command)
+    app.command(help=_flowing(command.__doc__))(command)

@@ -41,7 +41,7 @@ def compare(
     "linear" replaces softmax, "window:2" keeps the tokens within 2 of each pixel's strongest.
 
     \b
-    [dim]crossattn compare "a red car and a blue dog" --mechanisms scaled,topk:1,unscaled[/dim]
+    [dim]crossattn compare "a red car and a blue dog" --mechanisms scaled,topk:1[/dim]
     """
     from rich.console import Console
     from rich.progress import track

@@ -56,7 +56,7 @@ def explain(
     [dim]crossattn explain "a (small:1.5) cat in heavy snow"
     crossattn explain "a red car on grass" "a red boat on grass"
     crossattn explain "a red car on grass" --flow
-    crossattn explain "a cat" --model stabilityai/stable-diffusion-xl-base-1.0 --json[/dim]
+    crossattn explain "a cat" --model stabilityai/sdxl-turbo --json[/dim]
     """
     from crossattn.pipelines.edit_recipe import EditRecipe
     from crossattn.pipelines.load import load_tokenizers

@@ -10,7 +10,8 @@ from crossattn.control import Call, Control
 from crossattn.errors import ControlError
 from crossattn.mechanisms import Kernel, Pattern, attend, dot, pool_heads, top_k
 from crossattn.mechanisms.wiring import grouped_query
-from crossattn.site import Site
+from crossattn.session import Session
+from crossattn.site import Layers, Site, is_among
 
 Weigh = Callable[[Tensor, Tensor, int], Tensor]
 
@@ -61,11 +62,11 @@ class Mechanism(Control):
     `name` is "scaled" (what Stable Diffusion does: nothing changes), "unscaled" (no 1/√d),
     "linear" (elu + 1 features), "topk:4" (each pixel's 4 strongest tokens; "topk:all"),
     "window:2" (tokens within 2 of the strongest, Luong et al. 2015), "gqa:2" (keys and values
-    averaged into 2 heads, Ainslie et al. 2023). `places` names the blocks it acts in ("up", "mid",
+    averaged into 2 heads, Ainslie et al. 2023). `layers` names the blocks it acts in ("up", "mid",
     "down.1"); all by default. Put it before other controls. Raises `ControlError` for another name.
     """
 
-    def __init__(self, name: str, *, places: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, *, layers: Layers | None = None) -> None:
         kind, _, argument = name.partition(":")
         if kind not in MECHANISMS:
             raise ControlError(f"{name!r} is no mechanism: choose one of {', '.join(MECHANISMS)}.")
@@ -80,12 +81,18 @@ class Mechanism(Control):
         self.name = name
         self.kind = kind
         self.argument = int(argument) if number else 0
-        self.places = places
+        self.layers = layers
 
     def wants(self, site: Site) -> bool:
         """The cross-attention sites of the chosen blocks."""
-        inside = any(f"{site.place}.".startswith(f"{place}.") for place in self.places)
-        return site.kind == "cross" and (inside or not self.places)
+        return site.kind == "cross" and is_among(site, self.layers)
+
+    def start(self, session: Session) -> None:
+        """Raise `ControlError` if `layers` leaves no site."""
+        if not any(self.wants(site) for site in session.sites):
+            raise ControlError(
+                f"Mechanism(layers={self.layers!r}) leaves none of the model's cross-attention."
+            )
 
     def attend(self, call: Call, attention: Attention) -> None:
         """Weigh the tokens of every row anew."""

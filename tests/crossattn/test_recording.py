@@ -269,3 +269,17 @@ def test_sums_stay_on_the_models_device_until_the_run_is_left(sd_pipe: Any) -> N
             unet(torch.empty(1, 4, 8, 8, device="meta"), 500, encoder_hidden_states=text)
         reached = True
     assert reached
+
+
+def test_the_chosen_layers_alone_are_recorded(sd_pipe: Any) -> None:
+    recorder, whole = Recorder(layers=["mid", "up.0"]), Recorder()
+    with attach(sd_pipe, recorder, whole, prompt=PROMPT):
+        latents(sd_pipe)
+    assert {site.place for site in recorder.trace.view.sites} == {"mid", "up.0"}
+    part = whole.trace.at(layers=["mid", "up.0"])
+    assert torch.equal(recorder.trace["car"].data, part["car"].data)
+    with (
+        pytest.raises(ControlError, match=r"leaves none.*there are down\.1, up\.0, mid"),
+        attach(sd_pipe, Recorder(layers="up.7")),
+    ):
+        raise AssertionError("must not be entered")

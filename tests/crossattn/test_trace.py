@@ -115,5 +115,6 @@ def test_words_repeated_phrases_and_unknown_ones_are_told_apart(sd_pipe: Any) ->
     assert not torch.equal(first, second)
     torch.testing.assert_close(trace["dog"].data, first + second)
     torch.testing.assert_close(trace["blue dog"].data, trace["blue"].data + second)
+    assert torch.equal(trace.phrase("dog", occurrence=2).data, second)
     with pytest.raises(WordNotFoundError, match="did you mean"):
         trace["dogs"]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from crossattn.errors import TraceError
 from crossattn.heatmap import HeatMap
+from crossattn.site import Layers
 from crossattn.trace import Trace
-from crossattn.view import Layers
 
 LONGER_SIDE = 16
 ALL = "all"

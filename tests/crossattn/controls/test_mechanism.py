@@ -50,12 +50,17 @@ def test_with_one_token_kept_every_pixel_gives_it_everything(sd_pipe: Any) -> No
 
 def test_a_mechanism_acts_in_the_chosen_blocks_only(sd_pipe: Any) -> None:
     recorder, plain = Recorder(), Recorder()
-    run(sd_pipe, Mechanism("topk:1", places=("up",)), recorder)
+    run(sd_pipe, Mechanism("topk:1", layers="up"), recorder)
     run(sd_pipe, plain)
     first = [
         r.trace.at(layers="down").view.record.mass["positive"][0, 0] for r in (recorder, plain)
     ]
     torch.testing.assert_close(*first)
+
+
+def test_a_mechanism_for_layers_that_are_not_there_is_refused(sd_pipe: Any) -> None:
+    with pytest.raises(ControlError, match=r"layers='up\.9'\) leaves none"):
+        run(sd_pipe, Mechanism("linear", layers="up.9"))
 
 
 @pytest.mark.parametrize(
