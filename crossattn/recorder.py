@@ -54,6 +54,7 @@ class Recorder(Control):
         self._session: Session | None = None
         self._record: Record | None = None
         self._last = -1
+        self._schedule: Any = None
 
     @property
     def trace(self) -> Trace:
@@ -103,8 +104,14 @@ class Recorder(Control):
 
     def before_step(self, step: Step) -> None:
         """Make room at the first step of a run."""
-        if self._record is None or step.index < self._last:
-            assert self._session is not None
+        assert self._session is not None
+        schedule = self._session.schedule
+        if self._record is None or step.index < self._last or schedule is not self._schedule:
+            if self.negative and not step.rows.negative:
+                raise ControlError(
+                    "Recorder(negative=True): the model is run without guidance, so no row is of "
+                    "the negative prompt; use guidance above 1, or leave negative=True out."
+                )
             layout = self._layout(self._session, step)
             if layout.nbytes > self.limit:
                 raise TraceError(
@@ -113,7 +120,7 @@ class Recorder(Control):
                     "higher limit."
                 )
             self._record = Record.empty(layout)
-        self._last = step.index
+        self._last, self._schedule = step.index, schedule
         self._record.visit(step)
 
     def attend(self, call: Call, attention: Attention) -> None:
@@ -126,7 +133,7 @@ class Recorder(Control):
 
     def leave(self) -> None:
         """Let go of the model and its device."""
-        self._session = None
+        self._session = self._schedule = None
         if self._record is not None:
             self._record = self._record.to("cpu")
 

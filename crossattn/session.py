@@ -75,13 +75,17 @@ class Session:
         return tuple(dict.fromkeys(self.calls))
 
     @property
+    def schedule(self) -> Tensor | None:
+        """The scheduler's own timesteps (calls,), anew for each run; None where none are set."""
+        scheduler = getattr(self.pipe, "scheduler", None)
+        ready = getattr(scheduler, "num_inference_steps", None) is not None
+        return getattr(scheduler, "timesteps", None) if ready else None
+
+    @property
     def calls(self) -> tuple[float, ...]:
         """The timestep of each call of the denoiser that the scheduler plans, in order."""
-        scheduler = getattr(self.pipe, "scheduler", None)
-        timesteps = getattr(scheduler, "timesteps", None)
-        if timesteps is None or getattr(scheduler, "num_inference_steps", None) is None:
-            return ()
-        return tuple(map(float, timesteps.tolist()))
+        schedule = self.schedule
+        return () if schedule is None else tuple(map(float, schedule.tolist()))
 
     def plan(self, step: Step) -> tuple[Step, ...]:
         """A step for each call that the scheduler plans, alike `step` in all but time."""

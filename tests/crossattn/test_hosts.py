@@ -109,3 +109,24 @@ def test_a_model_of_another_family_is_refused() -> None:
 def test_something_that_is_no_model_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="got str"), attach("sd", Recorder()):
         raise AssertionError("must not be entered")
+
+
+def test_a_processor_that_cannot_be_served_is_named(sd_pipe: Any) -> None:
+    sd_pipe.unet.set_attention_slice(1)
+    try:
+        with (
+            pytest.raises(UnsupportedModelError, match="SlicedAttnProcessor"),
+            attach(sd_pipe, Recorder()),
+        ):
+            raise AssertionError("must not be entered")
+    finally:
+        sd_pipe.unet.set_default_attn_processor()
+
+
+def test_a_processor_replaced_during_the_run_is_reported(sd_pipe: Any) -> None:
+    with (
+        pytest.raises(UnsupportedModelError, match="replaced the attached processor"),
+        attach(sd_pipe, Recorder(), prompt=PROMPT),
+    ):
+        sd_pipe.unet.set_attention_slice(1)
+    sd_pipe.unet.set_default_attn_processor()

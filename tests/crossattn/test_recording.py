@@ -13,7 +13,6 @@ from crossattn import (
     PromptCutWarning,
     Recorder,
     TraceError,
-    UnsupportedModelError,
     attach,
 )
 from crossattn.heatmap import resize
@@ -126,25 +125,25 @@ def test_nested_recorders_see_the_same(sd_pipe: Any) -> None:
     assert torch.equal(outer.trace["car"].data, inner.trace["car"].data)
 
 
-def test_a_processor_that_cannot_be_served_is_named(sd_pipe: Any) -> None:
-    sd_pipe.unet.set_attention_slice(1)
-    try:
-        with (
-            pytest.raises(UnsupportedModelError, match="SlicedAttnProcessor"),
-            attach(sd_pipe, Recorder()),
-        ):
-            raise AssertionError("must not be entered")
-    finally:
-        sd_pipe.unet.set_default_attn_processor()
+@pytest.mark.parametrize("steps", [1, 3])
+def test_of_several_runs_the_last_one_is_recorded(sd_pipe: Any, steps: int) -> None:
+    recorder, alone = Recorder(), Recorder()
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe, seed=1, num_inference_steps=steps, height=48)
+        latents(sd_pipe, seed=2, num_inference_steps=steps)
+    with attach(sd_pipe, alone, prompt=PROMPT):
+        latents(sd_pipe, seed=2, num_inference_steps=steps)
+    assert torch.equal(recorder.trace["car"].data, alone.trace["car"].data)
 
 
-def test_a_processor_replaced_during_the_run_is_reported(sd_pipe: Any) -> None:
+def test_a_negative_prompt_that_the_model_is_not_given_is_not_recorded_as_empty(
+    sd_pipe: Any,
+) -> None:
     with (
-        pytest.raises(UnsupportedModelError, match="replaced the attached processor"),
-        attach(sd_pipe, Recorder(), prompt=PROMPT),
+        pytest.raises(ControlError, match="without guidance"),
+        attach(sd_pipe, Recorder(negative=True), prompt=PROMPT, negative_prompt="a dog"),
     ):
-        sd_pipe.unet.set_attention_slice(1)
-    sd_pipe.unet.set_default_attn_processor()
+        latents(sd_pipe, guidance_scale=1.0)
 
 
 def test_a_trace_over_its_limit_is_refused_with_its_size(sd_pipe: Any) -> None:
