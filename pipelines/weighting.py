@@ -86,9 +86,9 @@ class _PlainRecorder(Recorder):
         key = self._keys[call.site.name].expand(len(attention.query), -1, -1, -1)
         super().attend(call, attention.looking_at(key))
 
-    def finish(self) -> None:
+    def leave(self) -> None:
+        super().leave()
         self._keys = {}
-        super().finish()
 
 
 def _down(prompt: Prompt) -> list[tuple[list[Word], float]]:

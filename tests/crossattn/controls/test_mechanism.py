@@ -58,6 +58,17 @@ def test_a_mechanism_acts_in_the_chosen_blocks_only(sd_pipe: Any) -> None:
     torch.testing.assert_close(*first)
 
 
+@pytest.mark.parametrize("kind", MECHANISMS)
+def test_a_mechanism_fetches_nothing_from_the_models_device(sd_pipe: Any, kind: str) -> None:
+    # Nothing can be fetched from this device, so any transfer during the run would fail.
+    unet = sd_pipe.unet.to("meta")
+    text = torch.empty(1, 77, unet.config.cross_attention_dim, device="meta")
+    name = f"{kind}:1" if MECHANISMS[kind][1] else kind
+    with attach(unet, Mechanism(name)), torch.no_grad():
+        drawn = unet(torch.empty(1, 4, 8, 8, device="meta"), 500, encoder_hidden_states=text)
+    assert drawn.sample.device.type == "meta"
+
+
 def test_a_mechanism_for_layers_that_are_not_there_is_refused(sd_pipe: Any) -> None:
     with pytest.raises(ControlError, match=r"layers='up\.9'\) leaves none"):
         run(sd_pipe, Mechanism("linear", layers="up.9"))
