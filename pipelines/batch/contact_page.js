@@ -9,9 +9,14 @@ function make(tag, properties = {}, ...children) {
   node.append(...children);
   return node;
 }
-const label = (name) => name.replace(/^axis\./, "").replace(/^weights\./, "weight of ");
+const LABELS = { "edit.prompt": "edited into", "axis.edit.prompt": "edited into", "report.changed": "changed", "report.inside": "inside the mask", "report.outside": "outside it" };
+const label = (name) => LABELS[name] ?? name.replace(/^axis\./, "").replace(/^weights\./, "weight of ");
+const measured = (name) => name === "seconds" || name.startsWith("report.");
 const value = (row, name) => (name in at ? row.of[at[name]] : data.shared[name]);
-const shown = (one) => (one === null || one === undefined ? "none" : typeof one === "number" ? String(+one.toPrecision(6)) : String(one));
+const shown = (one, name = "") =>
+  one === null || one === undefined ? "none"
+    : name.startsWith("report.") ? `${+(100 * one).toPrecision(2)}\u00a0%`
+    : typeof one === "number" ? String(+one.toPrecision(6)) : String(one);
 const compare = (a, b) =>
   a === b ? 0 : a == null ? 1 : b == null ? -1
     : typeof a === "number" && typeof b === "number" ? a - b
@@ -23,12 +28,23 @@ const distinct = (name) => {
 };
 const differs = (name) => distinct(name).filter((one) => one != null).length > 1 || data.axes.includes(name);
 
-// The fields that a person chooses by: few values, several pictures each.
+// Whether what `read` gives is settled by the value along an axis.
+function follows(read, axis) {
+  const seen = new Map();
+  return data.rows.every((row) => {
+    const [one, key] = [read(row), value(row, axis)];
+    if (!seen.has(key)) seen.set(key, one);
+    return seen.get(key) === one;
+  });
+}
+// The fields that a person chooses by: few values, several pictures each; not told by an axis.
 const choices = data.fields.filter((name) => {
+  if (data.axes.includes(name)) return distinct(name).length <= MOST_CHOICES;
   const count = distinct(name).length;
-  return differs(name) && count <= MOST_CHOICES && (count < data.rows.length || data.axes.includes(name)) && name !== "id";
+  return differs(name) && count <= MOST_CHOICES && count < data.rows.length && name !== "id" && !measured(name) &&
+    !(`axis.${name}` in at) && !data.axes.some((axis) => follows((row) => value(row, name), axis));
 });
-const told = data.fields.filter((name) => differs(name) && !["id", "status", "seconds", "prompt", "edit.prompt"].includes(name));
+const told = data.fields.filter((name) => differs(name) && !["id", "status", "seconds", "prompt", "edit.prompt", "axis.prompt", "axis.edit.prompt", "report.inside", "report.outside"].includes(name));
 const target = (row) => value(row, "edit.prompt") ?? value(row, "prompt") ?? "";
 const namesDiffer = ["prompt", "edit.prompt"].some((name) => name in at);
 
@@ -53,7 +69,7 @@ document.title = `${data.title} · crossattn batch`;
 document.querySelector("h1").textContent = data.title;
 for (const [name, one] of Object.entries(data.shared)) {
   if (["status", "row", "version"].includes(name)) continue;
-  $("shared").append(make("div", {}, make("dt", { textContent: label(name) }), make("dd", { textContent: shown(one) })));
+  $("shared").append(make("div", {}, make("dt", { textContent: label(name) }), make("dd", { textContent: shown(one, name) })));
 }
 
 let order = [];
@@ -65,7 +81,7 @@ function tile(row, without = []) {
   const button = make("button", { type: "button", className: "tile", onclick: () => open(row) }, face);
   if (namesDiffer && !without.includes("name")) button.append(make("span", { className: "name", textContent: target(row) }));
   const rest = told.filter((name) => !without.includes(name) && value(row, name) !== null && !(name === "sampler" && !axes.includes(name)));
-  const text = rest.map((name) => `${label(name)} ${shown(value(row, name))}`).join(" · ");
+  const text = rest.map((name) => `${label(name)} ${shown(value(row, name), name)}`).join(" · ");
   if (text) button.append(make("span", { className: "values", textContent: text }));
   return button;
 }
@@ -120,16 +136,6 @@ function draw() {
   }
 }
 
-// What a row's or a column's heading already says need not stand under each picture.
-function follows(read, axis) {
-  const seen = new Map();
-  return data.rows.every((row) => {
-    const [one, key] = [read(row), value(row, axis)];
-    if (!seen.has(key)) seen.set(key, one);
-    return seen.get(key) === one;
-  });
-}
-
 function drawTable(sheet, down, across) {
   const values = (name) => (name ? distinct(name).filter((one) => order.some((row) => value(row, name) === one)) : [null]);
   const places = new Map();
@@ -139,6 +145,7 @@ function drawTable(sheet, down, across) {
   }
   const head = make("tr", {}, make("th", {}, make("small", { textContent: down ? label(down) : "" })));
   const columns = values(across);
+  // What a row's or a column's heading already says need not stand under each picture.
   const said = told.filter((name) => [down, across].some((axis) => axis && follows((row) => value(row, name), axis)));
   if ([down, across].some((axis) => axis && follows(target, axis))) said.push("name");
   for (const one of columns) head.append(make("th", { scope: "col" }, ...(across ? [make("small", { textContent: label(across) }), shown(one)] : [])));
@@ -169,7 +176,7 @@ function open(row) {
   box.querySelector(".source").textContent = source ? `edited from: ${source}` : "";
   box.querySelector(".notes").textContent = row.notes ?? "";
   box.querySelector("dl").replaceChildren(...data.fields.filter((name) => !["prompt", "edit.prompt"].includes(name) && ![null, "[]", "{}"].includes(value(row, name))).flatMap((name) =>
-    [make("dt", { textContent: label(name) }), make("dd", { textContent: shown(value(row, name)) })]));
+    [make("dt", { textContent: label(name) }), make("dd", { textContent: shown(value(row, name), name) })]));
   const most = Math.max(...row.words.map((word) => word[1]), 1e-9);
   box.querySelector("h3").hidden = !row.words.length;
   box.querySelector(".words").replaceChildren(...row.words.map(([word, mass]) => {

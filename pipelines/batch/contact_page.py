@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-_HIDDEN = ("picture", "words", "error", "warnings", "row")
+_HIDDEN = ("picture", "mask", "trace", "words", "error", "warnings", "row")
+_REPORTED = ("report.changed", "report.inside", "report.outside")
 _PARTS = ("contact_page.css", "contact_page.js")
 
 
@@ -16,7 +17,11 @@ def contact_page(title: str, rows: Sequence[dict[str, Any]], axes: Sequence[str]
     first. Fields that are the same for all are told once.
     """
     names = list(dict.fromkeys(key for row in rows for key in row))
-    fields = [name for name in names if name not in _HIDDEN]
+    fields = [
+        name
+        for name in names
+        if name not in _HIDDEN and (name in _REPORTED or not name.startswith("report."))
+    ]
     varying = [name for name in fields if len({repr(row.get(name)) for row in rows}) > 1]
     first = rows[0]
     data = {

@@ -9,9 +9,11 @@ from typing import Any
 
 from crossattn.pipelines.batch.contact_page import contact_page
 from crossattn.pipelines.batch.manifest import Record
-from crossattn.pipelines.batch.plan import Item, Plan, full_fields
+from crossattn.pipelines.batch.plan import Plan, full_fields
 from crossattn.pipelines.files import write_file
 from crossattn.pipelines.recipe import Recipe
+
+_FILES = {"picture": "picture.png", "mask": "mask.png", "trace": "trace.safetensors"}
 
 
 def write_reports(folder: Path, plan: Plan, records: Mapping[str, Record]) -> None:
@@ -20,7 +22,8 @@ def write_reports(folder: Path, plan: Plan, records: Mapping[str, Record]) -> No
     Raises InputError if they cannot be written.
     """
     rows = list(table_rows(plan, records))
-    reports = {"index.html": contact_page(folder.resolve().name, rows, axis_names(plan))}
+    axes = list(axis_columns(plan).values())
+    reports = {"index.html": contact_page(folder.resolve().name, rows, axes)}
     if has_pyarrow():
         reports["results.parquet"] = parquet(rows)
     for name, data in reports.items():
@@ -39,9 +42,10 @@ def has_pyarrow() -> bool:
 def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
     """Give one flat row for each item in the plan's order: recipe fields, axes, what came of it.
 
-    Nested fields are named with dots, lists are JSON; `words` stays a list of [text, occurrence,
-    mass] with mass a share of all attention (0 to 1).
+    Nested fields are named with dots, lists are JSON; `report.` is what an edit did. `words` stays
+    a list of [text, occurrence, mass] with mass a share of all attention (0 to 1).
     """
+    columns = axis_columns(plan)
     for item in plan:
         record = records.get(item.id, {"status": "missing"})
         # A failed item has no settled recipe; it has the one that was asked for.
@@ -52,9 +56,10 @@ def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, 
             "status": record["status"],
             "error": record.get("error"),
             "seconds": record.get("seconds"),
-            "picture": record.get("files", {}).get("picture.png"),
-            **_axes(item),
+            **{name: record.get("files", {}).get(file) for name, file in _FILES.items()},
+            **{columns[name]: value for name, value in item.axes.items()},
             **dict(_flat(recipe)),
+            **dict(_flat(record.get("edit", {}), "report.")),
             "sampler": record.get("sampler"),
             "warnings": "\n".join(record.get("warnings", ())) or None,
             "words": record.get("words", []),
@@ -92,18 +97,24 @@ def _words(lists: list[list[list[Any]]]) -> Any:
     return pyarrow.ListArray.from_arrays(pyarrow.array(ends, pyarrow.int32()), words)
 
 
-def axis_names(plan: Plan) -> list[str]:
-    """Return the columns along which the plan's sweeps run, slowest first."""
-    return list(dict.fromkeys(_column(name) for item in plan for name in item.axes))
+def axis_columns(plan: Plan) -> dict[str, str]:
+    """Return the column of each axis that the plan's sweeps run along, slowest first.
+
+    That is the recipe field's own, such as seed, where the field has the axis's value in every
+    row; a swept prompt that weights are then written into has another, axis.prompt.
+    """
+    same: dict[str, bool] = {}
+    for item in plan:
+        for name, value in item.axes.items():
+            same[name] = same.get(name, True) and _asked(item.recipe, name) == value
+    return {name: name if kept else f"axis.{name}" for name, kept in same.items()}
 
 
-def _axes(item: Item) -> dict[str, Any]:
-    return {_column(name): value for name, value in item.axes.items()}
-
-
-def _column(axis: str) -> str:
-    # An axis that is a recipe's field has a column already.
-    return axis if axis in Recipe.model_fields else f"axis.{axis}"
+def _asked(recipe: Recipe, name: str) -> Any:
+    value: Any = recipe
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from fake_drawing import Drawing
 
-from crossattn.pipelines.batch import run_batch
+from crossattn.pipelines.batch import make_plan, run_batch
+from crossattn.pipelines.batch.report import axis_columns
 
 ROWS = [
     {"prompt": "a red car", "seeds": "0..2", "weights": {"car": [0.5, 1]}},
@@ -44,6 +45,17 @@ def test_the_table_has_a_row_for_each_picture_with_its_recipe_and_its_words(out:
     assert first["words"][0] == {"word": "a", "occurrence": 1, "mass": 0.25}
     assert (failed["status"], failed["error"]) == ("failed", "ValueError: the brush broke")
     assert failed["picture"] is None
+
+
+def test_a_swept_field_has_its_own_column_where_weights_are_written_into_it(tmp_path: Path) -> None:
+    rows = [{"sweep": {"prompt": ["a car", "a dog"], "steps": [2, 3]}, "weights": {"a": [1, 2]}}]
+    assert axis_columns(make_plan(rows)) == {
+        "prompt": "axis.prompt",
+        "steps": "steps",
+        "weights.a": "axis.weights.a",
+    }
+    edits = {"prompt": "a car", "edit": {}, "sweep": {"edit.prompt": ["a dog", "a cat"]}}
+    assert axis_columns(make_plan([edits])) == {"edit.prompt": "edit.prompt"}
 
 
 def test_the_page_knows_the_axes_and_tells_once_what_all_share(out: Path) -> None:
