@@ -36,7 +36,8 @@ class Conditioning:
 class Progress:
     """The denoiser has been called `index + 1` times of `total`, the last time at `timestep`.
 
-    `latents` (1, channels, height / factor, width / factor) are what the scheduler made of it.
+    `latents` (pictures, channels, height / factor, width / factor) are what the scheduler made of
+    it.
     """
 
     index: int
@@ -102,20 +103,29 @@ def denoise(
     guidance: float,
     height: int,
     width: int,
-    generator: torch.Generator,
+    generator: torch.Generator | list[torch.Generator],
     before: Sequence[Tensor] = (),
 ) -> Iterator[Progress]:
-    """Denoise one picture of `height` x `width` pixels, telling of every call of the denoiser.
+    """Denoise a picture of `height` x `width` pixels, telling of every call of the denoiser.
 
-    The last `Progress.latents` are the finished ones. The noise comes from `generator`. The first
+    The last `Progress.latents` are the finished ones. The noise comes from `generator`; a list of
+    them makes one picture each, with as many rows in `text` (all negative ones first). The first
     calls are left out for which `before` has what the scheduler was given then, in a run from the
     same noise: (channels, height / factor, width / factor) each.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device)
     timesteps = pipe.scheduler.timesteps
+    count = len(generator) if isinstance(generator, list) else 1
     latents = pipe.prepare_latents(
-        1, pipe.unet.config.in_channels, height, width, text.embeds.dtype, device, generator, None
+        count,
+        pipe.unet.config.in_channels,
+        height,
+        width,
+        text.embeds.dtype,
+        device,
+        generator,
+        None,
     )
     extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
     added = added_conditions(text, height, width)

@@ -102,9 +102,9 @@ def run(
     settled = settle(recipe, pipe, source)
     prompt, notes = read(settled.prompt, tokenizers_of(pipe))
     negative, more = read(settled.negative_prompt, tokenizers_of(pipe))
-    notes = [*notes, *more, *_notes(settled, prompt)]
+    notes += more
 
-    steps, guidance, height, width = _numbers(settled)
+    steps, guidance, height, width = numbers(settled)
     generator = torch.Generator("cpu").manual_seed(settled.seed)
     recorder = Recorder(bins=min(bins, steps), heads=heads)
     text = encode(pipe, prompt.text, negative.text, guidance)
@@ -143,8 +143,6 @@ def run(
                 "picture; use dtype float32, or less guidance."
             )
         image, censored = decode(pipe, progress.latents, text.embeds.dtype, generator)
-    if censored:
-        notes.append("The model's own safety checker blacked the picture out.")
     trace = recorder.trace
     yield Result(
         image=image,
@@ -152,8 +150,8 @@ def run(
         recipe=settled,
         sampler=sampler,
         seconds=time.perf_counter() - started,
-        words=tuple(_shares(trace, had.trace if had else None)),
-        warnings=tuple(notes),
+        words=tuple(word_shares(trace, had.trace if had else None)),
+        warnings=(*notes, *notes_on(settled, prompt, censored=censored)),
     )
 
 
@@ -202,20 +200,23 @@ def positions(tokens: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     return tuple(sorted({place for encoder in tokens for place in encoder}))
 
 
-def _shares(trace: Trace, before: Trace | None) -> Iterator[WordShare]:
+def word_shares(trace: Trace, before: Trace | None = None) -> Iterator[WordShare]:
+    """Give each word's share of attention in a trace; `before` is one without weights."""
     had: list[float] | list[None]
     had = [mass for _, mass in before.mass] if before else [None] * len(trace.mass)
     for (word, mass), past in zip(trace.mass, had, strict=True):
         yield WordShare(word.text, word.occurrence, positions(word.tokens), mass, word.weight, past)
 
 
-def _numbers(recipe: Recipe) -> tuple[int, float, int, int]:
+def numbers(recipe: Recipe) -> tuple[int, float, int, int]:
+    """Return a settled recipe's steps, guidance, and height and width in pixels."""
     assert recipe.steps is not None and recipe.guidance is not None
     assert recipe.height is not None and recipe.width is not None
     return recipe.steps, recipe.guidance, recipe.height, recipe.width
 
 
-def _notes(recipe: Recipe, prompt: Prompt) -> Iterator[str]:
+def notes_on(recipe: Recipe, prompt: Prompt, *, censored: bool) -> Iterator[str]:
+    """Give what a person should know of a picture, in sentences."""
     if recipe.model == EMBEDDED:
         from crossattn.pipelines.emoji_sd import unknown_words
 
@@ -224,3 +225,5 @@ def _notes(recipe: Recipe, prompt: Prompt) -> Iterator[str]:
             yield f"{EMBEDDED} never learned the word {word!r}{hint}."
     if recipe.negative_prompt.strip() and (recipe.guidance or 0) <= 1:
         yield "The negative prompt has no effect, because guidance is not above 1."
+    if censored:
+        yield "The model's own safety checker blacked the picture out."

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crossattn.errors import CrossattnError
-from crossattn.pipelines.batch.plan import Item, full_fields
+from crossattn.pipelines.batch.plan import Item, fingerprint, full_fields
 from crossattn.pipelines.batch.sources import SharedSources
 from crossattn.pipelines.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from crossattn.pipelines.edit_report import EditReport
+    from crossattn.pipelines.run import Result
 
 
 # Not taken from `run`, which loads torch: the process that only hands out work stays small.
@@ -51,22 +54,29 @@ class ModelRenderer:
     """Runs recipes on their models, on one CPU thread, so that every engine gives equal bytes.
 
     With `trace` the record of attention is kept as well. Edits of one picture that are expected
-    together share the run of their source.
+    together share the run of their source; other pictures expected together are drawn at once,
+    which is the same but for rounding.
     """
 
     trace: bool = False
     _sources: SharedSources = field(default_factory=SharedSources, repr=False)
+    _at_once: Sequence[Recipe] = field(default=(), repr=False)
+    _drawn: "dict[str, Result]" = field(default_factory=dict, repr=False)
 
     def expect(self, recipes: Sequence[Recipe]) -> None:
         """Hear which recipes come next; what was kept for others is forgotten."""
         self._sources = SharedSources(recipes)
+        # A trace is the record of one run, so each then has its own.
+        alone = self.trace or len(recipes) == 1 or any(recipe.edit for recipe in recipes)
+        self._at_once = () if alone else recipes
+        self._drawn = {}
 
     def __call__(self, recipe: Recipe) -> Rendering:
         """Make the picture of a recipe, edited if it says so; raises CrossattnError."""
         from crossattn.pipelines.picture import to_png
 
         with _one_thread():
-            result, report = self._sources.draw(recipe)
+            result, report = self._draw(recipe)
         files = {"picture.png": to_png(result.image, result.recipe, result.sampler)}
         if self.trace:
             files["trace.safetensors"] = result.trace.view.record.to_bytes()
@@ -84,6 +94,17 @@ class ModelRenderer:
             if report.mask is not None:
                 files["mask.png"] = _mask_png(report.mask)
         return Rendering(files, facts)
+
+    def _draw(self, recipe: Recipe) -> "tuple[Result, EditReport | None]":
+        if self._at_once:
+            from crossattn.pipelines.together import run_together
+
+            # Forgotten first: if they do not fit into memory, the others are drawn one by one.
+            recipes, self._at_once = self._at_once, ()
+            names = map(fingerprint, recipes)
+            self._drawn = dict(zip(names, run_together(recipes), strict=True))
+        result = self._drawn.pop(fingerprint(recipe), None) if self._drawn else None
+        return (result, None) if result else self._sources.draw(recipe)
 
     def made_with(self, recipes: Iterable[Recipe]) -> dict[str, Any]:
         """Return the versions of the libraries and a digest of every model's files.

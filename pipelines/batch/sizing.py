@@ -1,7 +1,6 @@
 """How much a plan asks for, before it runs: workers, time, space."""
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from statistics import fmean
 from crossattn.pipelines.batch.manifest import Records
 from crossattn.pipelines.batch.plan import Item, Plan
 from crossattn.pipelines.batch.render import ModelRenderer
-from crossattn.pipelines.load import ModelSource, best_device, find_model, load
+from crossattn.pipelines.load import ModelSource, find_model, likely_device, load
 from crossattn.pipelines.recipe import Recipe
 
 _WORKER_BYTES = 1_000_000_000
@@ -31,7 +30,7 @@ def default_workers(plan: Plan) -> int:
     Their models may take half the memory. Raises ModelLoadError if a model is not there.
     """
     recipes = [item.recipe for item in plan]
-    if any((recipe.device or _likely_device()) != "cpu" for recipe in recipes):
+    if any((recipe.device or likely_device()) != "cpu" for recipe in recipes):
         return 1
     models = {(recipe.model, recipe.revision, recipe.config) for recipe in recipes}
     # Stored at half precision they are twice as large at work, and so is what they compute.
@@ -72,12 +71,6 @@ def estimate(items: Sequence[Item], records: Records, folder: Path, *, trace: bo
         sum(work) * step * first.steps + sum(pixels) * rest,
         round(sum(pixels) * sum(map(len, thrice.files.values()))),
     )
-
-
-def _likely_device() -> str:
-    # Asking torch takes seconds and 200 MB; where Linux has no such device, it has no GPU.
-    devices = (path for name in ("nvidia*", "kfd", "dxg") for path in Path("/dev").glob(name))
-    return best_device() if sys.platform != "linux" or any(devices) else "cpu"
 
 
 def _model_bytes(source: ModelSource) -> int:
