@@ -7,13 +7,13 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from crossattn.heatmap import HeatMap
 from crossattn.pipelines.files import fresh_folder, fresh_path, new_folder, slug, write_file
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result
 from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
+from crossattn.trace import Trace
 
 FILM_FRAMES = 8
 
@@ -41,7 +41,7 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
     with new_folder(folder) as place:
         names = ["picture.png", "contact-sheet.png", "film.webp"]
         (place / names[0]).write_bytes(to_png(result.image, result.recipe, result.sampler))
-        _sheet(result).save(place / names[1])
+        word_sheet(result.image, result.trace, result.recipe, result.sampler).save(place / names[1])
         (place / names[2]).write_bytes(_film(result, latents))
         large = enlarged(result.image)
         (place / "words").mkdir()
@@ -54,18 +54,18 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
     return [folder / name for name in names]
 
 
-def _sheet(result: Result) -> Image.Image:
-    recipe = result.recipe
+def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str) -> Image.Image:
+    """Return a sheet of a picture and the maps of its words over it, with what it was made by."""
     facts = [Path(recipe.model).name, f"seed {recipe.seed}", f"{recipe.steps} steps"]
-    facts += [f"guidance {recipe.guidance:g}", result.sampler.removesuffix("Scheduler")]
-    tiles = _tiles(result, result.trace.words)
-    return contact_sheet(tiles, title=result.trace.prompt.text, footer=" · ".join(facts))
+    facts += [f"guidance {recipe.guidance:g}", sampler.removesuffix("Scheduler")]
+    tiles = _tiles(picture, trace)
+    return contact_sheet(tiles, title=trace.prompt.text, footer=" · ".join(facts))
 
 
-def _tiles(result: Result, heats: Sequence[HeatMap]) -> list[Tile]:
-    picture = fitted(result.image)
+def _tiles(image: Image.Image, trace: Trace) -> list[Tile]:
+    picture = fitted(image)
     tiles = [Tile(picture, "picture")]
-    for word, heat in zip(result.words, heats, strict=True):
+    for word, heat in zip(trace.prompt.words, trace.words, strict=True):
         again = f" ({word.occurrence})" if word.occurrence > 1 else ""
         tiles.append(Tile(heat.overlay(picture), word.text + again, f"{heat.mass:.1%}"))
     return tiles
@@ -80,11 +80,11 @@ def _film(result: Result, latents: Sequence[Tensor]) -> bytes:
     sketches = previews([latents[call] for call in calls], result.image)
     frames = []
     for begin, end, sketch in zip(edges, edges[1:], sketches, strict=False):
-        tiles = _tiles(result, result.trace.at(steps=slice(begin, end)).words)
+        tiles = _tiles(result.image, result.trace.at(steps=slice(begin, end)))
         tiles[0] = Tile(sketch.resize(tiles[0].image.size, Image.Resampling.BICUBIC), "picture")
         steps = f"step {end}" if end - begin == 1 else f"steps {begin + 1} to {end}"
         frames.append((tiles, f"{steps} of {layout.steps}", end / layout.steps))
-    frames.append((_tiles(result, result.trace.words), f"all {layout.steps} steps", 1.0))
+    frames.append((_tiles(result.image, result.trace), f"all {layout.steps} steps", 1.0))
     title = result.trace.prompt.text
     return film(
         [contact_sheet(tiles, title=title, footer=foot, share=far) for tiles, foot, far in frames]

@@ -8,6 +8,7 @@ from crossattn.errors import CrossattnError, RecipeError
 from crossattn.pipelines.edit import aligned
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
+from crossattn.pipelines.export import word_sheet
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
@@ -36,8 +37,8 @@ class Desk:
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
-        asked = self.read, self.write, self.align, self.steps, self.heads, self.overlays
-        return [_told(one) for one in asked]
+        asked = self.read, self.write, self.align, self.steps, self.heads
+        return [_told(one) for one in (*asked, self.overlays, self.sheet)]
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
@@ -74,6 +75,15 @@ class Desk:
         file = made.picture.with_suffix(".zip")
         if not file.is_file():
             file.write_bytes(overlays_zip(read_picture(made.picture), self.shelf.trace(made)))
+        return dict(served(file))
+
+    def sheet(self, asked: Asked) -> Asked:
+        """A sheet of the picture and its words' maps: {run}; returns where it is."""
+        made = self.shelf.get(asked["run"])
+        file = made.picture.with_stem(f"{made.picture.stem}-words")
+        if not file.is_file():
+            picture, trace = read_picture(made.picture), self.shelf.trace(made)
+            word_sheet(picture, trace, made.recipe, made.sampler).save(file)
         return dict(served(file))
 
     def _read(self, text: str, model: str) -> tuple[Prompt, list[str]]:

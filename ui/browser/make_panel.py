@@ -76,6 +76,7 @@ def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) 
     with gr.Column(elem_id="go-box", min_width=0):
         go = gr.Button("Generate", variant="primary", size="lg", elem_id="go")
         stop = gr.Button("Cancel", variant="secondary", size="lg", elem_id="stop")
+        gr.HTML('<p class="hint" id="go-hint"></p>', apply_default_css=False, elem_classes="part")
     with gr.Accordion("Settings", open=True, elem_id="settings"):
         model = gr.Dropdown(
             choices=list(models), value=models[0][1], label="Model", elem_id="model"

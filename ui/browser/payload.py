@@ -1,7 +1,10 @@
 """A finished picture as the browser is told of it."""
 
+import math
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from crossattn.pipelines.takeaway import batch_line, command_line, python_script
 from crossattn.trace import Trace
@@ -11,6 +14,10 @@ from crossattn.words import read_prompt
 
 EDIT_FIELDS = ("cross", "share", "blend", "protect")
 """What the page sets of a recipe's edit, beside the target."""
+
+
+MASK_SIDE = 64
+"""Rows or columns, at most, in which an edit's mask is told."""
 
 
 def served(path: Path) -> dict[str, str]:
@@ -123,8 +130,14 @@ def _edited(made: Made) -> dict[str, Any] | None:
         "changed": report.changed,
         "inside": report.inside,
         "outside": report.outside,
-        "mask": None if mask is None else float(mask.float().mean()),
+        "mask": None if mask is None else _rows(mask),
     }
+
+
+def _rows(mask: Tensor) -> list[str]:
+    """A mask (height, width) as rows of "#" and ".", small enough to travel."""
+    stride = math.ceil(max(mask.shape) / MASK_SIDE)
+    return ["".join("#" if one else "." for one in row) for row in mask[::stride, ::stride]]
 
 
 def _token_names(trace: Trace) -> list[str]:

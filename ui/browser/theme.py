@@ -37,6 +37,7 @@ def theme() -> gr.themes.Base:
         "button_primary_background_fill": "var(--fill)",
         "button_primary_background_fill_hover": "var(--fill-2)",
         "button_primary_border_color": "var(--fill)",
+        "button_primary_border_color_hover": "var(--fill-2)",
         "button_primary_text_color": "var(--on-fill)",
         "button_secondary_background_fill": "var(--panel)",
         "button_secondary_background_fill_hover": "var(--panel)",

@@ -1,5 +1,22 @@
 from typing import Any
 
+import pytest
+
+
+def lit(person: Any) -> int:
+    """How many pixels of the mask's little picture are in colour: those that may change."""
+    return int(
+        person.page.locator("#mask").evaluate(
+            """(mask) => {
+              const { data } = mask.getContext("2d").getImageData(0, 0, 112, 112);
+              let count = 0;
+              for (let at = 0; at < data.length; at += 4)
+                count += data[at] !== data[at + 1] || data[at] !== data[at + 2];
+              return count;
+            }"""
+        )
+    )
+
 
 def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any) -> None:
     person.write("a red car on grass").generate()
@@ -62,10 +79,39 @@ def test_windows_are_set_in_steps_and_stand_in_the_recipe(person: Any) -> None:
     person.page.click("#edit-run")
     person.wait()
     person.see("#tag-left").to_have_text("Source")
+    share = float(person.page.inner_text("#mask-caption").split(" %")[0])
+    assert 100 * lit(person) / 112**2 == pytest.approx(share, abs=5), "the mask itself is shown"
+    assert share > 0
     person.see("#edit-facts dd >> nth=0").to_have_text("4 layers × 2 steps")
     person.see("#edit-facts dd >> nth=1").to_have_text("none")
     person.page.click("#code-tabs [role=tab]:has-text('Recipe')")
     person.see("#code").to_contain_text('"cross": [ 0.0, 0.5 ]')
+
+
+def test_an_edit_may_change_everything_and_the_history_brings_its_plan_back(person: Any) -> None:
+    person.write("a red car on grass", steps=3)
+    person.tab("Edit")
+    person.page.fill("#target textarea", "a red dog on grass")
+    person.see("#align .swapped").to_contain_text("dog")
+    pressed = "#blend-words [aria-pressed=true]"
+    person.page.click("#blend-words button:has-text('car')")
+    person.page.click("#protect-words button:has-text('grass')")
+    person.page.click("#edit-run")
+    person.wait()
+    person.see(pressed).to_have_text(["car"])
+    person.page.click("#blend-words button:has-text('anywhere')")
+    person.see(pressed).to_have_text(["anywhere"])
+    person.see("#protect-words [aria-pressed=true]").to_have_count(0)
+    person.page.fill("#target textarea", "a red cat on grass")
+    person.see("#align .swapped").to_contain_text("cat")
+    person.page.click("#edit-run")
+    person.wait()
+    person.see("#mask-caption").to_have_text("everything could change")
+    person.see("#strip button").to_have_count(3)
+    person.page.click("#strip button:has-text('car → dog')")
+    person.see("#target textarea").to_have_value("a red dog on grass")
+    person.see(pressed).to_have_text(["car"])
+    person.see("#protect-words [aria-pressed=true]").to_have_text(["grass"])
 
 
 def test_an_edit_into_the_same_words_is_not_offered(person: Any) -> None:

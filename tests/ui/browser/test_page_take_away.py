@@ -43,6 +43,22 @@ def test_overlays_come_one_a_word(drawn: Any, tmp_path: Path) -> None:
             assert min(overlay.size) >= 384
 
 
+def test_a_contact_sheet_shows_the_picture_and_every_word(drawn: Any, tmp_path: Path) -> None:
+    file = download(drawn, "Contact sheet", tmp_path)
+    assert file.name.endswith("-seed7-words.png")
+    with Image.open(file) as sheet:
+        assert min(sheet.size) >= 400
+
+
+def test_a_server_that_does_not_answer_is_told_of_in_a_sentence(person: Any) -> None:
+    person.write("a red car", steps=1).generate()
+    person.page.route("**/component_server**", lambda route: route.abort())
+    person.page.click("#files button:has-text('Contact sheet')")
+    person.see("#notice").to_have_text(
+        "The page did not get an answer; is crossattn still running?"
+    )
+
+
 def test_the_trace_can_be_asked_for_words(drawn: Any, tmp_path: Path) -> None:
     trace = Trace.load(download(drawn, "Attention trace", tmp_path))
     assert [word.text for word, _ in trace.mass] == drawn.prompt.split()

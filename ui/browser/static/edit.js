@@ -7,6 +7,7 @@ import { windowRow, windowAxis } from "./windows.js";
 
 const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
 const PAUSE = 150;
+const ANYWHERE = "anywhere"; // in the list of words that may change: no mask at all
 // What an edit is unless told: blend empty means the words that differ.
 const plan = { cross: [0, 0.8], share: [0, 0], blend: [], protect: [] };
 let box;
@@ -26,6 +27,7 @@ export function mount(root, given) {
   find("#edit-run", root).addEventListener("click", run);
   on("run", opened);
   on("run model", align);
+  on("shown", showWords);
   opened();
   whenThere("#target textarea", align);
 }
@@ -44,6 +46,9 @@ async function align() {
   const question = { prompt: textOf("#prompt"), target: textOf("#target"), model: state.model };
   const answer = await server.align(question);
   if (number !== asked) return;
+  if (textOf("#prompt") !== question.prompt || textOf("#target") !== question.target) {
+    return void align(); // changed by Gradio, which tells nobody
+  }
   rows = answer.rows ?? [];
   showRows(answer);
   showWords();
@@ -58,7 +63,11 @@ function opened() {
   showWords();
 }
 
-const commit = () => (part.props.value = { ...plan });
+// Words of the plan that neither prompt has any more wait for their return.
+function commit() {
+  const present = (chosen) => chosen && chosen.filter((word) => words().includes(word));
+  part.props.value = { ...plan, blend: present(plan.blend), protect: present(plan.protect) };
+}
 
 function showRows({ problem, unknown }) {
   const joined = [];
@@ -99,16 +108,17 @@ function showWindows() {
 }
 
 // Words that the blend can be told of: those of both prompts that mean something by themselves.
+const words = () => [...new Set(rows.flatMap(([, ...both]) => both.join(" ").split(" ")))]
+  .filter((word) => word && !isMinor(word));
+
 function showWords() {
-  const words = [...new Set(rows.flatMap(([, source, target]) => `${source} ${target}`.split(" ")))]
-    .filter((word) => word && !isMinor(word));
-  plan.protect = plan.protect.filter((word) => words.includes(word));
-  if (plan.blend) plan.blend = plan.blend.filter((word) => words.includes(word));
-  fillWords("#blend-words", words.filter((word) => !plan.protect.includes(word)), plan.blend ?? [], blend);
-  fillWords("#protect-words", words.filter((word) => !plan.blend?.includes(word)), plan.protect, protect);
+  const free = words().filter((word) => !plan.protect.includes(word));
+  fillWords("#blend-words", [ANYWHERE, ...free], plan.blend ?? [ANYWHERE], blend);
+  fillWords("#protect-words", words().filter((word) => !plan.blend?.includes(word)), plan.protect, protect);
   commit();
-  const source = new Set(rows.flatMap(([, words]) => words.split(" ")));
-  const seen = (plan.blend ?? []).filter((word) => source.has(word));
+  const wordsOf = (some) => some.flatMap(([, source]) => source.split(" ")).filter(Boolean);
+  const differing = wordsOf(rows.filter(([kind]) => kind !== "kept"));
+  const seen = plan.blend?.length ? wordsOf(rows).filter((word) => plan.blend.includes(word)) : differing;
   drawMask(find("#mask", box), find("#mask-caption", box), plan, seen);
 }
 
@@ -123,6 +133,11 @@ function fillWords(selector, words, chosen, choose) {
 }
 
 function blend(word) {
+  if (word === ANYWHERE) {
+    plan.blend = plan.blend ? null : [];
+    plan.protect = [];
+    return void showWords();
+  }
   const words = new Set(plan.blend ?? []);
   if (!words.delete(word)) words.add(word);
   plan.blend = [...words];

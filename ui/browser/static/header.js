@@ -2,6 +2,7 @@
 
 import { all, ask, clamp, find, offer, on, server, set, state, whenThere } from "./store.js";
 
+const NOTICED = 8000; // ms that a sentence stands
 let running = false; // whether a run was asked for and not cancelled
 
 export function mount(root, { props, watch, server: functions }) {
@@ -24,6 +25,7 @@ export function mount(root, { props, watch, server: functions }) {
     document.addEventListener(given, (event) => event.target.closest("#drop") && start(), true);
   }
   new MutationObserver(nameMessages).observe(document.body, { childList: true, subtree: true });
+  offer("warn", warn);
   offer("generate", () => find("#go").click());
   offer("start", start);
   offer("step", (step) => set({ view: { ...state.view, step: clamp(step, 0, state.run.steps) } }));
@@ -32,11 +34,8 @@ export function mount(root, { props, watch, server: functions }) {
 
 // Every answer is an object; what went wrong on the way is a problem like any other.
 const answered = (call) => async (asked) => {
-  try {
-    return await call(asked);
-  } catch {
-    return { problem: "The page did not get an answer; is crossattn still running?" };
-  }
+  const answer = await call(asked).catch(() => null); // where the server is gone, it is undefined
+  return answer ?? { problem: "The page did not get an answer; is crossattn still running?" };
 };
 
 // A run was asked for: say so at once, whatever the server does.
@@ -69,6 +68,16 @@ function nameMessages() {
     title.textContent = "Not done";
     rest();
   }
+}
+
+// What went wrong between pictures, where nothing of Gradio's tells of it.
+let fading = 0;
+function warn(sentence) {
+  const notice = find("#notice");
+  notice.textContent = sentence;
+  notice.hidden = false;
+  clearTimeout(fading);
+  fading = setTimeout(() => (notice.hidden = true), NOTICED);
 }
 
 function showStatus() {

@@ -71,13 +71,25 @@ async function write() {
     await write();
   } else if (answer.prompt !== undefined) {
     type(weighed(), answer.prompt);
-  } else ask("say", answer.problem);
+  } else ask("warn", answer.problem);
 }
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 function show() {
   find("#prompt-hint").replaceChildren(...hint(state.reading));
+  const line = find("#go-hint");
+  if (line) line.textContent = agreement();
+}
+
+// How the picture stands to the prompt as it is typed now.
+function agreement() {
+  const { busy, reading, run, weights } = state;
+  if (busy) return "Esc cancels within a step.";
+  if (!run || run.edit || !reading?.words) return "";
+  if (!sameWords(reading)) return "New words: generate to see where they go.";
+  const undrawn = weights.filter((weight, index) => weight !== run.words[index].weight).length;
+  return undrawn ? `${plural(undrawn, "weight")} not drawn yet.` : "Picture and prompt agree.";
 }
 
 function hint(reading) {

@@ -41,7 +41,7 @@ async function fetched(key, get) {
   const answer = await stacks.get(key);
   if (answer.problem) {
     stacks.delete(key);
-    ask("say", answer.problem);
+    ask("warn", answer.problem);
     return state.run.stack;
   }
   if (!answer.raw) remember(key, unpack(answer));

@@ -1,4 +1,5 @@
-// Where an edit may change the picture, as far as the source's maps tell before it runs.
+// Where an edit may change the picture: what the source's maps tell before it runs, and its own
+// mask afterwards.
 
 import { find, percent, state } from "./store.js";
 import { enlarge } from "./draw.js";
@@ -9,19 +10,14 @@ const THRESHOLD = 0.3; // LocalBlend's own
 export function drawMask(canvas, caption, plan, words) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
-  if (plan.blend === null) {
-    caption.textContent = "everything may change";
-    return;
-  }
   const done = state.run?.edit;
-  if (!state.run || done) {
-    caption.textContent = done?.mask != null ? `${percent(done.mask, 0)} could change` : "after a picture";
+  if (!state.run || (done ? !done.mask : plan.blend === null)) {
+    const all = `everything ${done ? "could" : "may"} change`;
+    caption.textContent = state.run ? all : "after a picture";
     return;
   }
   const { width, height } = canvas;
-  const changed = union(words, height, width);
-  const kept = union(plan.protect, height, width);
-  const mask = changed.map((inside, at) => inside && !kept[at]);
+  const mask = done ? spread(done.mask, height, width) : planned(plan, words, height, width);
   const picture = find("#picture");
   context.drawImage(picture, 0, 0, width, height);
   const image = context.getImageData(0, 0, width, height);
@@ -33,10 +29,22 @@ export function drawMask(canvas, caption, plan, words) {
     else if (!inside) pixel.fill(grey);
   });
   context.putImageData(image, 0, 0);
-  const area = mask.filter(Boolean).length / mask.length;
-  caption.textContent = words.length
-    ? `about ${percent(area, 0)} may change`
-    : "where the new words come up";
+  const area = percent(mask.filter(Boolean).length / mask.length, 0);
+  const plans = words.length ? `about ${area} may change` : "where the new words come up";
+  caption.textContent = done ? `${area} could change` : plans;
+}
+
+// Rows of "#" and "." as height x width truths.
+function spread(rows, height, width) {
+  return Array.from({ length: height * width }, (_, at) => {
+    const row = rows[Math.floor((Math.floor(at / width) / height) * rows.length)];
+    return row[Math.floor(((at % width) / width) * row.length)] === "#";
+  });
+}
+
+function planned(plan, words, height, width) {
+  const kept = union(plan.protect, height, width);
+  return union(words, height, width).map((inside, at) => inside && !kept[at]);
 }
 
 // The places where any of the words is, over the threshold of its own largest.

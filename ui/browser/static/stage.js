@@ -85,6 +85,7 @@ function load(canvas, url, width, height) {
     context.imageSmoothingQuality = "high";
     context.drawImage(image, 0, 0, width, height);
     canvas.dataset.shown = url;
+    if (canvas.id === "picture") set({ shown: url });
   };
   image.src = url;
 }

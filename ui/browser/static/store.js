@@ -2,6 +2,7 @@
 
 export const state = {
   run: null, // the picture on the stage, as payload.py describes it
+  shown: "", // the address of the picture that is painted by now
   view: { step: 0, layer: "all", resolution: "all", head: null }, // step 0 is all of them
   reading: null, // the prompt as typed: words, weights, unknown words (see desk.py)
   weights: [], // of the words of the run, as set on chips and sliders

@@ -9,7 +9,8 @@ export function mount(root) {
   const text = (name, of) => () => save(name, URL.createObjectURL(new Blob([state.run.code[of]])));
   const files = [
     ["Picture, recipe inside", "PNG", () => save(state.run.picture.name, state.run.picture.url)],
-    ["Overlays, one a word", "ZIP", overlays],
+    ["Overlays, one a word", "ZIP", () => made("overlays")],
+    ["Contact sheet", "PNG", () => made("sheet")],
     ["Attention trace", "safetensors", () => save(state.run.trace.name, state.run.trace.url)],
     ["Recipe", "JSON", text("recipe.json", "Recipe")],
     ["Python script", "py", text("picture.py", "Python")],
@@ -52,7 +53,7 @@ function show(root) {
   for (const button of all("#files button, #copy", root)) button.disabled = !state.run;
   const code = find("#code", root);
   code.textContent = state.run?.code[kind] ?? "The code that makes the picture will be here.";
-  code.classList.toggle("wrap", kind === "JSONL");
+  code.classList.toggle("wrap", kind === "JSONL" || !state.run);
 }
 
 function save(name, href) {
@@ -62,10 +63,11 @@ function save(name, href) {
   link.remove();
 }
 
-async function overlays() {
-  ask("say", "Drawing the overlays");
-  const answer = await server.overlays({ run: state.run.id });
-  if (answer.problem) ask("say", answer.problem);
+// Files that the server makes when they are asked for.
+async function made(name) {
+  ask("say", "Drawing the file");
+  const answer = await server[name]({ run: state.run.id });
+  if (answer.problem) ask("warn", answer.problem);
   else save(answer.name, answer.url);
 }
 
@@ -76,7 +78,7 @@ async function copy() {
   } catch {
     // Browsers give the clipboard to this machine's pages and to https alone.
     getSelection().selectAllChildren(code);
-    ask("say", "The browser keeps the clipboard to itself; the code is selected: press Ctrl+C.");
+    ask("warn", "The browser keeps the clipboard to itself; the code is selected: press Ctrl+C.");
     return;
   }
   ask("say", "Copied");

@@ -22,10 +22,8 @@ export function mount(root, { props, trigger, watch }) {
     ask("start");
     trigger("submit");
   });
-  if (state.run) {
-    build(find("#weight-rows", root));
-    refresh(root);
-  }
+  if (state.run) build(find("#weight-rows", root));
+  refresh(root);
   report(find("#report", root));
 }
 
@@ -70,6 +68,7 @@ function row(word, index) {
 }
 
 function refresh(root) {
+  find("#weights-draw", root).disabled = !state.run;
   if (!state.run) return;
   const words = state.run.words.map((_, index) => `w${index}`);
   const share = shares([state.run.stack, 0], words);
