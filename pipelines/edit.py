@@ -121,8 +121,8 @@ def edit(
     target = source.result.recipe.replace(
         prompt=spec.prompt, dialect=recipe.dialect, regions=held_after
     )
-    before = _before(spec, source.run)
-    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=before):
+    known = _known(spec, source.run)
+    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
         if isinstance(event, Result):
             settled = target.replace(
                 prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump()
@@ -178,7 +178,7 @@ def _first(spec: EditRecipe, source: SourceRun) -> int:
     return Window(spec.begin).steps(len(set(source.kept.timesteps))).start
 
 
-def _before(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
+def _known(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
     """What the source knows of the steps before the edit begins, so that they cost nothing."""
     timesteps = source.kept.timesteps
     # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.
