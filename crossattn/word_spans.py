@@ -9,6 +9,7 @@ boundaries (UAX #29), and so is each emoji with its variation, skin tone and joi
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from crossattn.errors import PromptError
 
@@ -48,6 +49,7 @@ def _within(code: int, bounds: tuple[int, int]) -> bool:
     return bounds[0] <= code <= bounds[1]
 
 
+@lru_cache(4096)
 def _character_class(character: str) -> str:
     """One letter for what a character does in a word: w letter, d digit, i ideograph, p pictograph,
     f flag letter, m mark, v emoji variation, j joiner, ' and - and . as they stand, s space, g gap.
