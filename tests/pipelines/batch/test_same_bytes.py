@@ -8,6 +8,7 @@ import pytest
 from fake_drawing import tree
 from safetensors.torch import load
 
+from crossattn.errors import InputError
 from crossattn.pipelines.batch import run_batch
 
 # Ray fills a process with threads and warnings of its own, so it gets one to itself.
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import ray
 from fake_drawing import Drawing
+from crossattn.errors import CrossattnError
 from crossattn.pipelines.batch import run_batch
 
 def main(base, model):
@@ -37,6 +39,13 @@ def main(base, model):
     assert [result.error for result in results] == [None] * 10
     assert len((base / "out/manifest.jsonl").read_text().splitlines()) == 11
     assert drawing.tries()[100] == drawing.tries()[101] == 2
+
+    try:
+        list(run_batch([{"prompt": "it dawdles"}], engine="ray", timeout=3, render=drawing))
+    except CrossattnError as error:
+        assert str(error).startswith("Ray has made nothing for 3 seconds; see that it"), error
+    else:
+        raise AssertionError("nobody watched Ray")
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2])
@@ -83,3 +92,9 @@ def test_ray_makes_the_same_bytes_and_loses_nothing_when_its_workers_die(
     )
     assert done.returncode == 0, done.stderr
     assert made(tmp_path / "ray") == made(here)
+
+
+def test_ray_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"not installed: pip install 'crossattn\[ray\]'"):
+        list(run_batch([{"prompt": "a"}], engine="ray"))
