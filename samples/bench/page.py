@@ -28,8 +28,13 @@ HOVER = """() => {
   return times;
 }"""
 READY = (
-    "document.querySelector('#status')?.textContent.endsWith('ready')"
-    " && document.querySelector('#prompt-hint')?.textContent.length > 5"
+    "document.querySelectorAll('[data-alive]').length >= 7"
+    " && document.querySelector('#prompt-hint').textContent.length > 5"
+)
+DRAWN = (
+    "([seed, title]) => !document.body.classList.contains('busy')"
+    " && document.querySelector('#strip button')?.textContent.endsWith(`seed ${seed}`)"
+    " && document.querySelector('#strip b').textContent.includes(title)"
 )
 
 
@@ -91,12 +96,7 @@ def measure(page: Page, address: str, server: int, steps: int, pictures: int) ->
         started = time.perf_counter()
         page.locator("#weight-rows input").nth(2).fill(weight)
         page.click("#weights-draw")
-        page.wait_for_function(
-            "weight => document.querySelector('#strip b')?.textContent.includes(weight)"
-            " && !document.body.classList.contains('busy')",
-            arg=weight,
-            timeout=600_000,
-        )
+        page.wait_for_function(DRAWN, arg=["7", weight], timeout=600_000)
         waits.append(time.perf_counter() - started)
     print(
         f"a weight to its new picture, {steps} steps: {statistics.median(waits):.2f} s (goal < 3)"
@@ -105,17 +105,13 @@ def measure(page: Page, address: str, server: int, steps: int, pictures: int) ->
     for number in range(pictures):
         page.fill("#seed input", str(number))
         page.click("#go")
-        page.wait_for_function(
-            "seed => document.querySelector('#strip button')?.textContent.endsWith(`seed ${seed}`)"
-            " && !document.body.classList.contains('busy')",
-            arg=number,
-            timeout=600_000,
-        )
+        page.wait_for_function(DRAWN, arg=[str(number), ""], timeout=600_000)
         sizes.append(resident(server))
-    tenth = max(1, pictures // 5)
+    fifth = max(1, pictures // 5)
+    means = (statistics.mean(sizes[at : at + fifth]) for at in range(0, pictures, fifth))
     print(
-        f"memory over {pictures} pictures: {statistics.mean(sizes[:tenth]):.0f} MiB at first, "
-        f"{statistics.mean(sizes[-tenth:]):.0f} MiB at last, at most {max(sizes):.0f}"
+        f"memory over {pictures} pictures, MiB, by fifths: "
+        f"{', '.join(f'{mean:.0f}' for mean in means)}; at most {max(sizes):.0f} (goal: flat)"
     )
 
 

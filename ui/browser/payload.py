@@ -31,7 +31,7 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
     recipe = made.recipe
     return {
         "id": made.id,
-        "title": title(made, shelf),
+        "title": title(made),
         "prompt": trace.prompt.source,
         "width": recipe.width,
         "height": recipe.height,
@@ -66,23 +66,24 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
     }
 
 
-def card(made: Made, shelf: Shelf) -> dict[str, Any]:
+def card(made: Made) -> dict[str, Any]:
     """What the history shows of a picture."""
     return {
         "id": made.id,
-        "title": title(made, shelf),
+        "title": title(made),
         "prompt": made.recipe.prompt,
         "seed": str(made.recipe.seed),
         "picture": served(made.picture),
     }
 
 
-def title(made: Made, shelf: Shelf) -> str:
+def title(made: Made) -> str:
     """What is special about a picture, in a few words."""
     edit = made.recipe.edit
     if edit is not None:
         return f"edit: {swapped(made.recipe.prompt, edit.prompt)}"
-    words = shelf.trace(made).prompt.words
+    # Read anew: the traces of a whole history are not kept in memory.
+    words = read_prompt(made.recipe.prompt).words
     if made.recipe.regions:
         return f"held: {', '.join(one.word for one in made.recipe.regions)}"
     weighted = [f"{word.text} {word.weight:g}" for word in words if word.weight != 1]
@@ -105,7 +106,7 @@ def _before(made: Made, shelf: Shelf) -> dict[str, Any] | None:
         "picture": served(before.picture),
         "name": "Source" if made.report else "Before",
         "against": "Edit" if made.report else "After",
-        "sentence": f"Left: {title(before, shelf)}. Right: {title(made, shelf)}.",
+        "sentence": f"Left: {title(before)}. Right: {title(made)}.",
     }
 
 

@@ -182,7 +182,7 @@ class Studio:
 
     def _told_of(self, one: Made, made: list[str]) -> Updates:
         """The header at rest, the stage, the history, the seed, and the ids of this session."""
-        cards = [card(self.shelf.get(key), self.shelf) for key in reversed(made)]
+        cards = [card(self.shelf.get(key)) for key in reversed(made)]
         return (
             self.rest(one.recipe.model),
             describe(one, self.shelf),

@@ -68,6 +68,20 @@ def test_what_a_weight_did_is_told_and_shown_before_and_after(person: Any) -> No
     person.see("#tag-left").to_be_hidden()
 
 
+def test_a_weight_counts_even_if_the_picture_is_asked_for_at_once(person: Any) -> None:
+    person.write("a red car on grass").generate()
+    person.page.evaluate(
+        """() => {
+          const range = document.querySelector("input[aria-label='Weight of car']");
+          range.value = 2;
+          range.dispatchEvent(new Event("input", { bubbles: true }));
+          document.querySelector("#weights-draw").click();
+        }"""
+    )
+    person.see(".report-row span >> nth=0").to_have_text("car")
+    person.see("#strip").to_contain_text("car 2")
+
+
 def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
     person.write("a red (car:2) on grass").generate()
     usual = picture(person)

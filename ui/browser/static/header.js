@@ -2,6 +2,7 @@
 
 import { all, ask, clamp, find, offer, on, server, set, state, whenThere } from "./store.js";
 
+const RUNS = "#go, #weights-draw, #edit-run, #regions-draw"; // they wait for the prompt's weights
 const NOTICED = 8000; // ms that a sentence stands
 let running = false; // whether a run was asked for and not cancelled
 
@@ -45,6 +46,13 @@ function start() {
 }
 
 function clicked(event) {
+  const run = event.target.closest(RUNS);
+  const written = run && ask("written");
+  if (written) {
+    event.stopPropagation();
+    written.then(() => run.click());
+    return;
+  }
   if (event.target.closest("#go")) start();
   if (event.target.closest("#stop")) {
     // Cancel stands where Generate stood: the second half of a double click is not meant for it.

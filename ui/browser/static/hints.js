@@ -15,8 +15,8 @@ const prompt = () => find("#prompt textarea");
 const weighed = () => (state.run?.edit ? "#target textarea" : "#prompt textarea");
 let timer = 0;
 let asked = 0; // number of the last question, so that late answers are let go
-let writing = null; // weights on their way into the prompt
-let again = false;
+let writing = null; // a promise while weights are on their way into the prompt
+let again = false; // whether newer ones wait
 
 export function mount(root) {
   const box = find(".try", root);
@@ -30,7 +30,11 @@ export function mount(root) {
     clearTimeout(timer);
     timer = setTimeout(read, PAUSE);
   });
-  offer("write", write);
+  offer("write", () => {
+    again = true;
+    writing ??= write();
+  });
+  offer("written", () => writing);
   offer("read", read);
   on("reading run weights busy", show);
   on("run model", read);
@@ -57,21 +61,17 @@ export const sameWords = (reading) =>
 
 // Puts the weights into the prompt; while one answer is awaited only the newest waits behind it.
 async function write() {
-  if (writing) {
-    again = true;
-    return;
-  }
-  writing = state.weights;
-  const typed = !state.run.edit && sameWords(state.reading);
-  const source = typed ? prompt().value : state.run.prompt;
-  const answer = await server.write({ prompt: source, model: state.model, weights: writing });
-  writing = null;
-  if (again) {
+  let answer;
+  do {
     again = false;
-    await write();
-  } else if (answer.prompt !== undefined) {
-    type(weighed(), answer.prompt);
-  } else ask("warn", answer.problem);
+    const typed = !state.run.edit && sameWords(state.reading);
+    const source = typed ? prompt().value : state.run.prompt;
+    const { model, weights } = state;
+    answer = await server.write({ prompt: source, model, weights });
+  } while (again);
+  writing = null;
+  if (answer.prompt !== undefined) type(weighed(), answer.prompt);
+  else ask("warn", answer.problem);
 }
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
