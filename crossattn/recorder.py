@@ -26,8 +26,9 @@ class Recorder(Control):
     `heads` keeps each head rather than their mean; `negative` records the negative prompt's rows
     too; `layers` chooses blocks or sites as in `Trace.at`; `text` also reads the text encoders' own
     attention over the prompts into `flows`, on entering. Only the prompt's tokens are kept: padding
-    follows from them, since probabilities sum to 1. If the model runs several times, `trace` is of
-    the last run. Placed before an edit in `attach`, it sees what there was; after it, what became.
+    follows from them, since probabilities sum to 1. Sums stay on the model's device until `attach`
+    is left. If the model runs several times, `trace` is of the last run. Placed before an edit in
+    `attach`, it sees what there was; after it, what became.
 
     Raises `TraceError` at the first step if the trace would take more than `limit` bytes.
     """

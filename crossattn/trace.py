@@ -15,7 +15,7 @@ from crossattn.heatmap import HeatMap
 from crossattn.record import Record
 from crossattn.site import Layers
 from crossattn.view import View
-from crossattn.words import Prompt, Word, read_prompt
+from crossattn.words import Prompt, Word
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,7 @@ class Trace:
 
         Raises `WordNotFoundError` for what the prompt does not have.
         """
-        several = len(read_prompt(text, syntax=False).words) > 1
-        return self.phrase(text) if several else self._of(text, self.prompt.find(text))
+        return self._of(text, self.prompt.named(text))
 
     def word(self, text: str, occurrence: int = 1) -> HeatMap:
         """The map of one occurrence of a word, counted from 1."""
@@ -165,8 +164,8 @@ class Trace:
         return tuple((word, self._mass(word.tokens[0])) for word in self._read)
 
     def profile(self, text: str) -> Tensor:
-        """A word's share of all attention at each step: (steps,)."""
-        return self.view.profile([t for word in self.prompt.find(text) for t in word.tokens[0]])
+        """A word's or phrase's share of all attention at each step: (steps,)."""
+        return self.view.profile([t for word in self.prompt.named(text) for t in word.tokens[0]])
 
     @property
     def prompt(self) -> Prompt:

@@ -84,6 +84,13 @@ class Prompt:
             raise WordNotFoundError(self._what_is_missing(text))
         return matches[_position(text, occurrence, len(matches))]
 
+    def named(self, text: str) -> tuple[Word, ...]:
+        """Return every occurrence of a word, or the first of a phrase; WordNotFoundError if none.
+
+        This is what a text means wherever words are asked for by name alone.
+        """
+        return self.find(text) if len(find_words(text)) < 2 else self.phrase(text)
+
     def _matches(self, text: str) -> tuple[tuple[Word, ...], ...]:
         asked = _parts(text)
         present = [(part, word) for word in self.words for part in _parts(word.text)]

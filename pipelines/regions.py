@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from crossattn.controls import Box, Window
-from crossattn.controls.places import words_of
 from crossattn.controls.regions import HoldRegions
 from crossattn.errors import InputError, WordNotFoundError
 from crossattn.pipelines.picture import read_picture
@@ -47,7 +46,7 @@ def regions_of(
     )
     for one in regions:
         if one not in of_source and one not in of_target:
-            words_of(target, one.word)
+            target.named(one.word)
     return of_source, of_target
 
 
@@ -76,7 +75,7 @@ def picture_rows(path: Path) -> tuple[str, ...]:
 
 def _has(prompt: Prompt, word: str) -> bool:
     try:
-        return bool(words_of(prompt, word))
+        return bool(prompt.named(word))
     except WordNotFoundError:
         return False
 

@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from crossattn.errors import WordNotFoundError
-from crossattn.word_spans import find_words
 from crossattn.words import Prompt, Word
-
-
-def words_of(prompt: Prompt, text: str) -> tuple[Word, ...]:
-    """Every occurrence of a word, or the first of a phrase; raises `WordNotFoundError` if none."""
-    return prompt.find(text) if len(find_words(text)) < 2 else prompt.phrase(text)
 
 
 def places(words: Iterable[Word]) -> list[int]:
@@ -26,7 +20,7 @@ def places_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list
     missing: WordNotFoundError | None = None
     for number, prompt in prompts.items():
         try:
-            found[number] = places(words_of(prompt, text))
+            found[number] = places(prompt.named(text))
         except WordNotFoundError as error:
             missing = missing or error
     if missing is not None and not found:

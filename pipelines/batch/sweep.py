@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 
 from crossattn.errors import InputError
-from crossattn.words import Prompt, Word, read_prompt, with_weights
+from crossattn.words import read_prompt, with_weights
 
 _RANGE = re.compile(r"(-?\d{1,20})\.\.(-?\d{1,20})", re.ASCII)
 _KEYS = ("sweep", "zip", "weights", "seeds")
@@ -141,9 +141,5 @@ def _written(text: Any, weights: dict[str, Any]) -> str:
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float):
             raise InputError(f"The weight of {name!r:.60} must be a number, but is {weight!r:.60}.")
-        places |= {prompt.words.index(word): weight for word in _words(prompt, name)}
+        places |= {prompt.words.index(word): weight for word in prompt.named(name)}
     return with_weights(prompt, places)
-
-
-def _words(prompt: Prompt, name: str) -> tuple[Word, ...]:
-    return prompt.phrase(name) if " " in name.strip() else prompt.find(name)

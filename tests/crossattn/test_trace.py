@@ -115,6 +115,8 @@ def test_words_repeated_phrases_and_unknown_ones_are_told_apart(sd_pipe: Any) ->
     assert not torch.equal(first, second)
     torch.testing.assert_close(trace["dog"].data, first + second)
     torch.testing.assert_close(trace["blue dog"].data, trace["blue"].data + second)
+    profiles = [trace.profile(text)[0] for text in ("blue dog", "blue")]
+    assert profiles[0] > profiles[1]
     assert torch.equal(trace.phrase("dog", occurrence=2).data, second)
     with pytest.raises(WordNotFoundError, match="did you mean"):
         trace["dogs"]
