@@ -1,6 +1,7 @@
 """What a finished batch leaves for people and for programs: a table and a page of pictures."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from itertools import accumulate
@@ -119,11 +120,13 @@ def _asked(recipe: Recipe, name: str) -> Any:
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, inner in value.items():
-        name = f"{prefix}{key}"
+        # Thousands of rows have the same names and texts: each is kept once.
+        name = sys.intern(f"{prefix}{key}")
         if isinstance(inner, dict):
             yield from _flat(inner, f"{name}.")
         else:
-            yield name, json.dumps(inner, ensure_ascii=False) if isinstance(inner, list) else inner
+            cell = json.dumps(inner, ensure_ascii=False) if isinstance(inner, list) else inner
+            yield name, sys.intern(cell) if isinstance(cell, str) else cell
 
 
 def _alike(values: list[Any]) -> list[Any]:

@@ -41,15 +41,10 @@ def describe(*packages: str) -> str:
 
 
 def growth() -> None:
-    """Time a plan of 10,000 rows whose pictures are all there, from its file to its reports."""
+    """Time a plan of 10,000 edits that are all there, from its file to its reports."""
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder) / "plan.jsonl", Path(folder) / "out"
-        file.write_text(
-            "".join(
-                json.dumps({"prompt": f"a red car left of a blue balloon {n}", "seed": n}) + "\n"
-                for n in range(ROWS)
-            )
-        )
+        file.write_text("".join(json.dumps(_row(n)) + "\n" for n in range(ROWS // 10)))
         start, busy = time.perf_counter(), time.process_time()
         plan = read_plan(file)
         read = time.perf_counter()
@@ -66,10 +61,24 @@ def growth() -> None:
     print(describe("crossattn", "torch"))
 
 
+def _row(number: int) -> dict[str, Any]:
+    """Return a row that stands for ten edits."""
+    return {
+        "prompt": f"a red car left of a blue balloon {number}",
+        "edit": {"prompt": f"a red house left of a blue balloon {number}", "blend": []},
+        "weights": {"house": [1, 2]},
+        "seeds": "0..4",
+    }
+
+
 def _pretend(plan: Plan, out: Path) -> None:
     """Write the manifest that a finished run of the plan leaves."""
-    words = [[word, 1, 0.1] for word in ["a", "red", "car", "left", "of", "a", "blue", "balloon"]]
-    facts = {"sampler": "DDIMScheduler", "seconds": 1.0, "words": words, "warnings": []}
+    names = ["a", "red", "car", "left", "of", "a", "blue", "balloon"]
+    words = [[name, 1, 0.0123456789] for name in names]
+    keys = ("text", "occurrence", "source", "had", "has", "moved")
+    moved = [dict(zip(keys, (n, 1, [n], 0.0123, 0.0123, 0.0123), strict=True)) for n in names]
+    edit = {"mode": "replace", "words": moved, "changed": 0.1, "inside": 0.5, "outside": 0.01}
+    facts = {"sampler": "DDIM", "seconds": 1.0, "words": words, "warnings": [], "edit": edit}
     out.mkdir()
     (out / "plan.jsonl").write_text("".join(item.line() + "\n" for item in plan))
     header = {"crossattn batch": 1, **ModelRenderer().made_with(item.recipe for item in plan)}
