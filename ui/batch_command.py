@@ -132,6 +132,9 @@ def _tell(plan: "Plan", output: Path, workers: int, trace: bool, as_json: bool) 
             )
         )
         return
+    if not missing:
+        print(f"All {len(plan)} pictures are in {output} already.")
+        return
     rows = table("picture", "row", "of the sweep")
     for item in missing[:MOST_SHOWN]:
         add_row(rows, item.id, item.where, ", ".join(f"{k} {v}" for k, v in item.axes.items()))

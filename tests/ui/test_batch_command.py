@@ -49,6 +49,9 @@ def test_a_plan_becomes_a_folder_and_the_next_run_finds_it_done(
         "seconds": 0,
     }
 
+    code, told, _ = run(capsys, plan, "-o", out, "--dry-run")
+    assert (code, told) == (0, f"All 3 pictures are in {out} already.\n")
+
     code, _, error = run(capsys, plan, "-o", out)
     assert code == 2
     assert "was begun with another trace" in error
