@@ -7,6 +7,7 @@
 """
 
 from crossattn.pipelines.batch.folder import Shard
+from crossattn.pipelines.batch.pie_bench import Pair, read_pairs
 from crossattn.pipelines.batch.plan import Item, Plan, make_plan, read_plan
 from crossattn.pipelines.batch.render import ModelRenderer, Renderer, Rendering
 from crossattn.pipelines.batch.runner import BatchResult, run_batch
@@ -15,11 +16,13 @@ __all__ = [
     "BatchResult",
     "Item",
     "ModelRenderer",
+    "Pair",
     "Plan",
     "Renderer",
     "Rendering",
     "Shard",
     "make_plan",
+    "read_pairs",
     "read_plan",
     "run_batch",
 ]

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from crossattn.errors import InputError
-from crossattn.pipelines.batch import read_plan
-from crossattn.pipelines.batch.pie_bench import Pair, read_pairs
+from crossattn.pipelines.batch import Pair, read_pairs, read_plan
 
 ENTRY = {
     "image_path": "1_change_object_80/1_artificial/1_animal/111000000000.jpg",
