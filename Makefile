@@ -45,7 +45,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python samples/bench/weights_truth.py
 	$(BIN)/python samples/bench/cold_start.py
 	$(BIN)/python samples/bench/page.py
-	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what; done
+	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what || exit 1; done
 
 clean:
 	rm -rf build dist out *.egg-info
