@@ -86,6 +86,14 @@ def test_generate_writes_a_picture_that_carries_its_recipe(
     assert str(path.relative_to(tmp_path)) in out
 
 
+def test_words_are_held_to_a_box(sd_folder: Path, tmp_path: Path) -> None:
+    arguments = ["generate", "a red dog", "--model", str(sd_folder), "--steps", "1"]
+    path = tmp_path / "held.png"
+    assert call([*arguments, "--region", "red dog=0,0,1,0.5", "-o", str(path)]) == 0
+    (region,) = read_recipe(path).regions
+    assert (region.word, region.mask[0][0], region.mask[-1][0]) == ("red dog", "#", ".")
+
+
 def test_generate_never_writes_over_a_picture(sd_folder: Path, tmp_path: Path) -> None:
     for _ in range(3):
         arguments = ["generate", "a dog", "--model", str(sd_folder), "--steps", "1"]
