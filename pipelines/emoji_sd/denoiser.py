@@ -147,7 +147,7 @@ class DenoiserLoss:
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             words = self.model.text(tokens).last_hidden_state
             velocity = self.model.unet(noisy, timesteps, words).sample
-        drawn = ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
+        drawn: Tensor = ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
         return drawn + PLACE_WEIGHT * misplaced(self.tokenizer, words, captions, scenes)
 
 

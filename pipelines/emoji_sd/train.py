@@ -53,7 +53,7 @@ class Plan:
 FULL = Plan(
     autoencoder=Schedule(samples=27_000, batch=24, lr=3e-3, fall=0),
     decoder=Schedule(samples=24_000, batch=24, lr=3e-3),
-    denoiser=Schedule(samples=88_800, batch=24, lr=2e-3),
+    denoiser=Schedule(samples=177_600, batch=24, lr=2e-3),
     judge=Schedule(samples=30_000, batch=32, lr=2e-3, fall=0.4),
 )
 SMOKE = Plan(
