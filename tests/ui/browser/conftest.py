@@ -44,8 +44,6 @@ OVERLAY = """() => {
   });
 }"""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
 INSTALL = (
     ["apt-get", "install", "-y", "-qq", "chromium"],
     [sys.executable, "-m", "playwright", "install", "chromium"],
@@ -222,10 +220,7 @@ class Person:
         self.see("#stage").to_have_attribute("data-over", over)
 
     def overlay(self, *others: list[list[int]]) -> list[list[int]]:
-        """What is drawn over the picture, as soon as it is none of `others`.
-
-        Red, green, blue and opacity at 24 × 24 places.
-        """
+        """Red, green, blue, opacity at 24 × 24 places, as soon as they are none of `others`."""
         unlike = f"""others => {{
           const seen = ({OVERLAY})();
           return !others.some((other) => JSON.stringify(other) === JSON.stringify(seen)) && seen;
@@ -242,14 +237,14 @@ class Person:
     def strokes(self, *points: tuple[float, float]) -> None:
         """Drag over the stage along points, each a share of its width and of its height."""
         self.page.locator("#stage").scroll_into_view_if_needed()
-        box = self.page.locator("#stage").bounding_box()
-        assert box
+        box = self.page.locator("#stage").bounding_box() or pytest.fail("There is no stage.")
         places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
-        self.page.mouse.move(*places[0])
-        self.page.mouse.down()
+        mouse = self.page.mouse
+        mouse.move(*places[0])
+        mouse.down()
         for place in places[1:]:
-            self.page.mouse.move(*place, steps=4)
-        self.page.mouse.up()
+            mouse.move(*place, steps=4)
+        mouse.up()
 
     def follow(self, selector: str) -> Callable[[], list[str]]:
         """Write down every text that an element shows from now on; gives what it has been."""
