@@ -11,7 +11,7 @@ from crossattn.pipelines.recipe import Dialect, Recipe
 from crossattn.pipelines.run import run
 from crossattn.pipelines.sheets import Tile, contact_sheet, fitted
 
-PICTURE = Path(__file__).parent / "pictures" / "emphasis.png"
+PICTURE = Path(__file__).parent / "pictures" / "emphasis.jpg"
 PROMPT = "a red car in a meadow in ({phrase}:{weight})"
 WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.5)
 

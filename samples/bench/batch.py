@@ -10,10 +10,10 @@ in the processor time of a picture: where two workers need no more of it than on
 double the rate.
 """
 
+import argparse
 import json
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -156,10 +156,15 @@ def same_bytes() -> None:
 
 
 if __name__ == "__main__":
-    what = sys.argv[1] if len(sys.argv) > 1 else "growth"
-    if what == "engines":
-        engines(int(sys.argv[2]) if len(sys.argv) > 2 else 64)
-    elif what == "bytes":
-        same_bytes()
-    else:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("growth", "engines", "bytes"))
+    parser.add_argument("items", type=int, nargs="?", default=64)
+    asked = parser.parse_args()
+    if asked.what == "growth":
         growth()
+    elif asked.what == "engines":
+        engines(asked.items)
+    else:
+        same_bytes()
