@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -107,16 +108,15 @@ class Run:
         `watch` called after it. `until` stops early, as an interruption would.
         """
         self.resume()
-        started, total = time.monotonic() - self.seconds, 0.0
+        started, losses = time.monotonic() - self.seconds, list[float]()
         while self.step < self.schedule.steps and self.step != until:
             if self.step == self.schedule.fall_from:
                 self._save(self.stable_path)
-            total += self._advance(loss)
+            losses.append(self._advance(loss))
             self.seconds = time.monotonic() - started
             if self.step % every == 0 or self.step == self.schedule.steps:
-                count = (self.step - 1) % every + 1
-                self._note(total / count)
-                total = 0.0
+                self._note(statistics.mean(losses))
+                losses.clear()
                 self._save(self.path)
                 if watch is not None:
                     watch(self)
