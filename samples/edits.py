@@ -24,15 +24,15 @@ EDITS: dict[str, dict[str, dict[str, Any]]] = {
     "refine": {
         "+ big": {"prompt": "a big red car in a meadow"},
         "+ snow": {"prompt": "a red car in a meadow with some snow falling"},
-        "+ a yellow duck": {"prompt": "a red car and a yellow duck in a meadow"},
+        "+ a yellow duck": {"prompt": "a red car and a yellow duck in a meadow", **LOOSE},
         "- red": {"prompt": "a car in a meadow"},
     },
     # Little is taken over from the source here, so that the blend alone keeps the rest.
     "blend": {
         "a rocket": {"prompt": "a red rocket in a meadow", **LOOSE, "blend": None},
         "blended": {"prompt": "a red rocket in a meadow", **LOOSE, "blend": []},
-        "a blue rabbit": {"prompt": "a blue rabbit in a meadow", **LOOSE, "blend": None},
-        "blended too": {"prompt": "a blue rabbit in a meadow", **LOOSE, "blend": []},
+        "a blue balloon": {"prompt": "a blue balloon in a meadow", **LOOSE, "blend": None},
+        "blended too": {"prompt": "a blue balloon in a meadow", **LOOSE, "blend": []},
     },
 }
 

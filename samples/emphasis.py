@@ -25,7 +25,7 @@ def main() -> None:
             prompt = PROMPT.format(phrase="heavy snow", weight=weight)
             *_, result = run(Recipe(prompt=prompt, seed=3, steps=15, dialect=dialect), pipe=pipe)
             share = sum(word.mass for word in result.words if word.text in ("heavy", "snow"))
-            label = f"{dialect}: {weight:g}"
+            label = f"{dialect} {weight:g}"
             tiles.append(Tile(fitted(result.image), label, f"{share:.1%}"))
     sheet = contact_sheet(
         tiles,
