@@ -78,9 +78,9 @@ def run(
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the
     trace keeps apart, `heads` keeps each head too; `controls` are attached before the recorder;
     the first calls are left out of which `before` knows what the scheduler was given, as `denoise`
-    says. The noise comes from a generator on the CPU,
-    whatever the device. Closing the iterator stops the run and leaves the model as it was. A
-    recipe that edits gives the edited picture. Raises CrossattnError in its kinds.
+    says. The noise comes from a generator on the CPU, whatever the device. Closing the iterator
+    stops the run and leaves the model as it was. A recipe that edits gives the edited picture.
+    Raises CrossattnError in its kinds.
     """
     if recipe.edit is not None:
         from crossattn.pipelines.edit import Edited, edit

@@ -177,7 +177,7 @@ def _training_section(logs: Mapping[str, Sequence[Mapping[str, float]]], sizes: 
             "![Loss of the denoiser against samples seen](curve.png)",
             "",
             "The loss weighs objects more at first, so its beginning and its end do not compare; "
-            "where it jumps, at 62,160 samples, that weight was raised again to train longer. "
+            "where it jumps up, that weight was raised again to train longer. "
             "Where a caption states a relation, the first two numbers of a noun's embedding are "
             "also asked to be its object's place, because the denoiser's loss alone left the text "
             "encoder blind to word order.",
