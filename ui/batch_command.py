@@ -125,7 +125,7 @@ def _tell(plan: "Plan", output: Path, workers: int, trace: bool, as_json: bool) 
                     "pictures": len(plan),
                     "missing": len(missing),
                     "workers": workers,
-                    "seconds": round(seconds, 1),
+                    "seconds": round(seconds, 3),
                     "bytes": guess.bytes,
                     "items": [{"id": item.id, "row": item.where, **item.axes} for item in plan],
                 }

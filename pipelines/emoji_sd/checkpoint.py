@@ -111,13 +111,13 @@ class Run:
         started, losses = time.monotonic() - self.seconds, list[float]()
         while self.step < self.schedule.steps and self.step != until:
             if self.step == self.schedule.fall_from:
-                self._save(self.stable_path)
+                self.save(self.stable_path)
             losses.append(self._advance(loss))
             self.seconds = time.monotonic() - started
             if self.step % every == 0 or self.step == self.schedule.steps:
                 self._note(statistics.mean(losses))
                 losses.clear()
-                self._save(self.path)
+                self.save(self.path)
                 if watch is not None:
                     watch(self)
 
@@ -141,7 +141,8 @@ class Run:
         self.log.append({"samples": samples, "loss": loss, "seconds": round(self.seconds)})
         print(f"{self.stage}: {json.dumps(self.log[-1])}", flush=True)
 
-    def _save(self, path: Path) -> None:
+    def save(self, path: Path) -> None:
+        """Write everything that this run would resume from."""
         state = {
             "model": self.model.state_dict(),
             "average": self.average,

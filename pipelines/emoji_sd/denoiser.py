@@ -18,11 +18,12 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from crossattn.pipelines.emoji_sd.autoencoder import CHANNELS, autocast, encode, to_tensor
 from crossattn.pipelines.emoji_sd.captions import Caption, describe
 from crossattn.pipelines.emoji_sd.checkpoint import seeded
-from crossattn.pipelines.emoji_sd.scenes import SIDE, Scene, make_scene, render
+from crossattn.pipelines.emoji_sd.scenes import SIDE, Rendered, Scene, make_scene, render
 
 GRID: Final = SIDE // 8
 EMPTY_SHARE: Final = 0.1
 OBJECT_WEIGHT: Final = 5.0
+AREA: Final = 2000
 PLACE_WEIGHT: Final = 0.2
 
 
@@ -93,8 +94,8 @@ class LatentPool:
         self._size = size
 
     def batch(self, first: int, count: int) -> tuple[Tensor, Tensor, list[Scene]]:
-        """Latents (count, 8, 16, 16), the share of each cell that objects cover (count, 1, 16,
-        16), and scenes to caption, of the samples first, first + 1, ..."""
+        """Latents (count, 8, 16, 16), how much of each cell objects cover (count, 1, 16, 16), and
+        scenes to caption, of the samples first, first + 1, ..."""
         rounds, start = divmod(first, self._size)
         slots = [(start + i) % self._size for i in range(count)]
         drawn = [make_scene(slot) for slot in slots]
@@ -104,10 +105,17 @@ class LatentPool:
             pictures = to_tensor(np.stack([one.pixels for one in rendered]))
             with autocast(), torch.no_grad():
                 self._latents[slots] = encode(self._autoencoder, pictures).float().numpy()
-        covered = np.stack([one.masks.any(0) for one in rendered]).astype(np.float32)
-        share = F.avg_pool2d(torch.from_numpy(covered)[:, None], SIDE // GRID)
+        cover = torch.stack([cover_of_objects(one) for one in rendered])
         latents = torch.from_numpy(self._latents[slots].astype(np.float32))
-        return latents, share, [replace(s, wording=s.wording + rounds) for s in drawn]
+        return latents, cover, [replace(s, wording=s.wording + rounds) for s in drawn]
+
+
+def cover_of_objects(scene: Rendered) -> Tensor:
+    """The share of each latent cell that objects cover, (1, 16, 16), an object of less than
+    `AREA` pixels counting for as much as one of that area: what is small is no less asked for."""
+    masks = torch.from_numpy(scene.masks)
+    weights = (AREA / masks.sum((1, 2)).clamp(min=1)).clamp(min=1)
+    return F.avg_pool2d((masks * weights[:, None, None]).sum(0, keepdim=True), SIDE // GRID)
 
 
 class DenoiserLoss:
@@ -130,7 +138,7 @@ class DenoiserLoss:
     def __call__(self, step: int) -> Tensor:
         """The loss of a step as a scalar; a pure function of the weights and the step."""
         first = step * self.batch
-        latents, share, scenes = self.pool.batch(first, self.batch)
+        latents, cover, scenes = self.pool.batch(first, self.batch)
         rng = random.Random(f"captions {step}")
         captions = [
             Caption("", {}) if rng.random() < EMPTY_SHARE else describe(scene) for scene in scenes
@@ -142,7 +150,7 @@ class DenoiserLoss:
         timesteps = (torch.sigmoid(0.2 + 1.2 * normal) * 1000).long().clamp(0, 999)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         wanted = self.scheduler.get_velocity(latents, noise, timesteps)
-        weight = 1 + OBJECT_WEIGHT * max(0.0, 1 - first / self.focus) * share
+        weight = 1 + OBJECT_WEIGHT * max(0.0, 1 - first / self.focus) * cover
         with autocast():
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             words = self.model.text(tokens).last_hidden_state

@@ -1,13 +1,16 @@
 """Train emoji-sd from nothing: `python -m crossattn.pipelines.emoji_sd.train`.
 
 Every stage resumes from its last checkpoint; run again after an interruption, or with more
-samples to go on from before the learning rate fell.
+samples to go on from before the learning rate fell. Where no checkpoints are left, `--adopt` goes
+on from an exported model.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +46,7 @@ class Plan:
     text_width: int = 192
     captions: int = 20_000
     pool: int = 48_000
-    focus: int = 150_000
+    focus: int = 250_000
     prompts: int = 256
     sheet: int = 64
     renders: int = 1000
@@ -53,7 +56,7 @@ class Plan:
 FULL = Plan(
     autoencoder=Schedule(samples=27_000, batch=24, lr=3e-3, fall=0),
     decoder=Schedule(samples=24_000, batch=24, lr=3e-3),
-    denoiser=Schedule(samples=177_600, batch=24, lr=2e-3),
+    denoiser=Schedule(samples=300_000, batch=24, lr=2e-3),
     judge=Schedule(samples=30_000, batch=32, lr=2e-3, fall=0.4),
 )
 SMOKE = Plan(
@@ -79,6 +82,34 @@ class Training:
 
     def __init__(self, plan: Plan, folder: Path, model: Path) -> None:
         self.plan, self.folder, self.model = plan, folder, model
+
+    def adopt(self, model: Path) -> None:
+        """Lay checkpoints as if every stage had just ended with the parts of an exported model.
+
+        The optimisers begin anew. A folder that has checkpoints already raises FileExistsError.
+        """
+        if (self.folder / "denoiser.pt").exists():
+            raise FileExistsError(f"{self.folder} has checkpoints: leave out --adopt to go on.")
+        shutil.copytree(model / "tokenizer", self.folder / "tokenizer", dirs_exist_ok=True)
+        pipeline = StableDiffusionPipeline.from_pretrained(model)
+        denoiser = self._make_denoiser(self._load_tokenizer())
+        denoiser.unet.load_state_dict(pipeline.unet.state_dict())
+        denoiser.text.load_state_dict(pipeline.text_encoder.state_dict())
+        logs = json.loads((model / "scores.json").read_text(encoding="utf-8"))["logs"]
+        parts = {
+            "autoencoder": (pipeline.vae, self.plan.autoencoder),
+            "decoder": (pipeline.vae, self.plan.decoder),
+            "denoiser": (denoiser, self.plan.denoiser),
+            "judge": (Judge.load(model / "judge.safetensors"), self.plan.judge),
+        }
+        for stage, (part, schedule) in parts.items():
+            log = logs[stage]
+            steps = int(log[-1]["samples"]) // schedule.batch
+            ended = replace(schedule, samples=steps * schedule.batch)
+            run = Run(stage, self.folder, part, ended, step=steps, log=log)
+            run.seconds = log[-1]["seconds"]
+            run.save(run.path)
+        shutil.copy(self.folder / "autoencoder.pt", self._frozen)
 
     def stages(self) -> dict[str, Callable[[], None]]:
         """Every stage by name, in order; the decoder and the denoiser may run side by side."""
@@ -188,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=default_folder(), help="checkpoints")
     parser.add_argument("--model", type=Path, help="exported folder (default: OUT/model)")
     parser.add_argument("--stage", action="append", help="only this stage (may be repeated)")
+    parser.add_argument("--adopt", type=Path, help="go on from this exported model's parts")
     parser.add_argument("--samples", type=int, help="the denoiser's samples in all sittings")
     parser.add_argument("--smoke", action="store_true", help="the whole path in two minutes")
     chosen = parser.parse_args(arguments)
@@ -195,7 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.samples is not None:
         plan = replace(plan, denoiser=replace(plan.denoiser, samples=chosen.samples))
     torch.set_num_threads(1)
-    stages = Training(plan, chosen.out, chosen.model or chosen.out / "model").stages()
+    training = Training(plan, chosen.out, chosen.model or chosen.out / "model")
+    if chosen.adopt is not None:
+        training.adopt(chosen.adopt)
+    stages = training.stages()
     for name in chosen.stage or stages:
         if name not in stages:
             parser.error(f"--stage takes one of {', '.join(stages)}, and got {name}.")

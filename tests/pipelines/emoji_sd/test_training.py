@@ -1,6 +1,7 @@
 """Training: stopping changes nothing, longer runs go on honestly, the smoke run walks it all."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from crossattn.pipelines.emoji_sd.denoiser import (
     Denoiser,
     DenoiserLoss,
     LatentPool,
+    cover_of_objects,
     misplaced,
     tokenize,
 )
 from crossattn.pipelines.emoji_sd.judge import Judge
 from crossattn.pipelines.emoji_sd.muon import optimisers
-from crossattn.pipelines.emoji_sd.scenes import SIDE, scenes
+from crossattn.pipelines.emoji_sd.scenes import SIDE, make_scene, render, scenes
 from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
 from crossattn.pipelines.emoji_sd.train import SMOKE, main
 
@@ -138,6 +140,19 @@ def test_the_pool_gives_the_same_latents_when_asked_again(tmp_path: Path) -> Non
     assert 0 < float(share.mean()) < 1
 
 
+def test_small_objects_are_asked_for_as_much_as_larger_ones() -> None:
+    asked, covered = [], []
+    for size in ("small", "medium", "big"):
+        scene = make_scene(3)
+        things = (replace(scene.things[0], name="ball", size=size, x=64, y=64),)
+        drawn = render(replace(scene, things=things))
+        asked.append(float(cover_of_objects(drawn).sum()))
+        covered.append(float(drawn.masks.sum()) / 64)
+    assert asked[0] == pytest.approx(asked[1], rel=0.05)
+    assert asked[2] == pytest.approx(covered[2])
+    assert covered[0] < covered[1] < covered[2] <= asked[2]
+
+
 def test_nouns_of_a_relation_are_asked_for_the_places_of_their_objects(tmp_path: Path) -> None:
     tokenizer = train_tokenizer(tmp_path / "tokenizer", captions=200)
     stated = [s for s in scenes("train", 0, 40) if s.stated and len(s.things) == 2][:3]
@@ -173,3 +188,17 @@ def test_the_smoke_run_walks_the_whole_path(tmp_path: Path) -> None:
     card = (model / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "## Scores" in card and "## Vocabulary" in card
     assert Judge.load(model / "judge.safetensors").look([np.zeros((128, 128, 3), np.uint8)])
+
+    adopted = tmp_path / "adopted"
+    smoke = ["--smoke", "--stage", "denoiser"]
+    main([*smoke, "--out", str(adopted), "--adopt", str(model)])
+    shipped = StableDiffusionPipeline.from_pretrained(model).unet.state_dict()
+    state = load(adopted / "denoiser.pt")
+    assert (state["step"], state["log"]) == (4, load(tmp_path / "denoiser.pt")["log"])
+    assert all(torch.equal(state["average"][f"unet.{name}"], shipped[name]) for name in shipped)
+    main([*smoke, "--out", str(adopted), "--samples", "48"])
+    grown = load(adopted / "denoiser.pt")
+    assert [entry["samples"] for entry in grown["log"]] == [16, 32, 48]
+    assert not same(grown["model"], state["model"])
+    with pytest.raises(FileExistsError, match="leave out --adopt"):
+        main([*smoke, "--out", str(adopted), "--adopt", str(model)])
