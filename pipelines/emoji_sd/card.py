@@ -16,8 +16,9 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from crossattn.pipelines.emoji_sd.captions import describe
 from crossattn.pipelines.emoji_sd.checkpoint import load, write_atomically
-from crossattn.pipelines.emoji_sd.scenes import SIDE
+from crossattn.pipelines.emoji_sd.scenes import SIDE, make_scene, render
 from crossattn.pipelines.emoji_sd.scores import GUIDANCE, STEPS, Drawn
 from crossattn.pipelines.emoji_sd.vocabulary import (
     AMOUNTS,
@@ -71,6 +72,7 @@ def write_card(
     figures = {
         **scores,
         "seconds_a_picture": seconds,
+        "scenes_a_second": _scenes_a_second(),
         "cores": os.cpu_count(),
         "parameters": sizes,
         "logs": logs,
@@ -85,7 +87,7 @@ def card_text(figures: Mapping[str, Any], prompts: Sequence[str]) -> str:
         [
             _HEAD.format(side=SIDE),
             _scores_section(figures),
-            _data_section(),
+            _data_section(figures["scenes_a_second"]),
             _training_section(figures["logs"], figures["parameters"]),
             _vocabulary_section(),
             "## Prompts of the sheet\nRow by row; the second half has an object-colour pair or a "
@@ -145,9 +147,10 @@ def _figure(row: Mapping[str, float], kind: str) -> str:
     return f"{row[kind]:.3f}" if kind in row else "–"
 
 
-def _data_section() -> str:
+def _data_section(rate: float) -> str:
     return (
-        "## Data\nScenes composed by this package: one seed, one scene. Training takes the seeds "
+        "## Data\nScenes composed by this package: one seed, one scene, "
+        f"{rate:,.0f} a second with their captions on one core. Training takes the seeds "
         "0, 1, ... of the split `train`; the scores take other seeds of the splits `fresh` and "
         "`heldout`. One colour of every object, and a twelfth of all arrangements of two objects, "
         "never appear in training. The glyphs are Noto Color Emoji (SIL Open Font License 1.1, "
@@ -166,6 +169,12 @@ def _training_section(logs: Mapping[str, Sequence[Mapping[str, float]]], sizes: 
         last = log[-1]
         hours = f"{last['seconds'] / 3600:.2f}"
         lines.append(f"| {stage} | {last['samples']:,.0f} | {hours} | {last['loss']:.3f} |")
+    adopted = [f"{entry['samples']:,.0f}" for entry in logs["denoiser"] if entry.get("adopted")]
+    sittings = (
+        f"At {' and '.join(adopted)} samples the optimisers began anew from the exported weights. "
+        if adopted
+        else ""
+    )
     counts = ", ".join(f"{name} {count / 1e6:.1f} M" for name, count in sizes.items())
     return "\n".join(
         [
@@ -177,7 +186,7 @@ def _training_section(logs: Mapping[str, Sequence[Mapping[str, float]]], sizes: 
             "![Loss of the denoiser against samples seen](curve.png)",
             "",
             "The loss weighs objects more at first, so its beginning and its end do not compare; "
-            "where it jumps up, that weight was raised again to train longer. "
+            f"where it jumps up, that weight was raised again to train longer. {sittings}"
             "Where a caption states a relation, the first two numbers of a noun's embedding are "
             "also asked to be its object's place, because the denoiser's loss alone left the text "
             "encoder blind to word order.",
@@ -251,3 +260,17 @@ def _seconds_a_picture(pipeline: StableDiffusionPipeline) -> float:
         times.append(time.perf_counter() - started)
     torch.set_num_threads(threads)
     return statistics.median(times[1:])
+
+
+def _scenes_a_second(count: int = 1000) -> float:
+    """Scenes drawn and described in a second of one core's time, after some that warm up."""
+
+    def draw(seeds: range) -> None:
+        for scene in map(make_scene, seeds):
+            render(scene)
+            describe(scene)
+
+    draw(range(count // 10))
+    started = time.process_time()
+    draw(range(count))
+    return count / (time.process_time() - started)

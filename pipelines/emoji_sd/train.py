@@ -86,7 +86,8 @@ class Training:
     def adopt(self, model: Path) -> None:
         """Lay checkpoints as if every stage had just ended with the parts of an exported model.
 
-        The optimisers begin anew. A folder that has checkpoints already raises FileExistsError.
+        The optimisers begin anew, and the logs say where. A folder that has checkpoints already
+        raises FileExistsError.
         """
         if (self.folder / "denoiser.pt").exists():
             raise FileExistsError(f"{self.folder} has checkpoints: leave out --adopt to go on.")
@@ -103,7 +104,7 @@ class Training:
             "judge": (Judge.load(model / "judge.safetensors"), self.plan.judge),
         }
         for stage, (part, schedule) in parts.items():
-            log = logs[stage]
+            log = [*logs[stage][:-1], logs[stage][-1] | {"adopted": True}]
             steps = int(log[-1]["samples"]) // schedule.batch
             ended = replace(schedule, samples=steps * schedule.batch)
             run = Run(stage, self.folder, part, ended, step=steps, log=log)
