@@ -41,7 +41,7 @@ def probe(score: Score, width: int, queries: int) -> tuple[Tensor, Tensor]:
 def draw_example(axes: Axes, queries: int) -> None:
     for shift, (name, score) in enumerate(SCORES.items()):
         weights, _ = probe(score, EXAMPLE_WIDTH, queries)
-        middle = weights.median(0).values
+        middle = weights.median(0).values.numpy()
         axes.bar(np.arange(1, KEYS + 1) + 0.4 * shift - 0.2, middle, 0.4, label=name)
     axes.set(
         xlabel="key, by rank",
@@ -52,7 +52,7 @@ def draw_example(axes: Axes, queries: int) -> None:
     axes.legend(frameon=False)
 
 
-def draw_trend(axes: Axes, widths: list[int], samples: dict[str, list[Tensor]]) -> None:
+def draw_trend(axes: Axes, widths: list[int], samples: dict[str, list[np.ndarray]]) -> None:
     for name, by_width in samples.items():
         low, middle, high = np.array([np.percentile(s, (25, 50, 75)) for s in by_width]).T
         axes.plot(widths, middle, "o-", markersize=4, label=name)
@@ -69,12 +69,12 @@ def main() -> None:
     arguments = parser.parse_args()
 
     widths = [2**power for power in range(1, 12)]
-    largest: dict[str, list[Tensor]] = {}
-    gradients: dict[str, list[Tensor]] = {}
+    largest: dict[str, list[np.ndarray]] = {}
+    gradients: dict[str, list[np.ndarray]] = {}
     for name, score in SCORES.items():
         probes = [probe(score, width, arguments.queries) for width in widths]
-        largest[name] = [weights[:, 0] for weights, _ in probes]
-        gradients[name] = [gradient for _, gradient in probes]
+        largest[name] = [weights[:, 0].numpy() for weights, _ in probes]
+        gradients[name] = [gradient.numpy() for _, gradient in probes]
     caption = (
         f"{KEYS} keys, {arguments.queries} queries, normal and of unit variance; "
         f"median and quartiles; torch {torch.__version__}, {platform.machine()}"
@@ -83,7 +83,7 @@ def main() -> None:
     for name in SCORES:
         for width, weight, gradient in zip(widths, largest[name], gradients[name], strict=True):
             spread = ", ".join(f"{q:.2e}" for q in np.percentile(gradient, (25, 50, 75)))
-            print(f"{name:16} d={width:<5} largest {weight.median():.3f}  gradient {spread}")
+            print(f"{name:16} d={width:<5} largest {np.median(weight):.3f}  gradient {spread}")
 
     figure, panels = pyplot.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
     draw_example(panels[0], arguments.queries)

@@ -3,6 +3,7 @@
 python samples/edits.py
 """
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,17 @@ EDITS: dict[str, dict[str, dict[str, Any]]] = {
 
 def main() -> None:
     """Draw a sheet for each kind of edit."""
-    pipe = load()
-    *_, source = keep_source(SOURCE, pipe=pipe)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--out", type=Path, default=PICTURES, help="where the pictures go")
+    options = parser.parse_args()
+
+    pipe, recipe = load(), SOURCE.replace(steps=options.steps)
+    *_, source = keep_source(recipe, pipe=pipe)
     for name, asked in EDITS.items():
         tiles = [Tile(fitted(source.result.image), SOURCE.prompt)]
         for label, how in asked.items():
-            *_, done = edit(SOURCE.replace(edit=how), pipe=pipe, source=source)
+            *_, done = edit(recipe.replace(edit=how), pipe=pipe, source=source)
             tiles.append(
                 Tile(fitted(done.result.image), label, f"{done.report.changed:.0%} changed")
             )
@@ -55,7 +61,7 @@ def main() -> None:
             columns=len(tiles),
             scale=False,
         )
-        sheet.save(PICTURES / f"edit-{name}.png")
+        sheet.save(options.out / f"edit-{name}.png")
 
 
 if __name__ == "__main__":

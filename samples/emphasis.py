@@ -3,6 +3,7 @@
 python samples/emphasis.py
 """
 
+import argparse
 from pathlib import Path
 from typing import get_args
 
@@ -18,12 +19,18 @@ WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.5)
 
 def main() -> None:
     """Draw a row for each dialect and a column for each weight."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--out", type=Path, default=PICTURE, help="where the picture goes")
+    options = parser.parse_args()
+
     pipe = load()
     tiles = []
     for dialect in get_args(Dialect):
         for weight in WEIGHTS:
             prompt = PROMPT.format(phrase="heavy snow", weight=weight)
-            *_, result = run(Recipe(prompt=prompt, seed=3, steps=15, dialect=dialect), pipe=pipe)
+            recipe = Recipe(prompt=prompt, seed=3, steps=options.steps, dialect=dialect)
+            *_, result = run(recipe, pipe=pipe)
             share = sum(word.mass for word in result.words if word.text in ("heavy", "snow"))
             label = f"{dialect} {weight:g}"
             tiles.append(Tile(fitted(result.image), label, f"{share:.1%}"))
@@ -34,7 +41,7 @@ def main() -> None:
         columns=len(WEIGHTS),
         scale=False,
     )
-    sheet.save(PICTURE)
+    sheet.save(options.out)
 
 
 if __name__ == "__main__":
