@@ -5,6 +5,7 @@ This is the one place that turns text into words, words into tokens, and weight 
 """
 
 import difflib
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt", "with_weights"]
+
+
+_NUMBERED = re.compile(r"(.*\S)#([0-9]{1,4})")
 
 
 class PromptCutWarning(UserWarning):
@@ -87,9 +91,25 @@ class Prompt:
     def named(self, text: str) -> tuple[Word, ...]:
         """Return every occurrence of a word, or the first of a phrase; WordNotFoundError if none.
 
-        This is what a text means wherever words are asked for by name alone.
+        "dog#2" is the second dog alone. This is what a text means wherever words are asked for by
+        name alone.
         """
+        numbered = _NUMBERED.fullmatch(text)
+        if numbered:
+            return self.phrase(numbered[1], int(numbered[2]))
         return self.find(text) if len(find_words(text)) < 2 else self.phrase(text)
+
+    def name_of(self, word: Word) -> str:
+        """Return the name by which `named` finds that one word: its text, or "dog#2"."""
+        matches = self._matches(word.text)
+        return word.text if len(matches) == 1 else f"{word.text}#{matches.index((word,)) + 1}"
+
+    def __contains__(self, text: str) -> bool:
+        """Whether `named` finds it."""
+        try:
+            return bool(self.named(text))
+        except WordNotFoundError:
+            return False
 
     def _matches(self, text: str) -> tuple[tuple[Word, ...], ...]:
         asked = _parts(text)

@@ -28,7 +28,7 @@ from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import regions_of
 from crossattn.pipelines.run import Result, read, run
-from crossattn.words import Prompt
+from crossattn.words import Prompt, read_prompt
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -69,10 +69,16 @@ def keep_source(
     kept there rather than in memory. Raises as `run` does.
     """
     recorder = SourceRecorder(cross=cross, share=share, file=file)
-    for event in run(
-        recipe.replace(edit=None), pipe=pipe, bins=bins, heads=heads, controls=[recorder]
-    ):
+    start = source_recipe(recipe)
+    for event in run(start, pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
         yield Source(event, recorder.run) if isinstance(event, Result) else event
+
+
+def source_recipe(recipe: Recipe) -> Recipe:
+    """What an edit starts from: no edit, and no regions of words that the target alone has."""
+    prompt = read_prompt(recipe.prompt)
+    held = [one for one in recipe.regions if one.word in prompt]
+    return recipe.replace(edit=None, regions=held)
 
 
 def edit(

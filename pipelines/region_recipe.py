@@ -15,7 +15,7 @@ class RegionRecipe(BaseModel):
     # Each description finishes "regions.<field> must be ...", in errors and in the JSON Schema.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    word: Text = Field(description="a word or phrase of the prompt")
+    word: Text = Field(description="a word or phrase of the prompt, or dog#2 for its second dog")
     mask: tuple[Row, ...] = Field(
         min_length=1,
         max_length=128,

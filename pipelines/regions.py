@@ -9,7 +9,7 @@ from PIL import Image
 
 from crossattn.controls import Box, Window
 from crossattn.controls.regions import HoldRegions
-from crossattn.errors import InputError, WordNotFoundError
+from crossattn.errors import InputError
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.region_recipe import RegionRecipe
 from crossattn.words import Prompt
@@ -42,7 +42,7 @@ def regions_of(
     Raises WordNotFoundError for a word that neither has.
     """
     of_source, of_target = (
-        [one for one in regions if _has(prompt, one.word)] for prompt in (source, target)
+        [one for one in regions if one.word in prompt] for prompt in (source, target)
     )
     for one in regions:
         if one not in of_source and one not in of_target:
@@ -71,13 +71,6 @@ def picture_rows(path: Path) -> tuple[str, ...]:
     if not inside.any():
         raise InputError(f"{path} is no mask: expected white where the word may be, all is dark.")
     return _rows(inside)
-
-
-def _has(prompt: Prompt, word: str) -> bool:
-    try:
-        return bool(prompt.named(word))
-    except WordNotFoundError:
-        return False
 
 
 def _rows(inside: np.ndarray) -> tuple[str, ...]:

@@ -96,6 +96,19 @@ def test_a_phrase_is_words_that_follow_each_other() -> None:
         prompt.phrase("blue red")
 
 
+def test_one_of_several_is_named_by_its_number() -> None:
+    prompt = read_prompt("A dog, a blue dog, a (blue:1.2) Dog and a 🚗🚗")
+    assert [word.occurrence for word in prompt.named("dog")] == [1, 2, 3]
+    assert prompt.named("dog#2") == prompt.find("dog")[1:2]
+    assert [word.occurrence for word in prompt.named("blue dog#2")] == [2, 3]
+    assert [prompt.name_of(word) for word in prompt.words[-4:]] == ["and", "a#4", "🚗#1", "🚗#2"]
+    assert all(prompt.named(prompt.name_of(word)) == (word,) for word in prompt.words)
+    assert "dog#3" in prompt
+    assert "dog#4" not in prompt
+    with pytest.raises(WordNotFoundError, match='has "dog" 3 times, so there is no occurrence 4'):
+        prompt.named("dog#4")
+
+
 def test_chinese_and_emoji_are_found_without_spaces() -> None:
     prompt = read_prompt("一只(红色:1.3)的猫🎈🚗")
     assert [word.text for word in prompt.phrase("红色")] == ["红", "色"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from crossattn.errors import ControlError, InputError, RecipeError, WordNotFoundError
 from crossattn.pipelines.denoise import Progress
-from crossattn.pipelines.edit import edit
+from crossattn.pipelines.edit import edit, keep_source
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import GRID, box_rows, picture_rows
 from crossattn.pipelines.run import Result, run
@@ -42,6 +42,16 @@ def test_a_word_is_held_to_its_region(sd_pipe: Any) -> None:
     assert inside(held) > 0.9
 
 
+def test_two_of_one_word_are_held_to_places_of_their_own(sd_pipe: Any) -> None:
+    right = tuple(row[::-1] for row in LEFT)
+    regions = [{"word": "car#1", "mask": LEFT}, {"word": "car#2", "mask": right}]
+    held = finish(run(recipe(prompt="a car, a car", regions=regions), pipe=sd_pipe))
+    first, second = (held.trace.by("mean").word("car", number).data for number in (1, 2))
+    half = first.shape[1] // 2
+    assert first[:, :half].sum() > 0.9 * first.sum()
+    assert second[:, half:].sum() > 0.9 * second.sum()
+
+
 @pytest.mark.parametrize("change", [{"hold": 0.0}, {"window": (0.0, 0.0)}])
 def test_a_region_without_hold_or_steps_changes_no_byte(
     sd_pipe: Any, change: dict[str, Any]
@@ -63,6 +73,8 @@ def test_an_edit_holds_each_word_in_the_picture_that_has_it(sd_pipe: Any) -> Non
         np.asarray(done.source.result.image), np.asarray(held.source.result.image)
     )
     assert not np.array_equal(np.asarray(done.result.image), np.asarray(held.result.image))
+    *_, source = keep_source(asked, pipe=sd_pipe)
+    assert source.result.recipe.regions == asked.regions[:1]
     with pytest.raises(WordNotFoundError, match="boat"):
         list(edit(asked.replace(regions=[{**car, "word": "boat"}]), pipe=sd_pipe))
 
