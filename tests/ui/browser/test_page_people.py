@@ -1,13 +1,20 @@
+import runpy
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gradio_client import Client
+from PIL import Image
 from playwright.sync_api import Browser
 
+from crossattn.pipelines.recipe import Recipe
+
+SAMPLE = Path(__file__).parents[3] / "samples" / "drive_the_page.py"
 PATIENCE = 150_000
 FIELDS = ("a red car", "", "emoji-sd", "7", 3, 4.0, "64 × 64", "", "attention")
 
@@ -69,6 +76,18 @@ def test_every_event_can_be_driven_by_a_program(address: str) -> None:
     edit = {"cross": [0, 0.8], "share": [0, 0.4], "blend": None, "protect": []}
     _, edited, *_ = client.predict(*FIELDS, "a red cat", edit, api_name="/edit")
     assert edited["edit"]["touched"]["Replace"] == [4, 2]
+
+
+def test_the_sample_that_drives_the_page_runs(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--address", address, "--steps", "3", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["drive_the_page", *options])
+    runpy.run_path(str(SAMPLE), run_name="__main__")
+    with Image.open(tmp_path / "edited.png") as picture:
+        assert picture.size == (128, 128)
+    recipe = Recipe.from_json((tmp_path / "edited.json").read_bytes())
+    assert recipe.edit is not None and recipe.edit.prompt == "a red boat on green grass"
 
 
 @pytest.mark.parametrize(
