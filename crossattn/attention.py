@@ -1,13 +1,12 @@
 """One attention in flight: what a control may see of it and do to it, at the least cost."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-Host = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+from crossattn.meeting import HostCall
 
 
 @dataclass(frozen=True)
@@ -84,24 +83,15 @@ class Attention:
     `edit` forms a row's probabilities.
     """
 
-    def __init__(
-        self,
-        host: Host,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Tensor | None,
-        scale: float | None,
-    ) -> None:
+    def __init__(self, host: HostCall) -> None:
         self._host = host
-        self.query = query
-        self.key = key
-        self.value = value
-        self.scale = query.shape[-1] ** -0.5 if scale is None else scale
-        self._mask = mask
+        self.query = host.query
+        self.key = host.key
+        self.value = host.value
+        self.scale = host.query.shape[-1] ** -0.5 if host.scale is None else host.scale
+        self._mask = host.attn_mask
         self._mixes: dict[int, _Mix] = {}
         self._edited: dict[int, Tensor] = {}
-        self.touched = False
 
     @property
     def heads(self) -> int:
@@ -120,7 +110,7 @@ class Attention:
 
     def looking_at(self, key: Tensor) -> "Attention":
         """The same queries before other keys (rows, heads, tokens, width), to look at only."""
-        return Attention(self._host, self.query, key, self.value, None, self.scale)
+        return Attention(replace(self._host, query=self.query, key=key, attn_mask=None))
 
     def source(self, row: int) -> Source:
         """What `row` attends by now: its queries, keys and bias, as views."""
@@ -155,7 +145,6 @@ class Attention:
         self.query = self.query if query is None else query
         self.key = self.key if key is None else key
         self.value = self.value if value is None else value
-        self.touched = True
 
     def add_bias(self, row: int, bias: Tensor) -> None:
         """Add `bias`, broadcastable to (heads, pixels, tokens), to the logits of `row`.
@@ -176,7 +165,6 @@ class Attention:
             self._mask = whole.masked_fill(~self._mask, float("-inf"))
         else:
             self._mask = self._mask + whole
-        self.touched = True
 
     def scale_tokens(self, row: int, weights: Tensor) -> None:
         """Multiply the probabilities of `row` by `weights` (tokens,), not renormalised."""
@@ -186,7 +174,6 @@ class Attention:
         mix = self._mixes.get(row) or _Mix(torch.ones_like(weights))
         terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
         self._mixes[row] = _Mix(mix.keep * weights, terms)
-        self.touched = True
 
     def mix(self, row: int, keep: Tensor, source: Probabilities, matrix: Tensor) -> None:
         """Make the probabilities of `row` P·diag(keep) + P_source·matrix.
@@ -207,16 +194,15 @@ class Attention:
         """Attend in `row` with `probs` (heads, pixels, tokens) as they are given."""
         self._edited[row] = probs
         self._mixes.pop(row, None)
-        self.touched = True
 
     def output(self) -> Tensor:
         """The attention's result: (rows, heads, pixels, width)."""
         if not self._mixes and not self._edited:
-            return self._host(self.query, self.key, self.value, self._mask)
+            return self._run(self.value)
         value = self.value.clone()
         for row, mix in self._mixes.items():
             value[row] *= mix.keep.to(value)[:, None]
-        output = self._host(self.query, self.key, value, self._mask)
+        output = self._run(value)
         rows = list(output.unbind(0))
         for row, mix in self._mixes.items():
             for source, matrix in mix.terms:
@@ -224,3 +210,9 @@ class Attention:
         for row, probs in self._edited.items():
             rows[row] = (probs @ self.value[row].to(probs)).to(output)
         return torch.stack(rows)
+
+    def _run(self, value: Tensor) -> Tensor:
+        call = replace(
+            self._host, query=self.query, key=self.key, value=value, attn_mask=self._mask
+        )
+        return call.run()

@@ -58,6 +58,12 @@ class Control:
     leave `attention` untouched: the host's own code then runs with its own arguments.
     """
 
+    @property
+    def of_latents(self) -> bool:
+        """Whether it changes or keeps latents, for which there must be a scheduler."""
+        own = type(self)
+        return own.shift is not Control.shift or own.after_step is not Control.after_step
+
     def start(self, session: "Session") -> None:
         """Called on entering, before the first step; raise here if the settings do not fit."""
 
@@ -67,6 +73,13 @@ class Control:
 
     def before_step(self, step: Step) -> None:
         """Called when the denoiser announces a step."""
+
+    def shift(self, step: Step) -> Tensor | None:
+        """What to move the latents by (images, channels, height, width) before this step, or None.
+
+        The denoiser sees them moved, and the scheduler goes on from there.
+        """
+        return None
 
     def attend(self, call: Call, attention: "Attention") -> None:
         """Look at, or change, one attention in flight."""

@@ -1,17 +1,16 @@
 """How words mix inside the text encoder, which is why a word's map leaks into others'."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from crossattn.encoders import TEXT_ENCODERS
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.mechanisms import attend
+from crossattn.meeting import HostCall, Meeting
 from crossattn.words import Prompt
 
 
@@ -90,50 +89,32 @@ def read_flow(name: str, text_encoder: Any, prompt: Prompt, *, unused_layers: in
     """
     encoding = next(encoding for encoding in prompt.encodings if encoding.name == name)
     ids = torch.tensor([[token.id for token in encoding.tokens]], device=text_encoder.device)
-    listener = _Listener()
-    with listener:
+    weights: list[Tensor] = []
+
+    def listen(call: HostCall) -> Tensor:
+        weights.append(_weights(call))
+        return call.run()
+
+    with Meeting(listen):
         text_encoder(ids)
-    if not listener.weights:
+    if not weights:
         raise UnsupportedModelError(
             f"{type(text_encoder).__name__} does not call scaled_dot_product_attention, so its "
             'attention cannot be read; load it with attn_implementation="sdpa".'
         )
-    used = listener.weights[: len(listener.weights) - unused_layers]
+    used = weights[: len(weights) - unused_layers]
     return Flow(name, prompt, torch.stack(used).cpu())
 
 
-class _Listener(TorchFunctionMode):
-    """Keeps the weights (heads, tokens, tokens) of every attention of a text encoder's one row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weights: list[Tensor] = []
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is F.scaled_dot_product_attention:
-            self._listen(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def _listen(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        **options: Any,
-    ) -> None:
+def _weights(call: HostCall) -> Tensor:
+    """The weights (heads, tokens, tokens) of an attention of one row."""
+    query, mask = call.query, call.attn_mask
+    if call.is_causal:
         length = query.shape[-2]
-        mask = None
-        if is_causal:
-            mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
-        elif attn_mask is not None:
-            mask = attn_mask if attn_mask.dtype == torch.bool else attn_mask == 0
-        # `attend` divides by √d; another scale is folded into the queries.
-        adjusted = query if scale is None else query * (scale * query.shape[-1] ** 0.5)
-        _, weights = attend(adjusted.float(), key.float(), value.float(), mask=mask)
-        self.weights.append(weights[0])
+        mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
+    elif mask is not None and mask.dtype != torch.bool:
+        mask = mask == 0
+    # `attend` divides by √d; another scale is folded into the queries.
+    if call.scale is not None:
+        query = query * (call.scale * query.shape[-1] ** 0.5)
+    return attend(query.float(), call.key.float(), call.value.float(), mask=mask)[1][0]

@@ -1,14 +1,12 @@
 """The one processor: it runs the host's own, and stands where that calls attention."""
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from crossattn.attention import Attention
 from crossattn.errors import UnsupportedModelError
+from crossattn.meeting import HostCall, Meeting
 from crossattn.site import Site
 
 if TYPE_CHECKING:
@@ -42,7 +40,14 @@ class SiteProcessor:
         if site is None or not sessions:
             result: Tensor = self.host(attn, *args, **kwargs)
             return result
-        meeting = _Meeting(site, sessions)
+
+        def meet(call: HostCall) -> Tensor:
+            attention = Attention(call)
+            for session in sessions:
+                session.attend(site, attention)
+            return attention.output()
+
+        meeting = Meeting(meet)
         with meeting:
             result = self.host(attn, *args, **kwargs)
         if meeting.calls != 1:
@@ -51,49 +56,3 @@ class SiteProcessor:
                 f"{meeting.calls} times where once was expected; it cannot be recorded or edited."
             )
         return result
-
-
-class _Meeting(TorchFunctionMode):
-    """Meets the host's call of `scaled_dot_product_attention`."""
-
-    def __init__(self, site: Site, sessions: Sequence["Session"]) -> None:
-        super().__init__()
-        self.site = site
-        self.sessions = sessions
-        self.calls = 0
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        self.calls += 1
-        return self._attend(*args, **(kwargs or {}))
-
-    def _attend(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        **options: Any,
-    ) -> Tensor:
-        def host(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-            return F.scaled_dot_product_attention(
-                query,
-                key,
-                value,
-                attn_mask=mask,
-                dropout_p=dropout_p,
-                is_causal=is_causal,
-                scale=scale,
-                **options,
-            )
-
-        attention = Attention(host, query, key, value, attn_mask, scale)
-        for session in self.sessions:
-            session.attend(self.site, attention)
-        return attention.output()

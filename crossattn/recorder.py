@@ -106,7 +106,7 @@ class Recorder(Control):
     def before_step(self, step: Step) -> None:
         """Make room at the first step of a run."""
         assert self._session is not None
-        schedule = self._session.schedule
+        schedule = self._session.schedule.planned
         if self._record is None or step.index < self._last or schedule is not self._schedule:
             if self.negative and not step.rows.negative:
                 raise ControlError(

@@ -2,10 +2,8 @@
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from crossattn.encoders import Prompts, read_prompts
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.processor import SiteProcessor
 from crossattn.rows import Rows
+from crossattn.schedule import Schedule
 from crossattn.site import Site, check_processors, find_denoiser, site_modules
 
 
@@ -42,6 +41,7 @@ class Session:
         self.predicted: Tensor | None = None
         self._step: Step | None = None
         self._arguments: dict[str, Any] = {}
+        self._shifts: list[Tensor] = []
         self._paused = False
         self._signature = inspect.signature(type(self.denoiser).forward)
         self._wanted = {
@@ -70,47 +70,34 @@ class Session:
         return bool(getattr(self.pipe, "do_classifier_free_guidance", False))
 
     @property
-    def timesteps(self) -> tuple[float, ...]:
-        """The schedule's timesteps in order, each once; empty where no scheduler is set."""
-        return tuple(dict.fromkeys(self.calls))
+    def scheduler(self) -> Any:
+        """The pipeline's scheduler; raises `ControlError` for a bare model, which has none."""
+        if (scheduler := getattr(self.pipe, "scheduler", None)) is None:
+            raise ControlError(
+                "A control of latents follows the scheduler, and a bare model has none: attach to "
+                "the pipeline."
+            )
+        return scheduler
 
     @property
-    def schedule(self) -> Tensor | None:
-        """The scheduler's own timesteps (calls,), anew for each run; None where none are set."""
-        scheduler = getattr(self.pipe, "scheduler", None)
-        ready = getattr(scheduler, "num_inference_steps", None) is not None
-        return getattr(scheduler, "timesteps", None) if ready else None
-
-    @property
-    def calls(self) -> tuple[float, ...]:
-        """The timestep of each call of the denoiser that the scheduler plans, in order."""
-        schedule = self.schedule
-        return () if schedule is None else tuple(map(float, schedule.tolist()))
-
-    def plan(self, step: Step) -> tuple[Step, ...]:
-        """A step for each call that the scheduler plans, alike `step` in all but time."""
-        timesteps = self.timesteps
-        return tuple(
-            replace(step, index=timesteps.index(t), call=call, timestep=t, sigma=self._sigma(t))
-            for call, t in enumerate(self.calls)
-        )
+    def schedule(self) -> Schedule:
+        """What the pipeline's scheduler plans; nothing where there is none."""
+        return Schedule(getattr(self.pipe, "scheduler", None))
 
     @contextmanager
-    def aside(self) -> Iterator[Callable[[Tensor, float], None]]:
-        """Run the denoiser on the side, unseen by every attached session.
+    def aside(self) -> Iterator[Callable[[Tensor], None]]:
+        """Run the denoiser on the side at this step, unseen by every attached session.
 
-        Gives a function that runs it on latents (images, channels, height, width), as the
-        scheduler has them, at a timestep; on the conditional rows alone, with gradients.
+        Gives a function that runs it on this step's latents moved by a tensor (images, channels,
+        height, width), as `Control.shift` would; on the conditional rows alone, with gradients.
         """
         attached = {s for module in self.modules.values() for s in module.processor.sessions}
         rows = list(self.step.rows.positive)
         count = len(rows) + len(self.step.rows.negative)
         given = {name: _rows(value, rows, count) for name, value in self._arguments.items()}
 
-        def run(latents: Tensor, timestep: float) -> None:
-            latents = self.pipe.scheduler.scale_model_input(latents, timestep)
-            time = torch.as_tensor(timestep, device=latents.device)
-            self.denoiser(**given | {"sample": latents, "timestep": time})
+        def run(by: Tensor) -> None:
+            self.denoiser(**given | {"sample": given["sample"] + self._scaled(by)})
 
         for session in attached:
             session._paused = True
@@ -138,44 +125,57 @@ class Session:
         for control in self._wanted[site]:
             control.attend(call, attention)
 
-    def _announce(self, denoiser: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+    def _announce(self, denoiser: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Any:
         if self._paused:
-            return
+            return None
         # The model announces the step itself; the timestep may come by position or by name.
-        given = self._signature.bind(denoiser, *args, **kwargs).arguments
-        self._arguments = {name: value for name, value in given.items() if name != "self"}
-        sample = given.get("sample", given.get("hidden_states"))
-        assert sample is not None
-        timestep = float(torch.as_tensor(given["timestep"]).flatten()[0])
-        timesteps, calls = self.timesteps, self.calls
-        index = timesteps.index(timestep) if timestep in timesteps else 0
-        scheduler = getattr(self.pipe, "scheduler", None)
-        walked = getattr(scheduler, "step_index", None) or getattr(scheduler, "begin_index", None)
-        following = walked or 0 if self._step is None else self._step.call + 1
-        repeated = following < len(calls) and calls[following] == timestep
-        first = calls.index(timestep) if timestep in calls else 0
-        self._step = Step(
+        bound = self._signature.bind(denoiser, *args, **kwargs)
+        self._arguments = {
+            name: bound.arguments[name] for name in bound.arguments if name != "self"
+        }
+        sample = self.given
+        timestep = float(torch.as_tensor(self._arguments["timestep"]).flatten()[0])
+        index, call, total = self.schedule.at(timestep, self._step)
+        self._step = step = Step(
             index=index,
-            call=following if repeated else first,
-            total=len(timesteps) or 1,
+            call=call,
+            total=total,
             timestep=timestep,
-            sigma=self._sigma(timestep),
+            sigma=self.schedule.sigma(timestep),
             height=sample.shape[-2],
             width=sample.shape[-1],
-            tokens=given["encoder_hidden_states"].shape[1],
+            tokens=self._arguments["encoder_hidden_states"].shape[1],
             rows=Rows.read(sample.shape[0], self.guided, len(self.prompts) or None),
         )
+        self._shifts = []
         for control in self.controls:
-            control.before_step(self._step)
+            control.before_step(step)
+        for control in self.controls:
+            if (by := control.shift(step)) is not None:
+                self._shift(by)
+        if not self._shifts:
+            return None
+        bound.arguments["sample"] = self.given
+        return bound.args[1:], bound.kwargs
 
-    def _sigma(self, timestep: float) -> float:
-        alphas = getattr(getattr(self.pipe, "scheduler", None), "alphas_cumprod", None)
-        if alphas is None:
-            return timestep / 1000
-        low = min(int(timestep), len(alphas) - 1)
-        high = min(low + 1, len(alphas) - 1)
-        alpha = float(torch.lerp(alphas[low], alphas[high], timestep - low))
-        return math.sqrt((1 - alpha) / alpha) if alpha > 0 else math.inf
+    def _shift(self, by: Tensor) -> None:
+        moved = self.given.clone()
+        for side in (self.step.rows.positive, self.step.rows.negative):
+            if side:
+                moved[list(side)] += self._scaled(by)
+        self._arguments["sample"] = moved
+        self._shifts.append(by)
+
+    def _scaled(self, by: Tensor) -> Tensor:
+        """A move of the latents as the denoiser sees it: schedulers scale what they hand on."""
+        scaled: Tensor = self.scheduler.scale_model_input(by, self.step.timestep)
+        return scaled
+
+    def _before(self, latents: Tensor) -> Tensor:
+        """The latents that the scheduler goes on from, moved as the denoiser saw them."""
+        for by in self._shifts:
+            latents = latents + by.to(latents)
+        return latents
 
     def _after(self, predicted: Tensor, latents: Tensor) -> Tensor:
         self.predicted = predicted
@@ -210,7 +210,7 @@ def attach(
             stack.callback(control.leave)
         handle = session.denoiser.register_forward_pre_hook(session._announce, with_kwargs=True)
         stack.callback(handle.remove)
-        if any(type(control).after_step is not Control.after_step for control in controls):
+        if any(control.of_latents for control in controls):
             stack.callback(_watch_scheduler(session))
         stack.callback(_install(session))
         yield session
@@ -253,16 +253,20 @@ def _check_kept(session: Session) -> None:
 
 
 def _watch_scheduler(session: Session) -> Callable[[], None]:
-    """Let controls change the latents that the scheduler makes; returns how to stop."""
-    scheduler = session.pipe.scheduler
+    """Let controls change the latents before and after the scheduler; returns how to stop."""
+    scheduler = session.scheduler
     plain = scheduler.step
     present = vars(scheduler).get("step")
+
+    signature = inspect.signature(plain)
 
     # Pipelines look into the signature for what they may pass (generator, eta).
     @functools.wraps(plain)
     def step(*args: Any, **kwargs: Any) -> Any:
-        result = plain(*args, **kwargs)
-        predicted = args[0] if args else kwargs["model_output"]
+        given = signature.bind(*args, **kwargs)
+        given.arguments["sample"] = session._before(given.arguments["sample"])
+        result = plain(*given.args, **given.kwargs)
+        predicted = given.arguments["model_output"]
         if isinstance(result, tuple):
             return (session._after(predicted, result[0]), *result[1:])
         result.prev_sample = session._after(predicted, result.prev_sample)
@@ -280,9 +284,11 @@ def _watch_scheduler(session: Session) -> Callable[[], None]:
 
 
 def _rows(value: Any, rows: list[int], count: int) -> Any:
-    """Those rows of a tensor that has one for each of the batch, or of all such in a dict."""
+    """Those rows of a tensor that has one for each of the batch; of all such in a collection."""
     if isinstance(value, dict):
         return {name: _rows(each, rows, count) for name, each in value.items()}
-    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] == count:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rows(each, rows, count) for each in value)
+    if isinstance(value, Tensor) and value.ndim and value.shape[0] == count:
         return value[rows]
     return value

@@ -12,6 +12,7 @@ from crossattn.control import Call, Control, Step
 from crossattn.controls.coarse import map_sites
 from crossattn.controls.edit import Edit, OnNothing
 from crossattn.controls.places import places_by_prompt
+from crossattn.controls.source import edited_prompts
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session, attach
@@ -21,17 +22,17 @@ THRESHOLDS: Mapping[float, float] = {0.0: 0.05, 0.2: 0.5, 0.4: 0.8}
 
 
 class AttendAndExcite(Edit):
-    """Move the latents between steps, by a gradient, so that no word is forgotten.
+    """Move the latents before each step, by a gradient, so that no word is forgotten.
 
     Of the maps at the coarse sites, without start, end and padding, each word's largest value
-    counts, and the loss is 1 minus the smallest of those. Between two steps in `window` the
-    latents go `step_size` · sqrt(1 to 0.5 over the run) along its gradient; at the shares of the
-    schedule that `thresholds` names, up to `refinements` times, until each word reaches its
-    value. The first step's noise is left as it is. Costs a forward and a backward pass each time.
+    counts, and the loss is 1 minus the smallest of those. Before each step in `window` the latents
+    go `step_size` · sqrt(1 to 0.5 over the run) along its gradient; at the shares of the schedule
+    that `thresholds` names, up to `refinements` times more, until each word of the image reaches
+    that value. Costs a forward and a backward pass each time. Where the session edits from a first
+    prompt, that prompt's images stay as they are.
 
-    Raises `WordNotFoundError` for a word that no prompt has, `ControlError` for a scheduler that
-    calls the model twice a step. Chefer et al., "Attend-and-Excite" (2023), at 50 steps: the
-    first 25, thresholds at 0, 10 and 20.
+    Raises `WordNotFoundError` for a word that no prompt has. Chefer et al., "Attend-and-Excite"
+    (2023), at 50 steps: the first 25, thresholds at 0, 10 and 20.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class AttendAndExcite(Edit):
             raise ControlError("AttendAndExcite needs a word to excite.")
         if not math.isfinite(step_size):
             raise ControlError(f"AttendAndExcite(step_size={step_size:g}): expected a number.")
+        if refinements < 0:
+            raise ControlError(f"AttendAndExcite(refinements={refinements}): expected 0 or more.")
         self.words = tuple(words)
         self.window = window
         self.step_size = step_size
-        self.thresholds = dict(thresholds)
+        self.thresholds = {Window(share): value for share, value in thresholds.items()}
         self.refinements = refinements
         self._session: Session | None = None
         self._placed: list[dict[int, list[int]]] = []
@@ -64,56 +67,59 @@ class AttendAndExcite(Edit):
     def start(self, session: Session) -> None:
         """Find the words."""
         super().start(session)
-        prompts = dict(enumerate(session.prompts))
-        if not prompts:
-            raise ControlError("AttendAndExcite needs the prompt: attach(..., prompt=prompt).")
+        prompts = edited_prompts(session, self)
         self._placed = [places_by_prompt(prompts, text) for text in self.words]
         self._session = session
 
-    def after_step(self, step: Step, latents: Tensor) -> Tensor:
-        """Move the latents before the next step."""
+    def shift(self, step: Step) -> Tensor | None:
+        """What moves the latents before this step."""
         session = self._session
         assert session is not None
-        calls = session.calls
-        if len(set(calls)) != len(calls):
-            raise ControlError(
-                "AttendAndExcite needs a scheduler that calls the model once a step, not "
-                f"{type(session.pipe.scheduler).__name__}; take DDIM, for one."
-            )
-        if step.call + 1 == len(calls) or not self.window.holds(step):
-            return latents
-        size = self.step_size * math.sqrt(1 - 0.5 * step.share)
-        wanted = [
-            value
-            for share, value in self.thresholds.items()
-            if math.floor(share * step.total + 1e-9) == step.index
-        ]
-        moved = latents
-        for _ in range(self.refinements if wanted else 1):
-            moved, loss = self._move(session, step, moved, calls[step.call + 1], size)
-            if not wanted or loss <= 1 - max(wanted):
+        # Halfway through a step of second order the scheduler keeps to where the step began.
+        if not session.schedule.begins_step or not self.window.holds(step) or not self.step_size:
+            return None
+        size = self.step_size * math.sqrt(1 - 0.5 * step.index / max(1, step.total - 1))
+        wanted = max(self._wanted(step), default=None)
+        by = torch.zeros_like(session.given[list(step.rows.positive)])
+        going = torch.ones(len(by), 1, 1, 1, dtype=torch.bool, device=by.device)
+        for _ in range(1 if wanted is None else 1 + self.refinements):
+            gradient, losses = self._gradient(session, step, by)
+            by = torch.where(going, by - size * gradient, by)
+            if wanted is None:
+                break
+            # An image that is there goes this once more, and no further.
+            going = going & (losses > 1 - wanted).view_as(going)
+            if not going.any():
                 break
         self.touched |= {(site.name, step.index) for site in map_sites(session.sites, step)}
-        return moved
+        return by
 
     def leave(self) -> None:
         """Let go of the model."""
         self._session = None
 
-    def _move(
-        self, session: Session, step: Step, latents: Tensor, timestep: float, size: float
-    ) -> tuple[Tensor, float]:
-        """One step along the gradient, and the largest loss of an image before it."""
+    def _wanted(self, step: Step) -> list[float]:
+        """The values that words should reach at this step."""
+        return [
+            value
+            for since, value in self.thresholds.items()
+            if since.steps(step.total).start == step.index
+        ]
+
+    def _gradient(self, session: Session, step: Step, by: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient, shaped as `by`, and the loss of each image (images,), moved by `by`."""
         looked = _Look(map_sites(session.sites, step))
         with session.aside() as run, attach(session.denoiser, looked, guided=False):
-            start = latents.detach().requires_grad_()
-            run(start, timestep)
-            losses = [
-                self._loss(maps / len(looked.sites), session, step, image)
-                for image, maps in looked.maps.items()
-            ]
-            (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), start)
-        return latents - size * gradient, float(torch.stack(losses).max())
+            moved = by.detach().requires_grad_()
+            run(moved)
+            losses = torch.stack(
+                [
+                    self._loss(maps / len(looked.sites), session, step, image)
+                    for image, maps in looked.maps.items()
+                ]
+            )
+            (gradient,) = torch.autograd.grad(losses.sum(), moved)
+        return gradient, losses.detach()
 
     def _loss(self, maps: Tensor, session: Session, step: Step, image: int) -> Tensor:
         prompt = step.rows.prompt[image]

@@ -1,7 +1,7 @@
 """Telling words where to be, by a bias on the logits inside or outside their regions."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from crossattn.attention import Attention
 from crossattn.control import Call
 from crossattn.controls.edit import Edit, OnNothing
 from crossattn.controls.places import places_by_prompt
-from crossattn.controls.source import spared
+from crossattn.controls.source import edited_prompts
 from crossattn.controls.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
@@ -44,13 +44,17 @@ Region = Box | Tensor
 """A box, or a mask (height, width) of any size, bool or from 0 to 1."""
 
 
+Push = Callable[[Tensor], Tensor]
+"""From a word's mask (pixels,) to what its logits are given there: (pixels,)."""
+
+
 class _Regional(Edit):
-    """Words with a region each, on the conditional rows."""
+    """Words with a region each, whose logits `push` changes, on the conditional rows."""
 
     def __init__(
         self,
         regions: Mapping[str, Region],
-        *,
+        push: Push,
         window: Window,
         on_nothing: OnNothing,
     ) -> None:
@@ -65,39 +69,48 @@ class _Regional(Edit):
                 )
         self.regions = dict(regions)
         self.window = window
+        self._push = push
         self._placed: list[tuple[str, dict[int, list[int]]]] = []
+        self._biases: dict[tuple[int, int, int, int], Tensor | None] = {}
 
     def start(self, session: Session) -> None:
         """Find the words; raises `WordNotFoundError` for one that no prompt has."""
         super().start(session)
-        prompts = dict(list(enumerate(session.prompts))[spared(session) :])
-        if not prompts:
-            raise ControlError(
-                f"{type(self).__name__} needs the prompt: attach(..., prompt=prompt)."
-            )
+        prompts = edited_prompts(session, self)
         self._placed = [(text, places_by_prompt(prompts, text)) for text in self.regions]
+        self._biases = {}
 
     def attend(self, call: Call, attention: Attention) -> None:
         """Bias each word's logits."""
         if not self.window.holds(call.step):
             return
-        for image, prompt in enumerate(call.step.rows.prompt):
-            row = call.step.rows.positive[image]
-            bias = torch.zeros(attention.pixels, attention.tokens)
-            for text, placed in self._placed:
-                mask = _fit(self.regions[text], call.height, call.width).flatten()
-                bias[:, placed.get(prompt, [])] += self.bias(mask, call, attention, row)[:, None]
-            if bias.any():
-                attention.add_bias(row, bias.to(attention.query)[None])
+        for row, prompt in zip(call.step.rows.positive, call.step.rows.prompt, strict=True):
+            if (bias := self._bias(prompt, call, attention)) is not None:
+                attention.add_bias(row, bias[None] * self.strength(call, attention, row))
                 self.touch(call)
 
-    def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:
-        """What is added to a word's logits: (pixels,), of its mask (pixels,)."""
-        raise NotImplementedError
+    def strength(self, call: Call, attention: Attention, row: int) -> Tensor | float:
+        """What the biases of `row` are multiplied by at this call."""
+        return 1.0
+
+    def leave(self) -> None:
+        """Let go of what lies on the model's device."""
+        self._biases = {}
 
     def reason(self) -> str:
         """No region, no strength, or no step in the window."""
         return "no word has a region smaller than the picture, or no step lay in its window."
+
+    def _bias(self, prompt: int, call: Call, attention: Attention) -> Tensor | None:
+        """The pushes of a prompt's words (pixels, tokens), made once a grid; None for no push."""
+        grid = prompt, call.height, call.width, call.tokens
+        if grid not in self._biases:
+            bias = torch.zeros(attention.pixels, attention.tokens)
+            for text, placed in self._placed:
+                mask = _fit(self.regions[text], call.height, call.width).flatten()
+                bias[:, placed.get(prompt, [])] += self._push(mask)[:, None]
+            self._biases[grid] = bias.to(attention.query) if bias.any() else None
+        return self._biases[grid]
 
 
 class HoldRegions(_Regional):
@@ -115,18 +128,17 @@ class HoldRegions(_Regional):
         window: Window = ALWAYS,
         on_nothing: OnNothing = "raise",
     ) -> None:
-        super().__init__(regions, window=window, on_nothing=on_nothing)
         if not strength >= 0:
             raise ControlError(f"HoldRegions(strength={strength:g}): expected 0 or more.")
-        self.strength = strength
+        super().__init__(regions, self._hold, window, on_nothing)
+        self.hold = strength
 
-    def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:
-        """Minus the strength outside: (pixels,)."""
+    def _hold(self, mask: Tensor) -> Tensor:
         outside = mask < 0.5
         if outside.all():
             # Too small for this grid: the pixel that has most of it.
             outside = mask < mask.max()
-        return torch.zeros_like(mask).masked_fill(outside, -self.strength)
+        return torch.zeros_like(mask).masked_fill(outside, -self.hold)
 
 
 class PaintRegions(_Regional):
@@ -144,18 +156,20 @@ class PaintRegions(_Regional):
         window: Window = ALWAYS,
         on_nothing: OnNothing = "raise",
     ) -> None:
-        super().__init__(regions, window=window, on_nothing=on_nothing)
         if not math.isfinite(weight):
             raise ControlError(f"PaintRegions(weight={weight:g}): expected a number.")
-        self.weight = weight
+        super().__init__(regions, lambda mask: 0.1 * weight * mask, window, on_nothing)
 
-    def bias(self, mask: Tensor, call: Call, attention: Attention, row: int) -> Tensor:
-        """Plus the paint inside: (pixels,)."""
-        largest = max(
-            float((query @ key.T).max()) * attention.scale
-            for query, key in zip(attention.query[row], attention.key[row], strict=True)
+    def strength(self, call: Call, attention: Attention, row: int) -> Tensor:
+        """log(σ + 1) · max(QK), which stays on the model's device."""
+        # A head at a time, so that the logits are never all there at once.
+        largest = torch.stack(
+            [
+                (attention.scale * query @ key.T).max()
+                for query, key in zip(attention.query[row], attention.key[row], strict=True)
+            ]
         )
-        return mask * (0.1 * self.weight * math.log1p(min(call.step.sigma, 1e4)) * largest)
+        return largest.max() * math.log1p(min(call.step.sigma, 1e4))
 
 
 def _fit(region: Region, height: int, width: int) -> Tensor:

@@ -9,7 +9,7 @@ from crossattn.attention import Attention
 from crossattn.control import Call
 from crossattn.controls.edit import Edit, OnNothing
 from crossattn.controls.places import places, places_by_prompt
-from crossattn.controls.source import spared
+from crossattn.controls.source import edited_prompts
 from crossattn.controls.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
@@ -54,9 +54,7 @@ class Reweight(Edit):
     def start(self, session: Session) -> None:
         """Find the words."""
         super().start(session)
-        prompts = dict(list(enumerate(session.prompts))[spared(session) :])
-        if not prompts:
-            raise ControlError("Reweight needs the prompt: attach(..., prompt=prompt).")
+        prompts = edited_prompts(session, self)
         if self.weights is None:
             self._placed = [
                 (self.words.get(word.text, self.window), number, token, word.weight)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention, Probabilities, Source
-from crossattn.control import Call, Step
+from crossattn.control import Call, Control, Step
 from crossattn.controls.edit import Edit, OnNothing
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
@@ -142,11 +142,18 @@ class FromSource(Edit):
         return found
 
 
-def spared(session: Session) -> int:
-    """How many prompts, from the first, are sources of this session's edits: 0 or 1."""
-    return int(
-        any(
-            isinstance(control, FromSource) and isinstance(control.origin, FirstPrompt)
-            for control in session.controls
-        )
+def edited_prompts(session: Session, control: Control) -> dict[int, Prompt]:
+    """The prompts whose images `control` changes, by number: all but the source of other edits.
+
+    Raises `ControlError` if there are none.
+    """
+    spared = any(
+        isinstance(other, FromSource) and isinstance(other.origin, FirstPrompt)
+        for other in session.controls
     )
+    prompts = dict(list(enumerate(session.prompts))[int(spared) :])
+    if not prompts:
+        raise ControlError(
+            f"{type(control).__name__} needs the prompt: attach(..., prompt=prompt)."
+        )
+    return prompts

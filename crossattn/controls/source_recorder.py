@@ -176,12 +176,12 @@ class SourceRecorder(Control):
         return self._partial
 
     def _kept(self, session: Session, step: Step) -> Kept:
-        plan = session.plan(step)
+        plan = session.schedule.steps(step)
         if not plan:
             raise ControlError("SourceRecorder needs the pipeline, whose scheduler it follows.")
         return Kept(
             prompt=session.prompts[0],
-            timesteps=session.calls,
+            timesteps=session.schedule.calls,
             cross=tuple(each.call for each in plan if self.cross.holds(each)),
             own=tuple(each.call for each in plan if self.share.holds(each)),
             height=step.height,

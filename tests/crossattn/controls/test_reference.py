@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn import Attention, Call, Control, Site, Step, read_prompt
 from crossattn.controls import Refine, Replace, Reweight, Window, align
 from crossattn.controls.compat import refinement_mapper, replacement_mapper
+from crossattn.meeting import HostCall
 from crossattn.rows import Rows
 
 NUMBERS = json.loads((Path(__file__).parent / "reference" / "numbers.json").read_text())
@@ -29,14 +29,11 @@ def read(sd_pipe: Any) -> Any:
 
 def attending(probs: Tensor) -> Attention:
     """An attention whose probabilities are these: (rows, pixels, tokens), of one head."""
-
-    def host(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
-
     rows, pixels, tokens = probs.shape
     query = torch.eye(pixels).expand(rows, 1, pixels, pixels)
     value = torch.randn(rows, 1, tokens, pixels, generator=torch.Generator().manual_seed(0))
-    return Attention(host, query, probs.log().transpose(1, 2)[:, None], value, None, 1.0)
+    key = probs.log().transpose(1, 2)[:, None]
+    return Attention(HostCall(query, key, value, scale=1.0))
 
 
 @pytest.mark.parametrize("case", NUMBERS["cases"], ids=lambda case: case["target"])

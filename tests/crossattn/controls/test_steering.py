@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossattn import Attention, Call, Control, ControlError, Recorder, attach
+from crossattn import Attention, Call, Control, ControlError, attach
 from crossattn.controls import (
     AttendAndExcite,
     Box,
@@ -164,24 +164,6 @@ def test_top_k_leaves_each_pixel_its_strongest_tokens(sd_pipe: Any) -> None:
     kept = after.probs > 0
     assert before.probs[kept].min() >= 0
     assert (before.probs.masked_fill(~kept, 0).sum(-1) >= before.probs.topk(4).values.sum(-1)).all()
-
-
-def test_excited_words_gain_attention_and_recorders_see_only_the_run(sd_pipe: Any) -> None:
-    settings = {"num_inference_steps": 6, "guidance_scale": 1.0}
-    plain, excited = Recorder(bins=6), Recorder(bins=6)
-    run(sd_pipe, plain, **settings)
-    control = AttendAndExcite(["car"], window=Window(0, 0.2), step_size=100, thresholds={})
-    run(sd_pipe, control, excited, **settings)
-    assert excited.trace.view.record.visits.tolist() == [1.0] * 6
-    assert {step for _, step in control.touched} == {0}
-    least, most = (each.trace.at(steps=1).over("words")["car"].data for each in (plain, excited))
-    assert most.max() > least.max()
-
-
-def test_exciting_until_a_threshold_stops_there(sd_pipe: Any) -> None:
-    easy = AttendAndExcite(["car"], thresholds={0.0: 0.0})
-    hard = AttendAndExcite(["car"], thresholds={0.0: 0.99}, refinements=3)
-    assert not torch.equal(run(sd_pipe, easy), run(sd_pipe, hard))
 
 
 def test_mutual_self_attention_changes_the_target_alone(sd_pipe: Any) -> None:
