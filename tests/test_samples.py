@@ -1,12 +1,17 @@
 """Every sample runs as its own docstring says, here with fewer steps than it draws with."""
 
+import ast
+import json
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
 from PIL import Image
+
+from crossattn.pipelines.batch import read_plan
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -35,3 +40,27 @@ def test_a_sample_draws_its_pictures(
     for picture in pictures:
         colours = Image.open(tmp_path / picture).convert("RGB").getcolors(2**24)
         assert colours is not None and len(colours) > 100
+
+
+def test_the_notebook_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook = json.loads((SAMPLES / "first_walk.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    assert "STEPS = 25" in cells[0]
+    names: dict[str, Any] = {}
+    shown = []
+    for cell in cells:
+        *body, last = ast.parse(cell.replace("STEPS = 25", "STEPS = 5")).body
+        exec(compile(ast.Module(body, []), "cell", "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+        else:
+            exec(compile(ast.Module([last], []), "cell", "exec"), names)
+    assert sum(isinstance(value, Image.Image) for value in shown) == 5
+    told = capsys.readouterr().out
+    assert "snow: weight 1.8, had " in told and "LocalBlend: " in told
+
+
+def test_the_plan_of_edits_can_be_run() -> None:
+    plan = read_plan(SAMPLES / "edits.jsonl")
+    assert len(plan) == 8
+    assert [item.recipe.edit is None for item in plan] == [True, False, False, False] * 2
