@@ -122,6 +122,12 @@ class Attention:
             bias = bias[row if bias.shape[0] > 1 else 0]
         return Source(self.query[row], self.key[row], bias, self.scale)
 
+    def attended(self, row: int) -> Probabilities:
+        """What `row` attends with by now, edits included; formed only where there are any."""
+        if row in self._edited or row in self._mixes:
+            return Formed(self.probabilities(row))
+        return self.source(row)
+
     def probabilities(
         self, row: int, heads: slice = slice(None), tokens: slice = slice(None)
     ) -> Tensor:
@@ -153,8 +159,12 @@ class Attention:
         which is the same thing.
         """
         if row in self._edited or row in self._mixes:
-            scaled = self.probabilities(row) * bias.exp()
-            self.edit(row, scaled / scaled.sum(-1, keepdim=True))
+            probs = self.probabilities(row)
+            bias = bias.to(probs)
+            scaled = probs * (bias - bias.amax(-1, keepdim=True)).exp()
+            total = scaled.sum(-1, keepdim=True)
+            # A pixel that is shut out of all that an edit left it attends to nothing.
+            self.edit(row, (scaled / total).where(total != 0, 0.0))
             return
         shape = len(self.query), *(1, 1, 1, *bias.shape)[-3:]
         whole = torch.zeros(shape, dtype=self.query.dtype, device=self.query.device)

@@ -60,11 +60,16 @@ class LocalBlend(FromSource):
         self.threshold = threshold
         self.protect_threshold = protect_threshold
         self.window = window
-        self.masks: dict[int, Tensor] = {}
+        self._masks: dict[int, Tensor] = {}
         self._changed: Places = {}
         self._protected: Places = {}
         self._sums: dict[int, Tensor] = {}
         self._sites: frozenset[Site] = frozenset()
+
+    @property
+    def masks(self) -> dict[int, Tensor]:
+        """The last mask of each target image, by its number: bool (height, width)."""
+        return {image: mask.cpu() for image, mask in self._masks.items()}
 
     def start(self, session: Session) -> None:
         """Find the words."""
@@ -88,10 +93,10 @@ class LocalBlend(FromSource):
         super().before_step(step)
         assert self._session is not None
         if step.call == 0 or not self._sites:
-            self._sums, self.masks = {}, {}
+            self._sums, self._masks = {}, {}
             self._sites = map_sites(self._session.sites, step)
         if (kept := self.origin.map(step)) is not None:
-            self._add(SOURCE, kept)
+            self._add(SOURCE, kept.to(self._session.given.device))
 
     @torch.no_grad()
     def attend(self, call: Call, attention: Attention) -> None:
@@ -114,10 +119,15 @@ class LocalBlend(FromSource):
         for pair in self.origin.pairs(step.rows):
             mask = self._mask(pair, step)
             source = self.origin.latents(step, latents, pair.source)
-            blended[pair.image] = torch.where(mask.to(latents.device), latents[pair.image], source)
-            self.masks[pair.image] = mask
+            blended[pair.image] = torch.where(mask, latents[pair.image], source)
+            self._masks[pair.image] = mask
         self.touched |= {(site.name, step.index) for site in self._sites}
         return torch.stack(blended)
+
+    def leave(self) -> None:
+        """Let go of the model, and of the maps on its device."""
+        super().leave()
+        self._sums = {}
 
     def _add(self, image: int, probs: Tensor) -> None:
         self._sums[image] = self._sums[image] + probs if image in self._sums else probs
@@ -125,7 +135,7 @@ class LocalBlend(FromSource):
     def _mask(self, pair: Pair, step: Step) -> Tensor:
         source = self._sums[SOURCE if SOURCE in self._sums else pair.source]
         both = source, self._sums[pair.image]
-        mask = torch.zeros(step.height, step.width, dtype=torch.bool)
+        mask = both[0].new_zeros(step.height, step.width, dtype=torch.bool)
         for maps, tokens in zip(both, self._changed[pair.prompt], strict=True):
             if tokens:
                 mask |= self._cut(maps, tokens, step, pool=True)
@@ -141,7 +151,7 @@ class LocalBlend(FromSource):
             words = F.max_pool2d(words, 3, stride=1, padding=1)
         words = F.interpolate(words, size=(step.height, step.width), mode="nearest")[0, 0]
         threshold = self.threshold if pool else self.protect_threshold
-        return (words > threshold * words.max()).cpu()
+        return words > threshold * words.max()
 
 
 def _places(words: Sequence[str], source: Prompt, targets: Mapping[int, Prompt]) -> Places:

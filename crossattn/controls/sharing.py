@@ -1,6 +1,6 @@
 """Self-attention taken from the source, by its queries and keys or its keys and values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor
 
@@ -67,7 +67,8 @@ class MutualSelfAttention(FromSource):
 
     Target rows attend with their own queries to the source's keys and values, in `window`, at the
     self-attention sites that `sites` chooses: unless given, those of the decoder (up) that are
-    finer than its coarsest. Needs the source in the batch.
+    finer than its coarsest. A `source` kept earlier has them if it was recorded with
+    `SourceRecorder(looks=...)`.
     Cao et al., "MasaCtrl" (2023): from step 4 of 50 and layer 10 of 16.
     """
 
@@ -76,9 +77,10 @@ class MutualSelfAttention(FromSource):
         window: Window = Window(0.08, 1.0),  # noqa: B008
         *,
         sites: Callable[[Site], bool] | None = None,
+        source: Origin | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
-        super().__init__(None, on_nothing)
+        super().__init__(source, on_nothing)
         self.window = window
         self._sites = sites
         self._chosen: frozenset[Site] = frozenset()
@@ -87,14 +89,13 @@ class MutualSelfAttention(FromSource):
         """Choose the sites; raises `ControlError` if none is left or the source is not there."""
         super().start(session)
         self.targets(session)
-        ours = [site for site in session.sites if site.kind == "self"]
-        up = [site for site in ours if site.place.startswith("up")]
-        coarsest = max((site.level for site in up), default=0)
-        finer = [site for site in up if site.level < coarsest] or up
-        chosen = finer if self._sites is None else [site for site in ours if self._sites(site)]
-        if not chosen:
+        if self._sites is None:
+            self._chosen = looks_sites(session.sites)
+        else:
+            ours = [site for site in session.sites if self.wants(site)]
+            self._chosen = frozenset(site for site in ours if self._sites(site))
+        if not self._chosen:
             raise ControlError("MutualSelfAttention(sites=...) chose no self-attention site.")
-        self._chosen = frozenset(chosen)
 
     def wants(self, site: Site) -> bool:
         """The self-attention sites."""
@@ -107,12 +108,19 @@ class MutualSelfAttention(FromSource):
         rows = call.step.rows
         key, value = list(attention.key), list(attention.value)
         for pair in self.origin.pairs(rows):
-            for side in (rows.positive, rows.negative):
+            for negative, side in enumerate((rows.positive, rows.negative)):
                 if side:
-                    key[side[pair.image]] = attention.key[side[pair.source]]
-                    value[side[pair.image]] = attention.value[side[pair.source]]
+                    looks = self.origin.looks(call, attention, pair.source, bool(negative))
+                    key[side[pair.image]], value[side[pair.image]] = looks
         attention.replace(key=_stack(key), value=_stack(value))
         self.touch(call)
+
+
+def looks_sites(sites: Iterable[Site]) -> frozenset[Site]:
+    """Where a picture's looks are made: the decoder's self-attention, but for its coarsest."""
+    up = [site for site in sites if site.kind == "self" and site.place.startswith("up")]
+    coarsest = max((site.level for site in up), default=0)
+    return frozenset([site for site in up if site.level < coarsest] or up)
 
 
 def _stack(rows: list[Tensor]) -> Tensor:

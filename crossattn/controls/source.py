@@ -41,6 +41,14 @@ class Origin(Protocol):
     def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
         """What the source image attends with at this call of a self-attention site."""
 
+    def looks(
+        self, call: Call, attention: Attention, image: int, negative: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The source image's keys and values (heads, pixels, width) at a self-attention site.
+
+        Those of its conditional row, or of its `negative` one.
+        """
+
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
         """The source's latents (channels, height, width) after `step`; `latents` is the batch's."""
 
@@ -72,13 +80,21 @@ class FirstPrompt:
             if prompt > 0
         )
 
-    def cross_attention(self, call: Call, attention: Attention, image: int) -> Source:
-        """The source's row of this call."""
-        return attention.source(call.step.rows.positive[image])
+    def cross_attention(self, call: Call, attention: Attention, image: int) -> Probabilities:
+        """The source's row of this call, as the controls before have left it."""
+        return attention.attended(call.step.rows.positive[image])
 
     def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
         """The source's row of this call."""
         return attention.source(call.step.rows.positive[image])
+
+    def looks(
+        self, call: Call, attention: Attention, image: int, negative: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Those of the source's row."""
+        rows = call.step.rows
+        row = (rows.negative if negative else rows.positive)[image]
+        return attention.key[row], attention.value[row]
 
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
         """The source's latents of the batch."""

@@ -11,12 +11,14 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from crossattn.attention import Attention
+from crossattn.attention import Attention, Source
 from crossattn.control import Call, Control, Step
 from crossattn.controls.coarse import coarse_pixels, map_sites
+from crossattn.controls.sharing import looks_sites
 from crossattn.controls.source_run import (
     CROSS,
     LATENTS,
+    LOOKS,
     MAPS,
     PREDICTED,
     SELF,
@@ -36,11 +38,14 @@ class SourceRecorder(Control):
     """Keeps a source's run for its edits; afterwards `run` is the `SourceRun`.
 
     Kept are the cross-attention of the steps in `cross`, the self-attention of those in `share`
-    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), and of every step
-    the words' mean map, the latents and what they were made of. The windows must hold those of
-    the edits to come. With `file` all of it goes to that safetensors file, which must not exist,
-    rather than to memory. The picture is not changed. Records one image; raises `ControlError` at
-    the first step if there are more or if it would take more than `limit` bytes.
+    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the keys and values
+    of those in `looks` (as `MutualSelfAttention` takes them; none unless given, for they are by
+    far the most), and of every step the words' mean map, the latents and what they were made of.
+    The windows must hold those of the edits to come; `nbytes` says beforehand what they take.
+
+    With `file` all of it goes to that safetensors file, which must not exist, rather than to
+    memory. The picture is not changed. Records one image, and goes before other controls; raises
+    `ControlError` at the first step if there are more or if it would take more than `limit` bytes.
     """
 
     def __init__(
@@ -48,12 +53,14 @@ class SourceRecorder(Control):
         *,
         cross: Window = Window(0.0, 0.8),  # noqa: B008
         share: Window = Window(0.0, 0.4),  # noqa: B008
+        looks: Window = Window(0.0, 0.0),  # noqa: B008
         pixels: int | None = None,
         file: str | Path | None = None,
         limit: int = 2**33,
     ) -> None:
         self.cross = cross
         self.share = share
+        self.looks = looks
         self.pixels = pixels
         self.file = None if file is None else Path(file)
         self.limit = limit
@@ -69,17 +76,26 @@ class SourceRecorder(Control):
             raise ControlError("Nothing is recorded yet: run the pipeline inside `with attach`.")
         return self._run
 
-    def nbytes(self, pipe: Any, prompt: Prompts, *, steps: int, height: int, width: int) -> int:
+    def nbytes(
+        self,
+        pipe: Any,
+        prompt: Prompts,
+        *,
+        steps: int,
+        height: int,
+        width: int,
+        guided: bool = True,
+    ) -> int:
         """The bytes that a run will take, before any; `height` and `width` in pixels."""
         scheduler = copy.deepcopy(pipe.scheduler)
         scheduler.set_timesteps(steps)
         session = Session(
             SimpleNamespace(unet=pipe.unet, tokenizer=pipe.tokenizer, scheduler=scheduler),
-            (self,), prompt, None, guided=False,
+            (self,), prompt, None, guided,
         )  # fmt: skip
         factor = pipe.vae_scale_factor
         tokens = pipe.tokenizer.model_max_length
-        rows = Rows((0,), (), (0,))
+        rows = Rows.read(1 + guided, guided, prompts=1)
         step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
         return nbytes(self._specs(session, step, self._kept(session, step)))
 
@@ -124,12 +140,20 @@ class SourceRecorder(Control):
         run, number = self.run, call.step.call
         row = call.step.rows.positive[0]
         if call.site.kind == "self":
+            if number in run.kept.looks:
+                self._keep_looks(call, attention)
             name = f"{SELF}/{call.site.name}"
             if f"{name}/query" in run.tensors and number in run.kept.own:
                 at = run.kept.own.index(number)
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"][at].copy_(attention.key[row])
             return
+        source = attention.attended(row)
+        if not isinstance(source, Source) or source.bias is not None:
+            raise ControlError(
+                "SourceRecorder keeps queries and keys, in which the edits before it do not show: "
+                "put it first in attach(...)."
+            )
         probs = None
         if call.site in self._maps:
             probs = attention.probabilities(row)
@@ -143,6 +167,13 @@ class SourceRecorder(Control):
             else:
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"].copy_(attention.key[row])
+
+    def _keep_looks(self, call: Call, attention: Attention) -> None:
+        rows, name = call.step.rows, f"{LOOKS}/{call.site.name}"
+        at = self.run.kept.looks.index(call.step.call)
+        for part, tensor in (("key", attention.key), ("value", attention.value)):
+            if (kept := self.run.tensors.get(f"{name}/{part}")) is not None:
+                kept[at].copy_(tensor[[*rows.positive, *rows.negative]])
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """Keep the latents, and what they were made of."""
@@ -186,16 +217,24 @@ class SourceRecorder(Control):
             own=tuple(each.call for each in plan if self.share.holds(each)),
             height=step.height,
             width=step.width,
+            looks=tuple(each.call for each in plan if self.looks.holds(each)),
         )
 
     def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:
         dtype: torch.dtype = next(session.denoiser.parameters()).dtype
         limit = self.pixels if self.pixels is not None else coarse_pixels(step)
         specs: dict[str, Spec] = {}
+        sides = len(step.rows.positive) + len(step.rows.negative)
+        looks = looks_sites(session.sites) if kept.looks else ()
         for site, module in session.modules.items():
             height, width = site.grid(step.height, step.width)
             pixels, each = height * width, module.to_q.out_features // site.heads
             name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
+            if site in looks:
+                shape = (len(kept.looks), sides, site.heads, pixels, each)
+                specs |= {
+                    f"{LOOKS}/{site.name}/{part}": (shape, dtype) for part in ("key", "value")
+                }
             if site.kind == "self" and pixels <= limit:
                 shape = (len(kept.own), site.heads, pixels, each)
                 specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}
@@ -210,11 +249,7 @@ class SourceRecorder(Control):
         finest = next(iter(map_sites(session.sites, step)))
         height, width = finest.grid(step.height, step.width)
         specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
-        picture = (calls, _channels(session), step.height, step.width)
+        config: Any = session.denoiser.config
+        picture = (calls, int(config.in_channels), step.height, step.width)
         specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs
-
-
-def _channels(session: Session) -> int:
-    config: Any = session.denoiser.config
-    return int(config.in_channels)

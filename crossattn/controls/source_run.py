@@ -18,6 +18,7 @@ from crossattn.words import Prompt
 
 CROSS = "cross"
 SELF = "self"
+LOOKS = "looks"
 MAPS = "maps"
 LATENTS = "latents"
 PREDICTED = "predicted"
@@ -28,7 +29,8 @@ class Kept:
     """What a source run keeps, beside its tensors: the prompt, the schedule, and which calls.
 
     `timesteps` has one for each call of the denoiser; `cross` and `own` are the numbers of the
-    calls whose cross- and self-attention is kept; `height` and `width` are the latent's.
+    calls whose cross- and self-attention is kept, `looks` of those whose keys and values are;
+    `height` and `width` are the latent's.
     """
 
     prompt: Prompt
@@ -37,6 +39,7 @@ class Kept:
     own: tuple[int, ...]
     height: int
     width: int
+    looks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ class SourceRun:
     Give it to an edit as `source=`, and to the pipeline the same noise, steps and size. `tensors`
     holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key"
     (heads, tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is
-    smaller; "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "maps"
-    (calls, pixels, tokens), "latents" (calls, channels, height, width), and "predicted", shaped
-    alike: what the scheduler was given to make them.
+    smaller; "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "looks/SITE/key"
+    and "looks/SITE/value" (calls, sides, heads, pixels, width), the sides being the conditional
+    one and, under guidance, the negative; "maps" (calls, pixels, tokens), "latents" (calls,
+    channels, height, width), and "predicted", shaped alike: what the scheduler was given to make
+    them.
     """
 
     kept: Kept
@@ -93,6 +98,24 @@ class SourceRun:
             )
         query, key = (self.tensors[f"{name}/{part}"][at] for part in ("query", "key"))
         return Source(query.to(attention.query), key.to(attention.query), None, attention.scale)
+
+    def looks(
+        self, call: Call, attention: Attention, image: int, negative: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The source's keys and values at this call; raises as `cross_attention` does."""
+        at = self._at(call.step, self.kept.looks, "keys and values (looks)")
+        name = f"{LOOKS}/{call.site.name}"
+        if f"{name}/key" not in self.tensors:
+            raise ControlError(
+                f"The source run did not keep the keys and values of {call.site.name}: leave out "
+                "sites=, or give the source in the batch."
+            )
+        key, value = (self.tensors[f"{name}/{part}"][at] for part in ("key", "value"))
+        if negative and len(key) < 2:
+            raise ControlError(
+                "The source was run without guidance, the edit with it; give both the same."
+            )
+        return key[int(negative)].to(attention.key), value[int(negative)].to(attention.value)
 
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
         """The source's latents (channels, height, width) after `step`."""

@@ -1,14 +1,21 @@
-"""Edits that follow a source: the first prompt of the batch, or a run kept from earlier."""
+"""Edits that follow a source: the first prompt of the batch."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from crossattn import Control, ControlError, NothingTouchedError, WordNotFoundError, attach
+from crossattn import (
+    Attention,
+    Call,
+    Control,
+    ControlError,
+    NothingTouchedError,
+    WordNotFoundError,
+    attach,
+)
 from crossattn.controls import (
     LocalBlend,
     MutualSelfAttention,
@@ -18,10 +25,10 @@ from crossattn.controls import (
     Replace,
     Reweight,
     ShareSelfAttention,
-    SourceRecorder,
-    SourceRun,
+    TopK,
     Window,
 )
+from crossattn.controls.mechanism import Mechanism
 
 SOURCE = "a red car on grass"
 TARGET = "a red balloon on grass"
@@ -45,12 +52,12 @@ def run(
         ).images
 
 
-def edits(source: SourceRun | None = None) -> list[Control]:
+def edits() -> list[Control]:
     return [
-        Replace(Window(0, 0.8), words={"balloon": Window(0.3, 0.8)}, source=source),
-        ShareSelfAttention(Window(0, 0.5), source=source),
+        Replace(Window(0, 0.8), words={"balloon": Window(0.3, 0.8)}),
+        ShareSelfAttention(Window(0, 0.5)),
         Reweight({"grass": 1.5}),
-        LocalBlend(["car", "balloon"], protect=["grass"], source=source),
+        LocalBlend(["car", "balloon"], protect=["grass"]),
     ]
 
 
@@ -192,91 +199,15 @@ def test_an_edit_without_a_second_prompt_says_what_it_needs(sd_pipe: Any) -> Non
         run(sd_pipe, [SOURCE], Replace())
 
 
-@pytest.mark.parametrize(
-    "scheduler",
-    [
-        "DDIMScheduler",
-        "DPMSolverMultistepScheduler",
-        "EulerDiscreteScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "HeunDiscreteScheduler",
-        "LCMScheduler",
-    ],
-)
-def test_edits_of_a_kept_source_equal_those_of_the_joint_run(sd_pipe: Any, scheduler: str) -> None:
-    import diffusers
-
-    kind = getattr(diffusers, scheduler)
-    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
-    recorder = SourceRecorder(share=Window(0, 0.5))
-    plain = run(sd_pipe, [SOURCE])
-    assert torch.equal(run(sd_pipe, [SOURCE], recorder), plain)
-    joint = run(sd_pipe, [SOURCE, TARGET], *edits())
-    single = run(sd_pipe, [TARGET], *edits(recorder.run))
-    torch.testing.assert_close(single[0], joint[1], atol=1e-4, rtol=1e-4)
-
-
-def test_edits_of_a_kept_source_run_without_guidance_and_in_sdxl(
-    sd_pipe: Any, sdxl_pipe: Any
+@pytest.mark.parametrize("before", [TopK(2), Mechanism("linear")], ids=["TopK", "Mechanism"])
+def test_a_replacement_takes_what_the_controls_before_it_left_the_source(
+    sd_pipe: Any, before: Control
 ) -> None:
-    for pipe, settings in ((sd_pipe, {"guidance_scale": 1.0}), (sdxl_pipe, {})):
-        recorder = SourceRecorder(share=Window(0, 0.5))
-        run(pipe, [SOURCE], recorder, **settings)
-        joint = run(pipe, [SOURCE, TARGET], *edits(), **settings)
-        single = run(pipe, [TARGET], *edits(recorder.run), **settings)
-        torch.testing.assert_close(single[0], joint[1], atol=1e-4, rtol=1e-4)
+    class Maps(Control):
+        def attend(self, call: Call, attention: Attention) -> None:
+            rows = call.step.rows.positive
+            self.probs = [attention.probabilities(row) for row in rows]
 
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_edits_work_in_half_precision(sd_pipe: Any, dtype: torch.dtype) -> None:
-    sd_pipe.to(dtype)
-    recorder = SourceRecorder(share=Window(0, 0.5))
-    run(sd_pipe, [SOURCE], recorder)
-    joint = run(sd_pipe, [SOURCE, TARGET], *edits())
-    single = run(sd_pipe, [TARGET], *edits(recorder.run))
-    sd_pipe.to(torch.float32)
-    assert joint.dtype == dtype and joint.isfinite().all()
-    torch.testing.assert_close(single[0].float(), joint[1].float(), atol=0.2, rtol=0.1)
-
-
-def test_a_source_is_the_same_from_a_file_and_its_size_is_known_before(
-    sd_pipe: Any, tmp_path: Path
-) -> None:
-    file = tmp_path / "source.safetensors"
-    memory, disk = SourceRecorder(), SourceRecorder(file=file)
-    run(sd_pipe, [SOURCE], memory)
-    run(sd_pipe, [SOURCE], disk)
-    loaded = SourceRun.load(file)
-    assert loaded.kept == memory.run.kept
-    for name, tensor in memory.run.tensors.items():
-        assert torch.equal(loaded.tensors[name], tensor)
-    foreseen = memory.nbytes(sd_pipe, SOURCE, steps=4, height=64, width=64)
-    assert foreseen == memory.run.nbytes == loaded.nbytes
-
-
-def test_a_source_whose_run_fails_leaves_no_file(sd_pipe: Any, tmp_path: Path) -> None:
-    recorder = SourceRecorder(file=tmp_path / "source.safetensors")
-    with pytest.raises(ZeroDivisionError), attach(sd_pipe, recorder, prompt=SOURCE):
-        sd_pipe(SOURCE, num_inference_steps=1, height=64, width=64, output_type="latent")
-        raise ZeroDivisionError
-    del recorder
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_source_that_does_not_fit_the_edit_says_why(sd_pipe: Any, tmp_path: Path) -> None:
-    recorder = SourceRecorder(cross=Window(0, 0.5))
-    run(sd_pipe, [SOURCE], recorder)
-    source = recorder.run
-    with pytest.raises(ControlError, match=r"did not keep its cross-attention at step 2"):
-        run(sd_pipe, [TARGET], Replace(source=source))
-    with pytest.raises(ControlError, match="same scheduler and steps"):
-        run(sd_pipe, [TARGET], Replace(source=source), steps=5)
-    with pytest.raises(ControlError, match="same size"):
-        run(sd_pipe, [TARGET], Replace(source=source), height=48)
-    with pytest.raises(ControlError, match="over the limit"):
-        run(sd_pipe, [SOURCE], SourceRecorder(limit=1000))
-    with (
-        pytest.raises(ControlError, match="the batch has 2"),
-        attach(sd_pipe, SourceRecorder(), prompt=SOURCE),
-    ):
-        sd_pipe(SOURCE, num_inference_steps=2, num_images_per_prompt=2, output_type="latent")
+    maps = Maps()
+    run(sd_pipe, [SOURCE, "a red dog on grass"], before, Replace(Window()), maps)
+    torch.testing.assert_close(*maps.probs)

@@ -166,6 +166,15 @@ def test_top_k_leaves_each_pixel_its_strongest_tokens(sd_pipe: Any) -> None:
     assert (before.probs.masked_fill(~kept, 0).sum(-1) >= before.probs.topk(4).values.sum(-1)).all()
 
 
+def test_a_pixel_shut_out_of_all_that_it_was_left_attends_to_nothing(sd_pipe: Any) -> None:
+    after = Maps()
+    held = HoldRegions(dict.fromkeys(["car", "red", "balloon"], Box(0.5, 0, 1, 1)))
+    picture = run(sd_pipe, Reweight({"car": 10.0, "red": 10.0}), TopK(1), held, after)
+    assert picture.isfinite().all() and after.probs.isfinite().all()
+    words = after.probs[..., [2, 3]].sum(-1).view(-1, 4, 4)
+    assert (words[..., :2] == 0).all()
+
+
 def test_mutual_self_attention_changes_the_target_alone(sd_pipe: Any) -> None:
     prompts = ["a red car", "a blue car"]
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(2, 1, 1, 1)

@@ -1,0 +1,180 @@
+"""A source run once and kept: its edits are those of the joint run, and it says what it lacks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from crossattn import Control, ControlError, attach
+from crossattn.controls import (
+    LocalBlend,
+    MutualSelfAttention,
+    Replace,
+    Reweight,
+    ShareSelfAttention,
+    SourceRecorder,
+    SourceRun,
+    TopK,
+    Window,
+)
+
+SOURCE = "a red car on grass"
+TARGET = "a red balloon on grass"
+
+
+def run(
+    pipe: Any, prompts: Sequence[str], *controls: Control, steps: int = 4, **settings: Any
+) -> Tensor:
+    """Latents of pictures of these prompts, all from the same noise."""
+    settings = {"height": 64, "width": 64, "guidance_scale": 4.0} | settings
+    generators = [torch.Generator().manual_seed(3) for _ in prompts]
+    named = list(prompts) if controls else None
+    with attach(pipe, *controls, prompt=named):
+        return pipe(
+            list(prompts),
+            generator=generators,
+            num_inference_steps=steps,
+            output_type="latent",
+            **settings,
+        ).images
+
+
+def edits(source: SourceRun | None = None) -> list[Control]:
+    return [
+        Replace(Window(0, 0.8), words={"balloon": Window(0.3, 0.8)}, source=source),
+        ShareSelfAttention(Window(0, 0.5), source=source),
+        Reweight({"grass": 1.5}),
+        LocalBlend(["car", "balloon"], protect=["grass"], source=source),
+    ]
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler",
+        "EulerDiscreteScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "LCMScheduler",
+    ],
+)
+def test_edits_of_a_kept_source_equal_those_of_the_joint_run(sd_pipe: Any, scheduler: str) -> None:
+    import diffusers
+
+    kind = getattr(diffusers, scheduler)
+    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
+    recorder = SourceRecorder(share=Window(0, 0.5))
+    plain = run(sd_pipe, [SOURCE])
+    assert torch.equal(run(sd_pipe, [SOURCE], recorder), plain)
+    joint = run(sd_pipe, [SOURCE, TARGET], *edits())
+    single = run(sd_pipe, [TARGET], *edits(recorder.run))
+    torch.testing.assert_close(single[0], joint[1], atol=1e-4, rtol=1e-4)
+
+
+def test_edits_of_a_kept_source_run_without_guidance_and_in_sdxl(
+    sd_pipe: Any, sdxl_pipe: Any
+) -> None:
+    for pipe, settings in ((sd_pipe, {"guidance_scale": 1.0}), (sdxl_pipe, {})):
+        recorder = SourceRecorder(share=Window(0, 0.5))
+        run(pipe, [SOURCE], recorder, **settings)
+        joint = run(pipe, [SOURCE, TARGET], *edits(), **settings)
+        single = run(pipe, [TARGET], *edits(recorder.run), **settings)
+        torch.testing.assert_close(single[0], joint[1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_edits_work_in_half_precision(sd_pipe: Any, dtype: torch.dtype) -> None:
+    sd_pipe.to(dtype)
+    recorder = SourceRecorder(share=Window(0, 0.5))
+    run(sd_pipe, [SOURCE], recorder)
+    joint = run(sd_pipe, [SOURCE, TARGET], *edits())
+    single = run(sd_pipe, [TARGET], *edits(recorder.run))
+    sd_pipe.to(torch.float32)
+    assert joint.dtype == dtype and joint.isfinite().all()
+    torch.testing.assert_close(single[0].float(), joint[1].float(), atol=0.2, rtol=0.1)
+
+
+def test_a_source_is_the_same_from_a_file_and_its_size_is_known_before(
+    sd_pipe: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "source.safetensors"
+    memory, disk = SourceRecorder(), SourceRecorder(file=file)
+    run(sd_pipe, [SOURCE], memory)
+    run(sd_pipe, [SOURCE], disk)
+    loaded = SourceRun.load(file)
+    assert loaded.kept == memory.run.kept
+    for name, tensor in memory.run.tensors.items():
+        assert torch.equal(loaded.tensors[name], tensor)
+    foreseen = memory.nbytes(sd_pipe, SOURCE, steps=4, height=64, width=64)
+    assert foreseen == memory.run.nbytes == loaded.nbytes
+
+
+def test_a_source_whose_run_fails_leaves_no_file(sd_pipe: Any, tmp_path: Path) -> None:
+    recorder = SourceRecorder(file=tmp_path / "source.safetensors")
+    with pytest.raises(ZeroDivisionError), attach(sd_pipe, recorder, prompt=SOURCE):
+        sd_pipe(SOURCE, num_inference_steps=1, height=64, width=64, output_type="latent")
+        raise ZeroDivisionError
+    del recorder
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_does_not_fit_the_edit_says_why(sd_pipe: Any, tmp_path: Path) -> None:
+    recorder = SourceRecorder(cross=Window(0, 0.5))
+    run(sd_pipe, [SOURCE], recorder)
+    source = recorder.run
+    with pytest.raises(ControlError, match=r"did not keep its cross-attention at step 2"):
+        run(sd_pipe, [TARGET], Replace(source=source))
+    with pytest.raises(ControlError, match="same scheduler and steps"):
+        run(sd_pipe, [TARGET], Replace(source=source), steps=5)
+    with pytest.raises(ControlError, match="same size"):
+        run(sd_pipe, [TARGET], Replace(source=source), height=48)
+    with pytest.raises(ControlError, match="over the limit"):
+        run(sd_pipe, [SOURCE], SourceRecorder(limit=1000))
+    with (
+        pytest.raises(ControlError, match="the batch has 2"),
+        attach(sd_pipe, SourceRecorder(), prompt=SOURCE),
+    ):
+        sd_pipe(SOURCE, num_inference_steps=2, num_images_per_prompt=2, output_type="latent")
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_the_looks_of_a_kept_source_are_those_of_the_joint_run(
+    sd_pipe: Any, guidance: float
+) -> None:
+    settings = {"guidance_scale": guidance}
+    recorder = SourceRecorder(looks=Window(0.25, 1))
+    run(sd_pipe, [SOURCE], recorder, **settings)
+    window = Window(0.25, 1)
+    joint = run(sd_pipe, [SOURCE, TARGET], MutualSelfAttention(window), **settings)
+    kept = MutualSelfAttention(window, source=recorder.run)
+    single = run(sd_pipe, [TARGET], kept, **settings)
+    torch.testing.assert_close(single[0], joint[1], atol=1e-4, rtol=1e-4)
+    assert not torch.equal(single, run(sd_pipe, [TARGET], **settings))
+    foreseen = recorder.nbytes(sd_pipe, SOURCE, steps=4, height=64, width=64, guided=guidance > 1)
+    assert foreseen == recorder.run.nbytes
+
+
+def test_looks_that_were_not_kept_are_an_error_that_says_how_to_keep_them(sd_pipe: Any) -> None:
+    def kept(**settings: Any) -> SourceRun:
+        recorder = SourceRecorder(**settings)
+        run(sd_pipe, [SOURCE], recorder, guidance_scale=1.0)
+        return recorder.run
+
+    with pytest.raises(ControlError, match=r"did not keep its keys and values \(looks\)"):
+        run(sd_pipe, [TARGET], MutualSelfAttention(source=kept()))
+    whole = kept(looks=Window())
+    with pytest.raises(ControlError, match="without guidance"):
+        run(sd_pipe, [TARGET], MutualSelfAttention(source=whole))
+    every = MutualSelfAttention(sites=lambda site: True, source=whole)
+    with pytest.raises(ControlError, match=r"leave out sites="):
+        run(sd_pipe, [TARGET], every, guidance_scale=1.0)
+
+
+def test_a_source_recorder_behind_an_edit_says_that_it_goes_first(sd_pipe: Any) -> None:
+    for edit in (TopK(3), Reweight({"car": 2.0}), Reweight({"car": 2.0}, normalised=True)):
+        with pytest.raises(ControlError, match="put it first"):
+            run(sd_pipe, [SOURCE], edit, SourceRecorder())
