@@ -1,6 +1,9 @@
-"""What a pipeline's scheduler plans: the calls of the denoiser, their timesteps and noise."""
+"""What a pipeline's scheduler plans, and standing where it makes latents."""
 
+import functools
+import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,3 +66,54 @@ class Schedule:
             replace(like, index=timesteps.index(t), call=call, timestep=t, sigma=self.sigma(t))
             for call, t in enumerate(calls)
         )
+
+
+def watch(
+    scheduler: Any,
+    before: Callable[[Tensor], Tensor],
+    after: Callable[[Tensor, Tensor, bool], Tensor],
+) -> Callable[[], None]:
+    """Let others change the latents that a scheduler steps from and those it makes.
+
+    `before` is given the former; `after` what the model predicted, the latter, and whether noise
+    was drawn for all images at once. Returns how to stop.
+    """
+    plain = scheduler.step
+    present = vars(scheduler).get("step")
+    signature = inspect.signature(plain)
+
+    # Pipelines look into the signature for what they may pass (generator, eta).
+    @functools.wraps(plain)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["sample"] = latents = before(given.arguments["sample"])
+        generator = _generator(given.arguments.get("generator"), latents.device)
+        state = None if generator is None else generator.get_state()
+        result = plain(*given.args, **given.kwargs)
+        drew = generator is not None and not torch.equal(state, generator.get_state())
+        predicted = given.arguments["model_output"]
+        if isinstance(result, tuple):
+            return (after(predicted, result[0], drew), *result[1:])
+        result.prev_sample = after(predicted, result.prev_sample, drew)
+        return result
+
+    scheduler.step = step
+
+    def stop() -> None:
+        if present is None:
+            del scheduler.step
+        else:
+            scheduler.step = present
+
+    return stop
+
+
+def _generator(given: Any, device: torch.device) -> torch.Generator | None:
+    """The one that noise for all images would come from; None where each has its own."""
+    if isinstance(given, torch.Generator):
+        return given
+    if given is None and device.type == "cpu":
+        return torch.default_generator
+    if given is None and device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return None

@@ -1,6 +1,5 @@
 """Attaching controls to a model for the length of a `with`, and leaving it as it was."""
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ from crossattn.encoders import Prompts, read_prompts
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.processor import SiteProcessor
 from crossattn.rows import Rows
-from crossattn.schedule import Schedule
+from crossattn.schedule import Schedule, watch
 from crossattn.site import Site, check_processors, find_denoiser, site_modules
 
 
@@ -38,7 +37,9 @@ class Session:
         self.prompts = read_prompts(prompt, pipe_or_model)
         self.negative_prompts = read_prompts(negative_prompt, pipe_or_model)
         self._guided = guided
+        # What the scheduler was last given, and whether it drew noise for the whole batch at once.
         self.predicted: Tensor | None = None
+        self.drew = False
         self._step: Step | None = None
         self._arguments: dict[str, Any] = {}
         self._shifts: list[Tensor] = []
@@ -177,8 +178,8 @@ class Session:
             latents = latents + by.to(latents)
         return latents
 
-    def _after(self, predicted: Tensor, latents: Tensor) -> Tensor:
-        self.predicted = predicted
+    def _after(self, predicted: Tensor, latents: Tensor, drew: bool) -> Tensor:
+        self.predicted, self.drew = predicted, drew
         # Until the denoiser is first asked, the scheduler but walks to where the run begins.
         for control in self.controls if self._step else ():
             latents = control.after_step(self.step, latents)
@@ -210,8 +211,8 @@ def attach(
             stack.callback(control.leave)
         handle = session.denoiser.register_forward_pre_hook(session._announce, with_kwargs=True)
         stack.callback(handle.remove)
-        if any(control.of_latents for control in controls):
-            stack.callback(_watch_scheduler(session))
+        if session.schedule.scheduler or any(control.of_latents for control in controls):
+            stack.callback(watch(session.scheduler, session._before, session._after))
         stack.callback(_install(session))
         yield session
         _check_kept(session)
@@ -250,37 +251,6 @@ def _check_kept(session: Session) -> None:
                 "the run, so what was recorded or edited is incomplete; load adapters and switch "
                 "attention before attaching."
             )
-
-
-def _watch_scheduler(session: Session) -> Callable[[], None]:
-    """Let controls change the latents before and after the scheduler; returns how to stop."""
-    scheduler = session.scheduler
-    plain = scheduler.step
-    present = vars(scheduler).get("step")
-
-    signature = inspect.signature(plain)
-
-    # Pipelines look into the signature for what they may pass (generator, eta).
-    @functools.wraps(plain)
-    def step(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs)
-        given.arguments["sample"] = session._before(given.arguments["sample"])
-        result = plain(*given.args, **given.kwargs)
-        predicted = given.arguments["model_output"]
-        if isinstance(result, tuple):
-            return (session._after(predicted, result[0]), *result[1:])
-        result.prev_sample = session._after(predicted, result.prev_sample)
-        return result
-
-    scheduler.step = step
-
-    def stop() -> None:
-        if present is None:
-            del scheduler.step
-        else:
-            scheduler.step = present
-
-    return stop
 
 
 def _rows(value: Any, rows: list[int], count: int) -> Any:

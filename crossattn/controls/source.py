@@ -105,15 +105,15 @@ class FirstPrompt:
 
 
 class OtherNoiseWarning(UserWarning):
-    """A target starts from other noise than its source, so that nothing of it would stay."""
+    """A target gets other noise than its source, so that nothing of it would stay."""
 
 
 class FromSource(Edit):
     """An edit that makes its target images follow a source.
 
     Without `source` that is the first prompt of the batch, whose images should start from the same
-    noise as the targets' (it warns if not); with a `SourceRun` every image of the batch is a target
-    of it.
+    noise as the targets', and be given the same by schedulers that add some (it warns if not);
+    with a `SourceRun` every image of the batch is a target of it.
     """
 
     def __init__(self, source: Origin | None = None, on_nothing: OnNothing = "raise") -> None:
@@ -127,19 +127,21 @@ class FromSource(Edit):
         self._session = session
 
     def before_step(self, step: Step) -> None:
-        """Warn at the first step if the source starts from other noise."""
-        if step.call or self._session is None or not isinstance(self.origin, FirstPrompt):
+        """Warn if a target starts from other noise, or was given other noise by the first step."""
+        session = self._session
+        if step.call > 1 or session is None or not isinstance(self.origin, FirstPrompt):
             return
-        given = self._session.given
-        for pair in self.origin.pairs(step.rows):
-            if not torch.equal(given[pair.row], given[step.rows.positive[pair.source]]):
-                warnings.warn(
-                    "Source and target start from different noise, so the rest of the picture "
-                    "will not stay; give the pipeline latents=noise.repeat(2, 1, 1, 1).",
-                    OtherNoiseWarning,
-                    stacklevel=2,
-                )
-                return
+        pairs = self.origin.pairs(step.rows)
+        if step.call == 0 and any(
+            not torch.equal(session.given[pair.row], session.given[step.rows.positive[pair.source]])
+            for pair in pairs
+        ):
+            _warn("start from different noise", "latents=noise.repeat(2, 1, 1, 1)")
+        if step.call == 1 and session.drew:
+            _warn(
+                f"are given different noise by {type(session.scheduler).__name__}",
+                "a list of generators, one for each image, with the same seed",
+            )
 
     def leave(self) -> None:
         """Let go of the model."""
@@ -173,3 +175,12 @@ def edited_prompts(session: Session, control: Control) -> dict[int, Prompt]:
             f"{type(control).__name__} needs the prompt: attach(..., prompt=prompt)."
         )
     return prompts
+
+
+def _warn(what: str, remedy: str) -> None:
+    warnings.warn(
+        f"Source and target {what}, so the rest of the picture will not stay; give the pipeline "
+        f"{remedy}.",
+        OtherNoiseWarning,
+        stacklevel=3,
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from torch import Tensor
@@ -177,6 +178,27 @@ def test_a_target_that_starts_from_other_noise_is_warned_of(sd_pipe: Any) -> Non
         attach(sd_pipe, Replace(), LocalBlend(), prompt=prompts),
     ):
         sd_pipe(prompts, num_inference_steps=2, height=64, width=64, output_type="latent")
+
+
+@pytest.mark.parametrize("scheduler", ["EulerAncestralDiscreteScheduler", "LCMScheduler"])
+@pytest.mark.parametrize("seeded", [True, False])
+def test_a_target_that_is_given_other_noise_on_the_way_is_warned_of(
+    sd_pipe: Any, scheduler: str, seeded: bool
+) -> None:
+    kind = getattr(diffusers, scheduler)
+    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
+    settings: dict[str, Any] = {"height": 64, "width": 64, "output_type": "latent"}
+    settings["latents"] = torch.ones(2, 4, 8, 8)
+    if seeded:
+        settings["generator"] = torch.Generator().manual_seed(0)
+    with (
+        pytest.warns(OtherNoiseWarning, match=f"{scheduler}, so .* a list of generators"),
+        attach(sd_pipe, Refine(Window()), prompt=[SOURCE, SOURCE]),
+    ):
+        sd_pipe([SOURCE, SOURCE], num_inference_steps=3, **settings)
+    # With a generator each there is nothing to warn of, and the same prompt is the same picture.
+    pictures = run(sd_pipe, [SOURCE, SOURCE], Refine(Window()))
+    torch.testing.assert_close(pictures[0], pictures[1], atol=1e-4, rtol=1e-4)
 
 
 def test_the_same_words_cannot_be_replaced(sd_pipe: Any) -> None:
