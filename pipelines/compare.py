@@ -1,6 +1,9 @@
 """The same picture by several attention mechanisms, side by side."""
 
+import ctypes
+import gc
 import math
+import platform
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -92,6 +95,8 @@ def compare(recipe: Recipe, mechanisms: Sequence[str], pipe: "Pipeline") -> Iter
     deque(run(recipe.replace(steps=1), pipe=pipe), maxlen=0)
     for control in controls:
         entropy = _Entropy()
+        # What earlier runs freed and the allocator keeps would hide what this one takes.
+        _give_back()
         with _Memory() as memory:
             started = time.process_time()
             *_, result = run(recipe, pipe=pipe, controls=(control, entropy))
@@ -112,11 +117,19 @@ def comparison_sheet(compared: Sequence[Compared]) -> "Image.Image":
         trace = one.result.trace
         for word, mass in trace.mass:
             overlay = trace.word(word.text, word.occurrence).overlay(picture)
-            tiles.append(Tile(overlay, word.text, f"{mass:.1%}"))
+            again = f" ({word.occurrence})" if word.occurrence > 1 else ""
+            tiles.append(Tile(overlay, word.text + again, f"{mass:.1%}"))
     recipe = compared[0].result.recipe
     columns = 1 + len(compared[0].result.trace.mass)
     footer = f"{Path(recipe.model).name} · seed {recipe.seed} · {recipe.steps} steps"
     return contact_sheet(tiles, title=recipe.prompt, footer=footer, columns=columns)
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, where the allocator can be asked to."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _resident() -> int | None:

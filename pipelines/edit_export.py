@@ -41,7 +41,7 @@ def edit_sheet(done: Edited) -> Image.Image:
         tiles.append(Tile(fitted(_shaded(done)), "may change", shared))
     recipe = after.recipe
     footer = f"{after.recipe.edit.mode} · seed {recipe.seed} · {recipe.steps} steps"
-    title = f"{before.trace.prompt.text}: {after.trace.prompt.text}"
+    title = f"{before.trace.prompt.text}, edited into {after.trace.prompt.text}"
     return contact_sheet(tiles, title=title, footer=footer, columns=len(tiles), scale=False)
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +14,18 @@ from crossattn.errors import InputError
 
 def slug(text: str, *, words: int = 8) -> str:
     """Return a short file name made of the first words of a text, safe on every system."""
-    found = re.findall(r"[a-z0-9]+", text.lower())
+    plain = unicodedata.normalize("NFKD", text.lower())
+    found = re.findall(r"[a-z0-9]+", re.sub(r"[\u0300-\u036f]", "", plain))
     return "-".join(found[:words])[:60] or "picture"
+
+
+def check_place(path: Path) -> None:
+    """Raise InputError if nothing can be written at a path: to know before the work, not after."""
+    place = fresh_path(path)
+    with _told(path):
+        folder = next(parent for parent in place.absolute().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            return
 
 
 def fresh_path(path: Path) -> Path:

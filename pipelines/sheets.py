@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -14,6 +15,16 @@ PAPER, INK, MUTED, LINE = (250, 250, 248), (32, 33, 36), (128, 130, 136), (222, 
 TILE, GAP, MARGIN = 256, 20, 36
 TITLE_SIZE, LABEL_SIZE, NOTE_SIZE = 24, 18, 15
 LABEL_ROOM = 34
+
+# Pillow's own font has plain Latin letters alone; these have more, where they are installed.
+OTHER_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "Arial.ttf",
+    "Arial Unicode.ttf",
+    "msyh.ttc",
+)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -62,14 +73,15 @@ def contact_sheet(
     columns = columns or _columns(len(tiles), width / (height + LABEL_ROOM))
     rows = math.ceil(len(tiles) / columns)
     page_width = max(2 * MARGIN + columns * (width + GAP) - GAP, 560)
-    lines = _wrapped(title, typeface(TITLE_SIZE), page_width - 2 * MARGIN)
+    face = typeface(TITLE_SIZE, title)
+    lines = wrapped(title, face, page_width - 2 * MARGIN)
     top = MARGIN + len(lines) * (TITLE_SIZE + 8) + 20
     page_height = top + rows * (height + LABEL_ROOM + GAP) + 14 + MARGIN
     page = Image.new("RGB", (page_width, page_height), PAPER)
     draw = ImageDraw.Draw(page)
 
     for number, line in enumerate(lines):
-        draw.text((MARGIN, MARGIN + number * (TITLE_SIZE + 8)), line, INK, typeface(TITLE_SIZE))
+        draw.text((MARGIN, MARGIN + number * (TITLE_SIZE + 8)), line, INK, face)
     if share is not None:
         _draw_share(draw, MARGIN, top - 14, page_width - 2 * MARGIN, share)
     for number, tile in enumerate(tiles):
@@ -112,7 +124,7 @@ def _columns(count: int, shape: float) -> int:
 def _draw_tile(page: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, x: int, y: int) -> None:
     width, height = tile.image.size
     page.paste(tile.image, (x, y))
-    label, note = typeface(LABEL_SIZE), typeface(NOTE_SIZE)
+    label, note = typeface(LABEL_SIZE, tile.label), typeface(NOTE_SIZE, tile.note)
     room = width - (note.getlength(tile.note) + 10 if tile.note else 0)
     baseline = y + height + 25
     draw.text((x, baseline), _cut(tile.label, label, room), INK, label, anchor="ls")
@@ -130,7 +142,7 @@ def _draw_footer(
     left = page.width - MARGIN
     if scale:
         left = _draw_scale(page, draw, baseline) - 20
-    font = typeface(NOTE_SIZE)
+    font = typeface(NOTE_SIZE, text)
     draw.text((MARGIN, baseline), _cut(text, font, left - MARGIN), MUTED, font, anchor="ls")
 
 
@@ -147,7 +159,8 @@ def _draw_scale(page: Image.Image, draw: ImageDraw.ImageDraw, baseline: int) -> 
     return left - round(font.getlength(less))
 
 
-def _wrapped(text: str, font: Font, width: float, most: int = 4) -> list[str]:
+def wrapped(text: str, font: Font, width: float, most: int = 4) -> list[str]:
+    """Break a text into at most so many lines that fit a width in pixels; the rest is cut off."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -168,5 +181,25 @@ def _cut(text: str, font: Font, width: float) -> str:
     return text.rstrip() + "…"
 
 
-def typeface(size: int) -> Font:
-    return ImageFont.load_default(size)
+def typeface(size: int, text: str = "") -> Font:
+    """A font of a size in pixels: Pillow's own, or one of the system where that lacks letters."""
+    font = ImageFont.load_default(size)
+    lacking = _lacks(font, text)
+    for name in OTHER_FONTS if lacking else ():
+        with suppress(OSError):
+            other = ImageFont.truetype(name, size)
+            if _lacks(other, text) < lacking:
+                font, lacking = other, _lacks(other, text)
+    return font
+
+
+def _lacks(font: Font, text: str) -> int:
+    """How many of a text's characters a font has no picture for."""
+    none = _drawn(font, "\uffff")
+    return sum(_drawn(font, letter) == none for letter in set(text) if not letter.isspace())
+
+
+def _drawn(font: Font, letter: str) -> bytes:
+    picture = Image.new("L", (64, 64))
+    ImageDraw.Draw(picture).text((16, 16), letter, 255, font)
+    return picture.tobytes()

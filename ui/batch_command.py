@@ -1,49 +1,61 @@
 """The command `crossattn batch`: a file of recipes in, a folder of everything out."""
 
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossattn.ui.show import add_row, show, table, warn
+from crossattn.ui.options import FLAG, by_default
+from crossattn.ui.show import StoppedError, add_row, show, table, warn
 
 if TYPE_CHECKING:
-    from crossattn.pipelines.batch import BatchResult, Plan
+    from crossattn.pipelines.batch import BatchResult, Item, Plan
 
 MOST_SHOWN = 12
+
+LOG_SECONDS = 30.0
+"""Time between two lines about a batch's progress where there is no terminal."""
 
 
 def batch(
     plan: Annotated[
         Path,
         typer.Argument(
-            help="A plan: .jsonl, .json, .yaml, .csv, .parquet or PIE-Bench's mapping_file.json.",
-            show_default=False,
+            metavar="PLAN",
+            help="A .jsonl, .json, .yaml, .csv or .parquet file, or PIE-Bench's mapping_file.json.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder.")] = Path("out/batch"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where all of it goes.")
+    ] = Path("out/batch"),
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
-            help="A recipe field for every row that does not set it; repeat for more.",
-            show_default=False,
+            help="A recipe field for every row that does not set it. Repeatable.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say what would run, its time and space; make nothing."),
+        typer.Option(
+            "--dry-run", help="Say what would run, its time and space; make nothing.", **FLAG
+        ),
     ] = False,
-    engine: Annotated[str, typer.Option(help="local, or ray for many machines.")] = "local",
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="local, or ray for many machines.")
+    ] = "local",
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Processes; 0 is this one.", show_default="one a core, as memory allows"
+            min=0,
+            metavar="NUMBER",
+            help="Processes; 0 is this one." + by_default("one a core, as memory allows"),
         ),
     ] = None,
     shard: Annotated[
@@ -51,15 +63,20 @@ def batch(
         typer.Option(
             metavar="NUMBER/COUNT",
             help="Do one part of the plan, 3/16; run without it afterwards to gather all.",
-            show_default=False,
         ),
     ] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Keep each attention record too.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Keep each attention record too.", **FLAG)
+    ] = False,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds after which a picture has failed.")
+        float,
+        typer.Option(
+            min=1, metavar="SECONDS", help="How long a picture may take before it has failed."
+        ),
     ] = 3600,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON line for each picture, for programs.")
+        bool,
+        typer.Option("--json", help="Print a JSON line for each picture, for programs.", **FLAG),
     ] = False,
 ) -> None:
     """Draw every picture of a plan, and go on where an earlier run stopped.
@@ -80,7 +97,7 @@ def batch(
     crossattn batch edits.jsonl -o out --set steps=20
     crossattn batch edits.jsonl -o out --engine ray --workers 16[/dim]
     """
-    from crossattn.pipelines.batch import Shard, read_plan
+    from crossattn.pipelines.batch import Shard, groups_of, read_plan
     from crossattn.pipelines.batch.sizing import default_workers
 
     if engine not in ("local", "ray"):
@@ -88,11 +105,15 @@ def batch(
     part = Shard.parse(shard) if shard else None
     what = read_plan(plan, _fields(settings or []))
     count = default_workers(what) if workers is None else workers
+    mine = [item for group in groups_of(what, part) for item in group]
     if dry_run:
-        _tell(what, output, count, trace, as_json)
+        _tell(mine, output, count, trace, as_json)
         return
+    if not as_json:
+        helped = "in this process" if count == 0 else f"by {_many(count, 'worker')}"
+        print(f"{_many(len(mine), 'picture')} {helped}, into {output}", file=sys.stderr)
     options = {"engine": engine, "workers": count, "shard": part, "trace": trace}
-    failed = _run(what, output, {**options, "timeout": timeout}, as_json)
+    failed = _run(what, len(mine), output, {**options, "timeout": timeout}, as_json)
     if failed:
         raise typer.Exit(1)
 
@@ -109,31 +130,31 @@ def _fields(settings: list[str]) -> dict[str, Any]:
     return fields
 
 
-def _tell(plan: "Plan", output: Path, workers: int, trace: bool, as_json: bool) -> None:
-    """Say what a run would do."""
+def _tell(items: "Sequence[Item]", output: Path, workers: int, trace: bool, as_json: bool) -> None:
+    """Say what a run of these items would do."""
     from crossattn.pipelines.batch.manifest import read_records
     from crossattn.pipelines.batch.sizing import estimate
 
     records = read_records(output)
-    missing = [item for item in plan if item.id not in records.done]
+    missing = [item for item in items if item.id not in records.done]
     guess = estimate(missing, records, output, trace=trace)
     seconds = guess.seconds / max(1, min(workers, len(missing)))
     if as_json:
         print(
             json.dumps(
                 {
-                    "pictures": len(plan),
+                    "pictures": len(items),
                     "missing": len(missing),
                     "workers": workers,
                     "seconds": round(seconds, 3),
                     "bytes": guess.bytes,
-                    "items": [{"id": item.id, "row": item.where, **item.axes} for item in plan],
+                    "items": [{"id": item.id, "row": item.where, **item.axes} for item in items],
                 }
             )
         )
         return
     if not missing:
-        print(f"All {len(plan)} pictures are in {output} already.")
+        print(f"All {_many(len(items), 'picture')} are in {output} already.")
         return
     rows = table("picture", "row", "of the sweep")
     for item in missing[:MOST_SHOWN]:
@@ -141,11 +162,16 @@ def _tell(plan: "Plan", output: Path, workers: int, trace: bool, as_json: bool) 
     if len(missing) > MOST_SHOWN:
         add_row(rows, f"and {len(missing) - MOST_SHOWN} more", "", "")
     show(rows)
+    there = len(items) - len(missing)
     print(
-        f"{len(plan)} pictures, {len(plan) - len(missing)} there already; the other {len(missing)} "
-        f"take about {_duration(seconds)} with {workers} "
-        f"{'worker' if workers == 1 else 'workers'}, and about {_size(guess.bytes)} in {output}."
+        f"{_many(len(items), 'picture')}, {there} there already; the other {len(missing)} take "
+        f"about {_duration(seconds)} with {_many(workers, 'worker')}, and about "
+        f"{_size(guess.bytes)} in {output}."
     )
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def _duration(seconds: float) -> str:
@@ -158,26 +184,27 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def _run(plan: "Plan", output: Path, options: dict[str, Any], as_json: bool) -> int:
-    """Run a plan, and return how many pictures failed."""
+def _run(plan: "Plan", total: int, output: Path, options: dict[str, Any], as_json: bool) -> int:
+    """Run `total` pictures of a plan, and return how many failed."""
     from crossattn.pipelines.batch import run_batch
 
     counts = {"made": 0, "earlier": 0, "failed": 0}
     started = time.monotonic()
     try:
-        with _bar(len(plan), hidden=as_json) as follow:
+        with _following(total, quiet=as_json) as follow:
             for result in run_batch(plan, output=output, **options):
                 kind = "failed" if result.error else "earlier" if result.earlier else "made"
                 counts[kind] += 1
-                follow(counts)
                 if as_json:
                     _print_line(result)
                 elif result.error:
                     warn(f"{result.item.where}: {result.error}")
+                follow(counts)
     except KeyboardInterrupt:
         done = counts["made"] + counts["earlier"]
-        warn(f"stopped; {done} of {len(plan)} are kept, run the same again for the rest.")
-        raise typer.Exit(130) from None
+        raise StoppedError(
+            f"stopped; {done} of {total} are kept, run the same again for the rest."
+        ) from None
     if as_json:
         seconds = round(time.monotonic() - started, 3)
         print(json.dumps({"output": str(output), **counts, "seconds": seconds}))
@@ -212,10 +239,11 @@ def _print_line(result: "BatchResult") -> None:
 
 
 @contextmanager
-def _bar(total: int, *, hidden: bool) -> Iterator[Callable[[dict[str, int]], None]]:
-    """Show on the standard error, if that is a terminal: done, rate, time left, failures.
+def _following(total: int, *, quiet: bool) -> Iterator[Callable[[dict[str, int]], None]]:
+    """Show on the standard error how far a batch is: done, rate, time left, failures.
 
-    Gives a function to call with the counts of each kind of result.
+    A terminal has a bar, a log a line now and then. Gives a function to call with the counts of
+    each kind of result.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -228,15 +256,23 @@ def _bar(total: int, *, hidden: bool) -> Iterator[Callable[[dict[str, int]], Non
         TimeRemainingColumn(),
         TextColumn("{task.fields[told]}"),
     )
-    started = time.monotonic()
-    with Bar(*columns, console=console, disable=hidden or not console.is_terminal) as bar:
+    started = said = time.monotonic()
+    logged = not quiet and not console.is_terminal
+    with Bar(*columns, console=console, disable=quiet or logged) as bar:
         task = bar.add_task("", total=total, told="starting")
 
         def follow(counts: dict[str, int]) -> None:
+            nonlocal said
             now = counts["made"] + counts["failed"]
-            told = f"{now / (time.monotonic() - started):.2g} a second"
+            passed = time.monotonic() - started
+            told = f"{60 * now / passed:.3g} a minute" if now else "starting"
             told += f", {counts['failed']} failed" if counts["failed"] else ""
             # What was there already would make the rest look quick.
-            bar.update(task, total=total - counts["earlier"], completed=now, told=told)
+            left = total - counts["earlier"]
+            bar.update(task, total=left, completed=now, told=told)
+            if logged and now and time.monotonic() - said >= LOG_SECONDS:
+                said = time.monotonic()
+                rest = _duration(passed / now * (left - now))
+                print(f"{now} of {left}, {told}, about {rest} left", file=sys.stderr, flush=True)
 
         yield follow

@@ -18,7 +18,9 @@ from crossattn.ui.draw_commands import generate, heatmap
 from crossattn.ui.edit_command import edit
 from crossattn.ui.explain_command import explain
 from crossattn.ui.models_command import models
+from crossattn.ui.options import FLAG
 from crossattn.ui.replay_command import replay
+from crossattn.ui.show import StoppedError
 
 app = typer.Typer(
     name="crossattn",
@@ -53,16 +55,29 @@ def call(arguments: list[str]) -> int:
     try:
         code: int | None = app(arguments, prog_name="crossattn", standalone_mode=False)
     except (CrossattnError, TyperException) as error:
-        text = error.format_message() if isinstance(error, TyperException) else str(error)
+        text = _sentence(error) if isinstance(error, TyperException) else str(error)
         print(f"crossattn: {' '.join(text.split())}", file=sys.stderr)
         return 2
     except Exit as stop:
         code = stop.exit_code
+    except StoppedError as stop:
+        print(f"crossattn: {stop}", file=sys.stderr)
+        return 130
     except (Abort, KeyboardInterrupt):
         code = 130
     if code == 130:
         print("crossattn: stopped; nothing was written.", file=sys.stderr)
     return code or 0
+
+
+def _sentence(error: TyperException) -> str:
+    """What Typer says is wrong with a command line, and what to do about it."""
+    text = error.format_message()
+    if text.startswith("Got unexpected extra argument"):
+        return f"{text}; put words that belong together in quotes."
+    context = getattr(error, "ctx", None)
+    told = text.startswith("Invalid value") or "?" in text or context is None
+    return text if told else f"{text.rstrip('.')}; see {context.command_path} --help."
 
 
 def _version(asked: bool) -> None:
@@ -84,12 +99,19 @@ def _schema(asked: bool) -> None:
 @app.callback()
 def crossattn(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version.", **FLAG
+        ),
     ] = False,
     schema: Annotated[
         bool,
         typer.Option(
-            "--schema", callback=_schema, is_eager=True, help="Print a recipe's JSON Schema."
+            "--schema",
+            callback=_schema,
+            is_eager=True,
+            help="Print a recipe's JSON Schema.",
+            **FLAG,
         ),
     ] = False,
 ) -> None:
@@ -100,10 +122,12 @@ def crossattn(
 
 
 def _flowing(text: str | None) -> str:
-    """A docstring whose paragraphs have no line breaks, so that they fit any terminal."""
+    """A docstring whose paragraphs fit any terminal; those after a \\b keep their line breaks."""
     paragraphs = inspect.cleandoc(text or "").split("\n\n")
-    return "\n\n".join(p if p.startswith("\b") else " ".join(p.split()) for p in paragraphs)
+    return "\n\n".join(
+        p.removeprefix("\b\n") if p.startswith("\b") else " ".join(p.split()) for p in paragraphs
+    )
 
 
-for command in (generate, heatmap, edit, batch, explain, replay, models, compare, ui):
+for command in (heatmap, generate, edit, explain, compare, replay, batch, models, ui):
     app.command(help=_flowing(command.__doc__))(command)

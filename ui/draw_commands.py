@@ -2,38 +2,29 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from crossattn.ui import options as opt
-from crossattn.ui.show import add_row, print_json, progress_bar, show, table, warn
+from crossattn.ui.show import (
+    NO_WORD,
+    add_row,
+    named,
+    print_json,
+    progress_bar,
+    show,
+    table,
+    warn,
+)
 
 if TYPE_CHECKING:
     from crossattn.pipelines.run import Result, WordShare
 
 
+@opt.with_choices
 def generate(
+    chosen: dict[str, Any],
     prompt: opt.Prompt,
-    model: opt.Model = "emoji-sd",
-    seed: opt.Seed = 0,
-    steps: opt.Steps = None,
-    guidance: opt.Guidance = None,
-    size: opt.Size = None,
-    negative_prompt: opt.Negative = "",
-    scheduler: opt.Scheduler = None,
-    region: opt.Regions = None,
-    dialect: opt.Dialect = "compel",
-    revision: opt.Revision = None,
-    config: opt.Config = None,
-    device: opt.Device = None,
-    dtype: opt.Dtype = "float32",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="A .png file, or a folder.", show_default="the folder out"
-        ),
-    ] = None,
+    output: opt.PictureOutput = None,
     as_json: opt.Json = False,
 ) -> None:
     """Draw a picture, and say how much attention each word had.
@@ -43,54 +34,25 @@ def generate(
 
     \b
     [dim]crossattn generate "a cat on a beach"
-    crossattn generate "a cat on a beach" --seed 7 --steps 40 -o cat.png
+    crossattn generate "a (small:1.5) cat on a beach" --seed 7 --steps 40 -o cat.png
     crossattn generate "a red car on grass" --region "red car=0,0.5,0.5,1"
     crossattn generate "a cat" --model stabilityai/sdxl-turbo --size 512x768[/dim]
     """
-    from crossattn.pipelines.export import default_name, write_picture
-    from crossattn.pipelines.run import run
-
-    recipe = opt.recipe_of(
-        size,
-        prompt=prompt,
-        model=model,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        negative_prompt=negative_prompt,
-        scheduler=scheduler,
-        regions=region or (),
-        dialect=dialect,
-        revision=revision,
-        config=config,
-        device=device,
-        dtype=dtype,
-    )
+    recipe = opt.recipe_of(prompt, chosen)
     with progress_bar("drawing") as follow:
+        from crossattn.pipelines.export import default_name, write_picture
+        from crossattn.pipelines.run import run
+
+        path = opt.picture_path(output, default_name(recipe))
         result, _ = follow(run(recipe))
-    path = opt.picture_path(output, default_name(result.recipe))
     _report(result, [write_picture(result, path)], as_json)
 
 
+@opt.with_choices
 def heatmap(
+    chosen: dict[str, Any],
     prompt: opt.Prompt,
-    model: opt.Model = "emoji-sd",
-    seed: opt.Seed = 0,
-    steps: opt.Steps = None,
-    guidance: opt.Guidance = None,
-    size: opt.Size = None,
-    negative_prompt: opt.Negative = "",
-    scheduler: opt.Scheduler = None,
-    region: opt.Regions = None,
-    dialect: opt.Dialect = "compel",
-    revision: opt.Revision = None,
-    config: opt.Config = None,
-    device: opt.Device = None,
-    dtype: opt.Dtype = "float32",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A folder.", show_default="a new folder in out"),
-    ] = None,
+    output: opt.FolderOutput = None,
     as_json: opt.Json = False,
 ) -> None:
     """Draw a picture, and show which words attend where.
@@ -102,29 +64,14 @@ def heatmap(
     [dim]crossattn heatmap "a red car left of a blue balloon on grass"
     crossattn heatmap "a cat on a beach" --seed 7 -o cat[/dim]
     """
-    from crossattn.pipelines.export import FILM_FRAMES, default_name, write_heatmaps
-    from crossattn.pipelines.run import run
-
-    recipe = opt.recipe_of(
-        size,
-        prompt=prompt,
-        model=model,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        negative_prompt=negative_prompt,
-        scheduler=scheduler,
-        regions=region or (),
-        dialect=dialect,
-        revision=revision,
-        config=config,
-        device=device,
-        dtype=dtype,
-    )
+    recipe = opt.recipe_of(prompt, chosen)
     with progress_bar("drawing") as follow:
+        from crossattn.pipelines.export import FILM_FRAMES, default_name, write_heatmaps
+        from crossattn.pipelines.run import run
+
+        folder = opt.folder_path(output, default_name(recipe))
         result, seen = follow(run(recipe, bins=FILM_FRAMES))
-    folder = output or Path("out") / default_name(result.recipe)
-    files = write_heatmaps(result, [event.latents for event in seen], folder)
+        files = write_heatmaps(result, [event.latents for event in seen], folder)
     _report(result, files, as_json)
 
 
@@ -148,16 +95,20 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
             }
         )
         return
-    weighted = any(word.had is not None for word in result.words)
-    more = ("weight", "without") if weighted else ()
+    weighted = [word.had for word in result.words if word.had is not None]
+    more = ("weight", "unweighted") if weighted else ()
     rows = table("word", *more, "attention", "", right=(*more, "attention"))
     most = max((word.mass for word in result.words), default=1) or 1
     for word in result.words:
-        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
         bar = "━" * max(1, round(24 * word.mass / most))
         then = (f"{word.weight:g}", f"{word.had:.1%}") if word.had is not None else ()
-        add_row(rows, word.text + again, *then, f"{word.mass:.1%}", bar)
+        add_row(rows, named(word), *then, f"{word.mass:.1%}", bar)
+    then = ("", f"{1 - sum(weighted):.1%}") if weighted else ()
+    add_row(rows, NO_WORD, *then, f"{1 - sum(word.mass for word in result.words):.1%}")
     show(rows)
-    for file in files:
+    folders = dict.fromkeys(file.parent for file in files if file.parent.name == "words")
+    for file in (*(file for file in files if file.parent not in folders), *folders):
         print(file)
-    print(f"seed {result.recipe.seed}, {result.recipe.steps} steps, {result.seconds:.1f} s")
+    recipe = result.recipe
+    steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
+    print(f"seed {recipe.seed}, {steps}, {result.seconds:.1f} s")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossattn.ui import options as opt
-from crossattn.ui.show import add_row, print_json, progress_bar, show, table, warn
+from crossattn.ui.show import add_row, named, print_json, progress_bar, show, table, warn
 
 if TYPE_CHECKING:
     from crossattn.pipelines.edit import Edited
+
+EDIT = "The edit"
 
 
 def parse_window(text: str) -> tuple[float, float]:
@@ -34,76 +36,102 @@ def parse_word_window(text: str) -> tuple[str, tuple[float, float]]:
     return word, parse_window(window)
 
 
+@opt.with_choices
 def edit(
-    source: Annotated[str, typer.Argument(help="The picture to start from, in words.")],
-    target: Annotated[str, typer.Argument(help="The same with the words changed.")],
-    model: opt.Model = "emoji-sd",
-    seed: opt.Seed = 0,
-    steps: opt.Steps = None,
-    guidance: opt.Guidance = None,
-    size: opt.Size = None,
-    negative_prompt: opt.Negative = "",
-    scheduler: opt.Scheduler = None,
+    chosen: dict[str, Any],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The picture to start from, in words.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The same with the words changed.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A folder, or a .png file for the edited picture alone."
+            + opt.by_default("a new folder in out"),
+        ),
+    ] = None,
+    as_json: opt.Json = False,
     mode: Annotated[
-        str | None, typer.Option(help="replace or refine.", show_default="by the words")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="replace or refine." + opt.by_default("replace where words are swapped"),
+            rich_help_panel=EDIT,
+        ),
     ] = None,
     cross: Annotated[
         Any,
         typer.Option(
             parser=parse_window,
-            metavar="SHARE|FROM-TO",
-            help="Steps in which words look where the source's did.",
-            show_default="0.8",
+            metavar="SHARES",
+            help="Steps in which words look where the source's did, 0.8 or 0.2-0.8 of all; fewer "
+            "change more." + opt.by_default("0.8"),
+            rich_help_panel=EDIT,
         ),
     ] = None,
     share: Annotated[
         Any,
         typer.Option(
             parser=parse_window,
-            metavar="SHARE|FROM-TO",
-            help="Steps in which pixels look where the source's did.",
-            show_default="never",
+            metavar="SHARES",
+            help="Steps in which pixels look where the source's did, which keeps the layout."
+            + opt.by_default("none"),
+            rich_help_panel=EDIT,
         ),
     ] = None,
     word: Annotated[
         list[Any] | None,
         typer.Option(
             parser=parse_word_window,
-            metavar="WORD=FROM-TO",
+            metavar="WORD=SHARES",
             help="The same as --cross, for one word of the target. Repeatable.",
+            rich_help_panel=EDIT,
         ),
     ] = None,
     begin: Annotated[
         float | None,
-        typer.Option(help="Share of the steps that stay the source's.", show_default="0"),
+        typer.Option(
+            parser=opt.parse_number,
+            metavar="SHARE",
+            help="Share of the steps that stay the source's." + opt.by_default("0"),
+            rich_help_panel=EDIT,
+        ),
     ] = None,
-    blend: Annotated[bool, typer.Option(help="Change the picture only where words change.")] = True,
+    blend: Annotated[
+        bool,
+        typer.Option(
+            metavar="", help="Change the picture only where words change.", rich_help_panel=EDIT
+        ),
+    ] = True,
     within: Annotated[
-        list[str] | None, typer.Option(help="Change it only where this word is. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="WORD",
+            help="Change it only where this word is. Repeatable.",
+            rich_help_panel=EDIT,
+        ),
     ] = None,
     protect: Annotated[
-        list[str] | None, typer.Option(help="Keep it where this word is. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="WORD", help="Keep it where this word is. Repeatable.", rich_help_panel=EDIT
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="How strong a word must be, against its strongest, to be there.",
-            show_default="0.3",
+            parser=opt.parse_number,
+            metavar="SHARE",
+            help="How strong a word must be, against its strongest, to be there."
+            + opt.by_default("0.3"),
+            rich_help_panel=EDIT,
         ),
     ] = None,
-    region: opt.Regions = None,
-    dialect: opt.Dialect = "compel",
-    revision: opt.Revision = None,
-    config: opt.Config = None,
-    device: opt.Device = None,
-    dtype: opt.Dtype = "float32",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="A .png file, or a folder.", show_default="a new folder in out"
-        ),
-    ] = None,
-    as_json: opt.Json = False,
 ) -> None:
     """Change words of a prompt and keep the rest of its picture.
 
@@ -112,40 +140,24 @@ def edit(
 
     \b
     [dim]crossattn edit "a red car on grass" "a red boat on grass" --seed 7
+    crossattn edit "a red car on grass" "a blue car on grass" --protect grass
     crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.4[/dim]
     """
-    from crossattn.pipelines.edit import edit as edited_by
-    from crossattn.pipelines.edit_export import write_edit
-    from crossattn.pipelines.export import default_name, write_picture
-
-    chosen = {"mode": mode, "cross": cross, "share": share, "begin": begin, "threshold": threshold}
-    how: dict[str, Any] = {name: given for name, given in chosen.items() if given is not None}
+    given = {"mode": mode, "cross": cross, "share": share, "begin": begin, "threshold": threshold}
+    how: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     how |= {"words": dict(word or ()), "protect": protect or ()}
     how["blend"] = within or ([] if blend else None)
-    recipe = opt.recipe_of(
-        size,
-        prompt=source,
-        model=model,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        negative_prompt=negative_prompt,
-        scheduler=scheduler,
-        dialect=dialect,
-        edit={"prompt": target, **how},
-        regions=region or (),
-        revision=revision,
-        config=config,
-        device=device,
-        dtype=dtype,
-    )
+    recipe = opt.recipe_of(source, chosen, edit={"prompt": target, **how})
+    alone = output is not None and output.suffix.lower() in (".png", *opt.OTHER_PICTURES)
     with progress_bar("drawing") as follow:
+        from crossattn.pipelines.edit import edit as edited_by
+        from crossattn.pipelines.edit_export import write_edit
+        from crossattn.pipelines.export import default_name, write_picture
+
+        name = default_name(recipe.replace(prompt=target, edit=None, regions=()))
+        place = (opt.picture_path if alone else opt.folder_path)(output, name)
         done, _ = follow(edited_by(recipe))
-    if output and output.suffix.lower() == ".png":
-        files = [write_picture(done.result, output)]
-    else:
-        name = default_name(done.result.recipe.replace(prompt=target, edit=None))
-        files = write_edit(done, output or Path("out") / name)
+    files = [write_picture(done.result, place)] if alone else write_edit(done, place)
     _report(done, files, as_json)
 
 
@@ -153,6 +165,8 @@ def _report(done: "Edited", files: list[Path], as_json: bool) -> None:
     for note in dict.fromkeys((*done.source.result.warnings, *done.result.warnings)):
         warn(note)
     found = done.report
+    if not found.changed:
+        warn("no pixel changed; see with crossattn explain SOURCE TARGET what the edit links.")
     if as_json:
         shown = asdict(found)
         shown["mask"] = None if found.mask is None else float(found.mask.float().mean())
@@ -169,10 +183,9 @@ def _report(done: "Edited", files: list[Path], as_json: bool) -> None:
         return
     rows = table("word", "took over from", "had", "has", "moved", right=("had", "has", "moved"))
     for word in found.words:
-        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
         had = "" if word.had is None else f"{word.had:.1%}"
         moved = "new" if word.moved is None else f"{word.moved:.0%}"
-        add_row(rows, word.text + again, " ".join(word.source), had, f"{word.has:.1%}", moved)
+        add_row(rows, named(word), " ".join(word.source), had, f"{word.has:.1%}", moved)
     show(rows)
     for one in found.touched:
         print(f"{one.control}: {one.layers} layers in {one.steps} steps")

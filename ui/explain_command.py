@@ -7,7 +7,7 @@ import typer
 
 from crossattn.ui import options as opt
 from crossattn.ui.flow_view import draw_flows, flow_json, show_flows
-from crossattn.ui.show import add_row, print_json, show, table, warn
+from crossattn.ui.show import add_row, print_json, progress_bar, show, table, warn
 
 if TYPE_CHECKING:
     from crossattn.controls.alignment import Unit
@@ -25,32 +25,35 @@ def explain(
     prompt: opt.Prompt,
     target: Annotated[
         str | None,
-        typer.Argument(help="Words to edit the prompt into.", show_default=False),
+        typer.Argument(metavar="TARGET", help="Words to edit the prompt into."),
     ] = None,
     model: opt.Model = "emoji-sd",
     revision: opt.Revision = None,
     config: opt.Config = None,
     flow: Annotated[
         bool,
-        typer.Option("--flow", help="Also show what each word is made of in the text encoder."),
+        typer.Option(
+            "--flow", help="Also show what each word is made of in the text encoder.", **opt.FLAG
+        ),
     ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="With --flow: a .png file, or a folder.",
-            show_default="the folder out",
+            metavar="PATH",
+            help="For --flow, a .png file or a folder." + opt.by_default("the folder out"),
         ),
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Show how a model's text encoders cut a prompt into tokens, and which word each belongs to.
+    """Show how a model reads a prompt, or what an edit of it links.
 
-    Words beyond an encoder's limit are named: the model never reads them. With a second prompt,
-    show which of its words an edit would take from which of the first's. With --flow, load the
-    model and draw how much of each word's embedding came from the words before it, which is why
-    the words' maps leak into each other.
+    Each text encoder cuts the prompt into tokens, and each token belongs to a word. Words beyond an
+    encoder's limit are named: the model never reads them. With a second prompt, show which of its
+    words an edit would take from which of the first's. With --flow, load the model and draw how
+    much of each word's embedding came from the words before it, which is why the words' maps leak
+    into each other.
 
     \b
     [dim]crossattn explain "a (small:1.5) cat in heavy snow"
@@ -58,24 +61,27 @@ def explain(
     crossattn explain "a red car on grass" --flow
     crossattn explain "a cat" --model stabilityai/sdxl-turbo --json[/dim]
     """
-    from crossattn.pipelines.edit_recipe import EditRecipe
-    from crossattn.pipelines.load import load_tokenizers
     from crossattn.pipelines.recipe import Recipe
-    from crossattn.pipelines.run import positions, read
 
-    Recipe(prompt=prompt, model=model, revision=revision, config=config)
-    tokenizers = load_tokenizers(model, revision=revision, config=config)
-    words, notes = read(prompt, tokenizers)
-    if target is not None:
-        EditRecipe(prompt=target)
-        after, more = read(target, tokenizers)
-        notes += more
-    for note in notes:
+    if flow and target is not None:
+        raise typer.BadParameter("--flow is of one prompt; leave the second out.")
+    if output and not flow:
+        raise typer.BadParameter("--output is for the picture of --flow; give both, or neither.")
+    edit = None if target is None else {"prompt": target}
+    Recipe(prompt=prompt, edit=edit, model=model, revision=revision, config=config)
+    with progress_bar("reading"):
+        from crossattn.pipelines.load import load_tokenizers
+        from crossattn.pipelines.run import positions, read
+
+        tokenizers = load_tokenizers(model, revision=revision, config=config)
+        words, notes = read(prompt, tokenizers)
+        after, more = (None, []) if target is None else read(target, tokenizers)
+        drawn = draw_flows(words, model, revision, config, output) if flow else []
+    for note in notes + more:
         warn(note)
-    if target is not None:
+    if after is not None:
         _explain_edit(words, after, as_json)
         return
-    drawn = draw_flows(words, model, revision, config, output) if flow else []
     if as_json:
         print_json(
             {

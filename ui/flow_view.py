@@ -24,15 +24,14 @@ def draw_flows(
     from crossattn.pipelines.flow_picture import flow_picture
     from crossattn.pipelines.load import load
 
+    place = picture_path(output, f"{slug(prompt.text)}-flow")
     flows = read_flows(load(model, revision=revision, config=config), [prompt])
     drawn = []
     for flow in flows:
-        place = picture_path(output, f"{slug(prompt.text)}-flow")
-        if len(flows) > 1:
-            place = place.with_stem(f"{place.stem}-{flow.encoder}")
+        path = place.with_stem(f"{place.stem}-{flow.encoder}") if len(flows) > 1 else place
         file = BytesIO()
         flow_picture(flow).save(file, "PNG")
-        drawn.append((flow, write_file(fresh_path(place), file.getvalue())))
+        drawn.append((flow, write_file(fresh_path(path), file.getvalue())))
     return drawn
 
 

@@ -5,9 +5,9 @@ from crossattn.ui.show import add_row, print_json, show, table
 
 
 def models(as_json: opt.Json = False) -> None:
-    """List the models that can be used right away, and what the one that ships knows to draw.
+    """List the models at hand, and what emoji-sd knows to draw.
 
-    The others are those of the hub that lie in the cache.
+    emoji-sd ships with crossattn; the others are those of the hub that lie in the cache.
 
     \b
     [dim]crossattn models

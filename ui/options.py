@@ -1,13 +1,48 @@
-"""The options that commands share, and how they become a recipe."""
+"""The options that commands share, said once: what they take, and how they become a recipe."""
 
 import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossattn.errors import InputError
+
 if TYPE_CHECKING:
     from crossattn.pipelines.recipe import Recipe
+
+PICTURE, MODEL = "The picture", "The model"
+"""The parts of a --help that options stand in."""
+
+
+def by_default(text: str) -> str:
+    """How --help tells what an option that is not given stands for, where Typer cannot."""
+    return f" [dim]\\[default: {text}][/dim]"
+
+
+FLAG: dict[str, Any] = {"metavar": "", "show_default": False}
+"""How an option without a value is shown."""
+
+OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+
+
+def parse_whole(text: str | int) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a whole number, but got {text!r:.40}.") from None
+
+
+def parse_number(text: str | float) -> float:
+    """Read a number, whole or not."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a number, but got {text!r:.40}.") from None
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -32,78 +67,219 @@ def parse_region(text: str) -> dict[str, Any]:
             "the picture or the file of a mask, as in car=0,0,0.5,1."
         )
     try:
-        left, top, right, bottom = (float(edge) for edge in place.split(","))
+        edges = [float(edge) for edge in place.split(",")]
     except ValueError:
         return {"word": word, "mask": picture_rows(Path(place))}
-    return {"word": word, "mask": box_rows(left, top, right, bottom)}
+    if len(edges) != 4:
+        raise typer.BadParameter(
+            f"{place[:40]!r} is no box: give left,top,right,bottom in shares of the picture, as in "
+            "car=0,0,0.5,1."
+        )
+    return {"word": word, "mask": box_rows(*edges)}
 
 
-Prompt = Annotated[str, typer.Argument(help="What to draw, in words.", show_default=False)]
+Prompt = Annotated[
+    str,
+    typer.Argument(metavar="PROMPT", help="What to draw, in words and in quotes."),
+]
 Model = Annotated[
     str,
     typer.Option(
+        metavar="NAME",
         help="emoji-sd (ships), a folder, a hub id (owner/name) or a .safetensors file.",
+        rich_help_panel=MODEL,
     ),
 ]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
-Config = Annotated[
-    str | None, typer.Option(help="Folder with the configuration of a .safetensors file.")
-]
-Negative = Annotated[str, typer.Option(help="What to keep out, in words.", show_default=False)]
-Seed = Annotated[int, typer.Option(help="Which picture of many: 0 to 2^63 - 1.")]
-Steps = Annotated[
-    int | None, typer.Option(help="Denoising steps, 1 to 1000.", show_default="the model's own")
-]
-Guidance = Annotated[
-    float | None,
-    typer.Option(help="How closely to follow the words, 0 to 50.", show_default="the model's own"),
-]
-Size = Annotated[
-    Any,
-    typer.Option(
-        parser=parse_size,
-        metavar="SIDE|WIDTHxHEIGHT",
-        help="Size in pixels, each side a multiple of 8.",
-        show_default="the model's own",
-    ),
-]
-Scheduler = Annotated[
+Revision = Annotated[
     str | None,
-    typer.Option(help="ddim, dpm++, euler, euler-a, heun or lcm.", show_default="the model's own"),
+    typer.Option(metavar="NAME", help="Branch, tag or commit of a hub id.", rich_help_panel=MODEL),
 ]
-Regions = Annotated[
-    list[Any] | None,
+Config = Annotated[
+    str | None,
     typer.Option(
-        "--region",
-        parser=parse_region,
-        metavar="WORD=PLACE",
-        help="Hold a word to a place: left,top,right,bottom in shares of the picture, or the file "
-        "of a mask, white inside. Repeatable.",
+        metavar="FOLDER",
+        help="The configuration of a .safetensors file: a diffusers folder of its kind.",
+        rich_help_panel=MODEL,
     ),
 ]
-Dialect = Annotated[
-    str,
+PictureOutput = Annotated[
+    Path | None,
     typer.Option(
-        help="What (cat:1.3) means: attention, attention-normalised, a1111, comfy or compel."
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="A .png file or a folder." + by_default("the folder out"),
     ),
 ]
-Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1 or mps.", show_default="the best there is")
+FolderOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FOLDER", help="A folder." + by_default("a new one in out")
+    ),
 ]
-Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.", **FLAG)]
+
+
+def choices(
+    seed: Annotated[
+        int,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Which picture of many, 0 to 2^63 - 1.",
+            rich_help_panel=PICTURE,
+        ),
+    ] = 0,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Denoising steps, 1 to 1000." + by_default("the model's own"),
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="How closely to follow the words, 0 to 50." + by_default("the model's own"),
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
+    size: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_size,
+            metavar="SIZE",
+            help="Pixels, 128 or 512x768 (width x height), in multiples of 8."
+            + by_default("the model's own"),
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
+    negative_prompt: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="What to keep out.",
+            show_default=False,
+            rich_help_panel=PICTURE,
+        ),
+    ] = "",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="ddim, dpm++, euler, euler-a, heun or lcm." + by_default("the model's own"),
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
+    region: Annotated[
+        list[Any] | None,
+        typer.Option(
+            parser=parse_region,
+            metavar="WORD=PLACE",
+            help="Hold a word to a place: left,top,right,bottom in shares of the picture, or the "
+            "file of a mask, white inside. Repeatable.",
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
+    dialect: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What (cat:1.3) means: attention, attention-normalised, a1111, comfy or compel.",
+            rich_help_panel=PICTURE,
+        ),
+    ] = "compel",
+    model: Model = "emoji-sd",
+    revision: Revision = None,
+    config: Config = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="cpu, cuda, cuda:1 or mps." + by_default("the best there is"),
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="float32, bfloat16 or float16.", rich_help_panel=MODEL),
+    ] = "float32",
+) -> dict[str, Any]:
+    """Return the fields of a recipe, but the prompt, that a command's options choose."""
+    width, height = size or (None, None)
+    return {
+        "seed": seed,
+        "steps": steps,
+        "guidance": guidance,
+        "width": width,
+        "height": height,
+        "negative_prompt": negative_prompt,
+        "scheduler": scheduler,
+        "regions": region or (),
+        "dialect": dialect,
+        "model": model,
+        "revision": revision,
+        "config": config,
+        "device": device,
+        "dtype": dtype,
+    }
+
+
+def with_choices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `choices`, and what they choose as its argument `chosen`."""
+    shared = signature(choices).parameters
+    own = {key: one for key, one in signature(command).parameters.items() if key != "chosen"}
+
+    @wraps(command)
+    def called(**options: Any) -> None:
+        chosen = choices(**{key: options.pop(key) for key in shared})
+        command(chosen=chosen, **options)
+
+    # Typer reads both; with keywords alone the order of those with and without a default is free.
+    taken = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in (*own.values(), *shared.values())]
+    called.__signature__ = Signature(taken)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in taken}
+    return called
+
+
+def recipe_of(prompt: str, chosen: dict[str, Any], **more: Any) -> "Recipe":
+    """Build a recipe from a prompt and what `choices` gave; RecipeError if it does not do."""
+    from crossattn.pipelines.recipe import Recipe
+
+    return Recipe(prompt=prompt, **chosen, **more)
 
 
 def picture_path(output: Path | None, name: str) -> Path:
-    """The .png that --output names, or `name`.png in the folder that it names (out if none)."""
+    """The .png that --output names, or `name`.png in the folder that it names (out if none).
+
+    Raises InputError if it is another kind of picture, or cannot be written: before the work.
+    """
+    from crossattn.pipelines.files import check_place
+
     where = output or Path("out")
-    return where if where.suffix.lower() == ".png" else where / f"{name}.png"
+    if where.suffix.lower() in OTHER_PICTURES:
+        raise InputError(
+            f"{where} is no PNG, which a recipe can travel in; name it "
+            f"{where.with_suffix('.png').name}, or give a folder."
+        )
+    path = where if where.suffix.lower() == ".png" else where / f"{name}.png"
+    check_place(path)
+    return path
 
 
-def recipe_of(size: tuple[int, int] | None, **fields: Any) -> "Recipe":
-    """Build a recipe from the options of a command; raises RecipeError if one does not do."""
-    from crossattn.pipelines.recipe import Recipe
+def folder_path(output: Path | None, name: str) -> Path:
+    """The folder that --output names, or `name` in the folder out.
 
-    width, height = size or (None, None)
-    return Recipe(**fields, width=width, height=height)
+    Raises InputError if it is named like a picture, or cannot be written: before the work.
+    """
+    from crossattn.pipelines.files import check_place
+
+    path = output or Path("out") / name
+    if path.suffix.lower() in (".png", *OTHER_PICTURES):
+        raise InputError(f"{path} is named like a picture, but many files come; give a folder.")
+    check_place(path)
+    return path

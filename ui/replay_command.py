@@ -10,40 +10,52 @@ from crossattn.ui.show import print_json, progress_bar, warn
 
 
 def replay(
-    picture: Annotated[Path, typer.Argument(help="A PNG that crossattn made.", show_default=False)],
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG that crossattn made.")],
     model: Annotated[
         str | None,
-        typer.Option(help="Where the model lies now.", show_default="the recipe's"),
+        typer.Option(
+            metavar="NAME", help="Where the model lies now." + opt.by_default("the recipe's")
+        ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 or mps.", show_default="the recipe's")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="cpu, cuda, cuda:1 or mps." + opt.by_default("the recipe's")
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Also write the new picture here.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Also write the new picture, to a .png file or into a folder.",
+        ),
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Draw a picture again from the recipe in it, and say whether the bytes agree.
+    """Draw a picture again from its recipe, and say whether the bytes agree.
 
     The exit code is 0 if every pixel is the same, and 1 if not.
 
     \b
     [dim]crossattn replay cat.png[/dim]
     """
-    from crossattn.pipelines.export import write_picture
     from crossattn.pipelines.picture import read_picture, read_recipe
     from crossattn.pipelines.replay import compare, drifted
-    from crossattn.pipelines.run import run
 
     then = read_recipe(picture)
     before = read_picture(picture)
+    place = opt.picture_path(output, picture.stem) if output else None
     changes = {key: value for key, value in (("model", model), ("device", device)) if value}
     with progress_bar("drawing again") as follow:
+        from crossattn.pipelines.export import write_picture
+        from crossattn.pipelines.run import run
+
         result, _ = follow(run(then.replace(**changes)))
     for note in result.warnings:
         warn(note)
-    files = [write_picture(result, output)] if output else []
+    files = [write_picture(result, place)] if place else []
     different, largest = compare(before, result.image)
     if as_json:
         print_json(

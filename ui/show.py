@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,6 +13,28 @@ if TYPE_CHECKING:
     from crossattn.pipelines.denoise import Progress
 
 End = TypeVar("End")
+
+NO_WORD = "start, end, padding"
+"""What the tokens are called that attention rests on and no word has."""
+
+TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""The kinds of characters that turn the direction in which those behind them are set."""
+
+
+class StoppedError(Exception):
+    """Somebody stopped a command that has something to say about it."""
+
+
+class Occurs(Protocol):
+    """A word of a prompt, of which there may be several."""
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+
+    @property
+    def occurrence(self) -> int:
+        """Which of those with the same text, from 1."""
 
 
 class Follow(Protocol):
@@ -77,10 +100,22 @@ def table(*headings: str, right: tuple[str, ...] = ()) -> "Table":
 
 
 def add_row(to: "Table", *cells: object) -> None:
-    """Add a row of values as plain text: brackets in them are not styles."""
+    """Add a row of values as plain text: nothing in them is a style or steers the terminal."""
     from rich.text import Text
 
-    to.add_row(*(Text(str(cell)) for cell in cells))
+    to.add_row(*(Text("".join(map(_harmless, str(cell)))) for cell in cells))
+
+
+def named(word: Occurs) -> str:
+    """A word as it is told from others with the same text: car, or car (2)."""
+    return f"{word.text} ({word.occurrence})" if word.occurrence > 1 else word.text
+
+
+def _harmless(character: str) -> str:
+    """Spell out what moves the cursor, colours or turns the direction of what follows."""
+    steers = unicodedata.category(character) in ("Cc", "Cs")
+    turns = unicodedata.bidirectional(character) in TURNS
+    return ascii(character)[1:-1] if steers or turns else character
 
 
 def show(what: "Table") -> None:

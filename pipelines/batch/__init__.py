@@ -10,7 +10,7 @@ from crossattn.pipelines.batch.folder import Shard
 from crossattn.pipelines.batch.pie_bench import Pair, read_pairs
 from crossattn.pipelines.batch.plan import Item, Plan, make_plan, read_plan
 from crossattn.pipelines.batch.render import ModelRenderer, Renderer, Rendering
-from crossattn.pipelines.batch.runner import BatchResult, run_batch
+from crossattn.pipelines.batch.runner import BatchResult, groups_of, run_batch
 
 __all__ = [
     "BatchResult",
@@ -21,6 +21,7 @@ __all__ = [
     "Renderer",
     "Rendering",
     "Shard",
+    "groups_of",
     "make_plan",
     "read_pairs",
     "read_plan",

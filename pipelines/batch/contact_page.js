@@ -10,10 +10,13 @@ function make(tag, properties = {}, ...children) {
   return node;
 }
 const LABELS = { "edit.prompt": "edited into", "axis.edit.prompt": "edited into", "report.changed": "changed", "report.inside": "inside the mask", "report.outside": "outside it" };
-const label = (name) => LABELS[name] ?? name.replace(/^axis\./, "").replace(/^weights\./, "weight of ");
+const label = (name) => LABELS[name] ?? name.replace(/^axis\./, "").replace(/^edit\./, "").replace(/^weights\./, "weight of ");
 const measured = (name) => name === "seconds" || name.startsWith("report.");
 const value = (row, name) => (name in at ? row.of[at[name]] : data.shared[name]);
-const shown = (one, name = "") =>
+// Lists come as JSON: ["car","grass"] is told as car, grass.
+const LISTS = ["edit.blend", "edit.protect", "edit.cross", "edit.share"];
+const listed = (one, name) => (LISTS.includes(name) && typeof one === "string" ? JSON.parse(one).join(", ") || null : one);
+const shown = (given, name = "", one = listed(given, name)) =>
   one === null || one === undefined ? "none"
     : name.startsWith("report.") ? `${+(100 * one).toPrecision(2)}\u00a0%`
     : typeof one === "number" ? String(+one.toPrecision(6)) : String(one);
@@ -60,7 +63,7 @@ if (axes.length > 1) [$("down").value, $("across").value] = [axes[0], axes[axes.
 for (const name of choices) {
   const select = make("select", { name });
   select.append(make("option", { value: "", textContent: "all" }));
-  distinct(name).forEach((one, place) => select.append(make("option", { value: String(place + 1), textContent: shown(one).slice(0, 60) })));
+  distinct(name).forEach((one, place) => select.append(make("option", { value: String(place + 1), textContent: shown(one, name).slice(0, 60) })));
   $("filters").append(make("label", {}, label(name), select));
 }
 for (const id of ["down", "across"]) $(id).parentElement.hidden = !choices.length;
@@ -72,6 +75,9 @@ for (const [name, one] of Object.entries(data.shared)) {
   $("shared").append(make("div", {}, make("dt", { textContent: label(name) }), make("dd", { textContent: shown(one, name) })));
 }
 
+// On a phone two columns and their heading fit side by side.
+if (innerWidth < 600) $("size").value = 116;
+
 let order = [];
 function tile(row, without = []) {
   const known = row.picture !== null;
@@ -80,7 +86,7 @@ function tile(row, without = []) {
     : make("span", { className: row.error ? "none" : "none wait", textContent: row.error ? row.error.slice(0, 160) : "not made yet" });
   const button = make("button", { type: "button", className: "tile", onclick: () => open(row) }, face);
   if (namesDiffer && !without.includes("name")) button.append(make("span", { className: "name", textContent: target(row) }));
-  const rest = told.filter((name) => !without.includes(name) && value(row, name) !== null && !(name === "sampler" && !axes.includes(name)));
+  const rest = told.filter((name) => !without.includes(name) && ![null, "[]"].includes(value(row, name)) && !(name === "sampler" && !axes.includes(name)));
   const text = rest.map((name) => `${label(name)} ${shown(value(row, name), name)}`).join(" · ");
   if (text) button.append(make("span", { className: "values", textContent: text }));
   return button;

@@ -54,12 +54,14 @@ class Records(Mapping[str, Record]):
 def read_records(folder: Path) -> Records:
     """Return what the manifests of a folder say of each picture; nothing if there are none.
 
-    Raises InputError if one is damaged.
+    A picture whose files somebody took away is not there, whatever the manifest says. Raises
+    InputError if a manifest is damaged.
     """
     records = Records()
     for path in manifests(folder):
         for line, record in read_lines(path):
-            if HEADER not in record:
+            files = record.get("files", {}).values()
+            if HEADER not in record and all((folder / name).is_file() for name in files):
                 records.add(record["id"], line, done=record.get("status") == "done")
     return records
 

@@ -112,9 +112,7 @@ def run_batch(
             made_with = render.made_with(item.recipe for item in plan)
             folder = stack.enter_context(BatchFolder(Path(output), plan, made_with, shard))
         done = set(folder.records.done) if folder else set()
-        groups = arrange(plan)
-        if shard:
-            groups = groups[shard.number - 1 :: shard.count]
+        groups = groups_of(plan, shard)
         wanted = {item.id: item for group in groups for item in group}
         for name in [name for name in wanted if name in done]:
             assert folder
@@ -128,6 +126,12 @@ def run_batch(
         if folder and shard is None:
             folder.gather()
             write_reports(folder.path, plan, folder.records)
+
+
+def groups_of(plan: Plan, shard: Shard | None = None) -> list[list[Item]]:
+    """Return the items of a plan, or of one part of it, in the groups that workers are given."""
+    groups = arrange(plan)
+    return groups[shard.number - 1 :: shard.count] if shard else groups
 
 
 def start_engine(name: EngineName, render: Renderer, workers: int, timeout: float) -> Engine:
