@@ -40,6 +40,8 @@ class Session:
         # What the scheduler was last given, and whether it drew noise for the whole batch at once.
         self.predicted: Tensor | None = None
         self.drew = False
+        # The number of the call that the present run began with: not 0 for a picture's variation.
+        self.begun = 0
         self._step: Step | None = None
         self._arguments: dict[str, Any] = {}
         self._shifts: list[Tensor] = []
@@ -137,6 +139,8 @@ class Session:
         sample = self.given
         timestep = float(torch.as_tensor(self._arguments["timestep"]).flatten()[0])
         index, call, total = self.schedule.at(timestep, self._step)
+        if self._step is None or call <= self._step.call:
+            self.begun = call
         self._step = step = Step(
             index=index,
             call=call,

@@ -11,7 +11,7 @@ from crossattn.control import Call, Step
 from crossattn.controls.alignment import align
 from crossattn.controls.coarse import map_sites
 from crossattn.controls.edit import OnNothing
-from crossattn.controls.places import places_by_prompt
+from crossattn.controls.places import listed, places_by_prompt
 from crossattn.controls.source import FromSource, Origin, Pair
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
@@ -42,9 +42,9 @@ class LocalBlend(FromSource):
 
     def __init__(
         self,
-        words: Sequence[str] | None = None,
+        words: str | Sequence[str] | None = None,
         *,
-        protect: Sequence[str] = (),
+        protect: str | Sequence[str] = (),
         threshold: float = 0.3,
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
@@ -55,8 +55,8 @@ class LocalBlend(FromSource):
         for name, value in (("threshold", threshold), ("protect_threshold", protect_threshold)):
             if not 0 <= value < 1:
                 raise ControlError(f"LocalBlend({name}={value:g}): expected a number from 0 to 1.")
-        self.words = None if words is None else tuple(words)
-        self.protect = tuple(protect)
+        self.words = None if words is None else listed(words)
+        self.protect = listed(protect)
         self.threshold = threshold
         self.protect_threshold = protect_threshold
         self.window = window
@@ -92,7 +92,7 @@ class LocalBlend(FromSource):
         """Begin a run; and take the source's map where it was kept."""
         super().before_step(step)
         assert self._session is not None
-        if step.call == 0 or not self._sites:
+        if step.call == self._session.begun:
             self._sums, self._masks = {}, {}
             self._sites = map_sites(self._session.sites, step)
         if (kept := self.origin.map(step)) is not None:

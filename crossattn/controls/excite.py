@@ -11,7 +11,7 @@ from crossattn.attention import Attention
 from crossattn.control import Call, Control, Step
 from crossattn.controls.coarse import map_sites
 from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import places_by_prompt
+from crossattn.controls.places import listed, places_by_prompt
 from crossattn.controls.source import edited_prompts
 from crossattn.controls.window import Window
 from crossattn.errors import ControlError
@@ -37,7 +37,7 @@ class AttendAndExcite(Edit):
 
     def __init__(
         self,
-        words: Sequence[str],
+        words: str | Sequence[str],
         *,
         window: Window = Window(0.0, 0.5),  # noqa: B008
         step_size: float = 20.0,
@@ -52,7 +52,7 @@ class AttendAndExcite(Edit):
             raise ControlError(f"AttendAndExcite(step_size={step_size:g}): expected a number.")
         if refinements < 0:
             raise ControlError(f"AttendAndExcite(refinements={refinements}): expected 0 or more.")
-        self.words = tuple(words)
+        self.words = listed(words)
         self.window = window
         self.step_size = step_size
         self.thresholds = {Window(share): value for share, value in thresholds.items()}

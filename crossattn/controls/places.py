@@ -1,6 +1,6 @@
 """Where the words that a control is asked for stand in the sequence that is attended to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from crossattn.errors import WordNotFoundError
 from crossattn.words import Prompt, Word
@@ -9,6 +9,11 @@ from crossattn.words import Prompt, Word
 def places(words: Iterable[Word]) -> list[int]:
     """The places of words in the sequence; encoders that read side by side share them."""
     return sorted({token for word in words for tokens in word.tokens for token in tokens})
+
+
+def listed(words: str | Sequence[str]) -> tuple[str, ...]:
+    """Words or phrases as a tuple; one may be given without a list."""
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def places_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list[int]]:

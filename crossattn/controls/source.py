@@ -129,15 +129,16 @@ class FromSource(Edit):
     def before_step(self, step: Step) -> None:
         """Warn if a target starts from other noise, or was given other noise by the first step."""
         session = self._session
-        if step.call > 1 or session is None or not isinstance(self.origin, FirstPrompt):
+        if session is None or not isinstance(self.origin, FirstPrompt):
             return
+        behind = step.call - session.begun
         pairs = self.origin.pairs(step.rows)
-        if step.call == 0 and any(
+        if behind == 0 and any(
             not torch.equal(session.given[pair.row], session.given[step.rows.positive[pair.source]])
             for pair in pairs
         ):
             _warn("start from different noise", "latents=noise.repeat(2, 1, 1, 1)")
-        if step.call == 1 and session.drew:
+        if behind == 1 and session.drew:
             _warn(
                 f"are given different noise by {type(session.scheduler).__name__}",
                 "a list of generators, one for each image, with the same seed",

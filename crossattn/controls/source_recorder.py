@@ -117,7 +117,7 @@ class SourceRecorder(Control):
     def before_step(self, step: Step) -> None:
         """Make room at the first step."""
         assert self._session is not None
-        if step.call:
+        if step.call != self._session.begun:
             return
         if len(step.rows.positive) != 1:
             raise ControlError(
@@ -218,6 +218,7 @@ class SourceRecorder(Control):
             height=step.height,
             width=step.width,
             looks=tuple(each.call for each in plan if self.looks.holds(each)),
+            begun=session.begun,
         )
 
     def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:

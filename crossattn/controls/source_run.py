@@ -29,8 +29,8 @@ class Kept:
     """What a source run keeps, beside its tensors: the prompt, the schedule, and which calls.
 
     `timesteps` has one for each call of the denoiser; `cross` and `own` are the numbers of the
-    calls whose cross- and self-attention is kept, `looks` of those whose keys and values are;
-    `height` and `width` are the latent's.
+    calls whose cross- and self-attention is kept, `looks` of those whose keys and values are,
+    `begun` of the first one that was made; `height` and `width` are the latent's.
     """
 
     prompt: Prompt
@@ -40,6 +40,7 @@ class Kept:
     height: int
     width: int
     looks: tuple[int, ...] = ()
+    begun: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,12 @@ class SourceRun:
             raise ControlError(
                 f"The source was run with {len(kept.timesteps)} calls of the model at other "
                 "timesteps; give the edit the same scheduler and steps."
+            )
+
+        if step.call < kept.begun:
+            raise ControlError(
+                f"The source was run from call {kept.begun} of its schedule on, the edit from call "
+                f"{step.call}; give both the same strength."
             )
 
     @classmethod

@@ -18,6 +18,7 @@ from crossattn import (
     attach,
 )
 from crossattn.controls import (
+    AttendAndExcite,
     LocalBlend,
     MutualSelfAttention,
     NothingTouchedWarning,
@@ -127,6 +128,13 @@ def test_a_blend_protects_words_and_finds_the_changed_ones_by_itself(sd_pipe: An
     source, target = run(sd_pipe, [SOURCE, TARGET], Replace(), everywhere)
     assert not everywhere.masks[1].any()
     torch.testing.assert_close(source, target)
+
+
+def test_a_single_word_may_be_named_without_a_list(sd_pipe: Any) -> None:
+    named, listed = LocalBlend("car", protect="grass"), LocalBlend(["car"], protect=["grass"])
+    pictures = [run(sd_pipe, [SOURCE, TARGET], blend) for blend in (named, listed)]
+    assert torch.equal(*pictures)
+    assert AttendAndExcite("blue balloon").words == ("blue balloon",)
 
 
 def test_several_targets_of_one_source_are_edited_as_if_alone(sd_pipe: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from torch import Tensor
@@ -63,8 +64,6 @@ def edits(source: SourceRun | None = None) -> list[Control]:
     ],
 )
 def test_edits_of_a_kept_source_equal_those_of_the_joint_run(sd_pipe: Any, scheduler: str) -> None:
-    import diffusers
-
     kind = getattr(diffusers, scheduler)
     sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
     recorder = SourceRecorder(share=Window(0, 0.5))
@@ -178,3 +177,34 @@ def test_a_source_recorder_behind_an_edit_says_that_it_goes_first(sd_pipe: Any) 
     for edit in (TopK(3), Reweight({"car": 2.0}), Reweight({"car": 2.0}, normalised=True)):
         with pytest.raises(ControlError, match="put it first"):
             run(sd_pipe, [SOURCE], edit, SourceRecorder())
+
+
+@pytest.mark.parametrize("scheduler", ["DDIMScheduler", "HeunDiscreteScheduler"])
+def test_a_run_that_begins_from_a_picture_is_kept_and_edited(sd_pipe: Any, scheduler: str) -> None:
+    kind = getattr(diffusers, scheduler)
+    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
+    varied = diffusers.StableDiffusionImg2ImgPipeline(
+        **sd_pipe.components, requires_safety_checker=False
+    )
+    varied.set_progress_bar_config(disable=True)
+    picture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def vary(prompts: list[str], *controls: Control, strength: float = 0.6) -> Tensor:
+        with attach(varied, *controls, prompt=prompts):
+            return varied(
+                prompts,
+                image=[picture] * len(prompts),
+                strength=strength,
+                num_inference_steps=5,
+                generator=[torch.Generator().manual_seed(1) for _ in prompts],
+                output_type="latent",
+            ).images
+
+    recorder = SourceRecorder(cross=Window())
+    vary([SOURCE], recorder)
+    joint = vary([SOURCE, TARGET], Replace(Window()), LocalBlend())
+    source = recorder.run
+    single = vary([TARGET], Replace(Window(), source=source), LocalBlend(source=source))
+    torch.testing.assert_close(single[0], joint[1], atol=1e-4, rtol=1e-4)
+    with pytest.raises(ControlError, match="give both the same strength"):
+        vary([TARGET], Replace(Window(), source=source), strength=1.0)
