@@ -151,7 +151,8 @@ WAYS: dict[str, Way] = {
     "crossattn": ours(),
     "crossattn, share 0.4": ours(share=(0, 0.4)),
     "crossattn, no blend": ours(blend=None),
-    "crossattn, cross 0.4": ours(cross=(0, 0.4)),
+    "crossattn, refine": ours(mode="refine"),
+    **{f"crossattn, cross {end}": ours(cross=(0, end)) for end in (0.2, 0.4, 0.5, 0.6, 0.8)},
 }
 
 
