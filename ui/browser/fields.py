@@ -1,12 +1,14 @@
 """The page's fields and the recipes that they stand for."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import gradio as gr
 
+from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.drawing import size_of, size_text, whole_number
-from crossattn.words import read_prompt, with_weights
+from crossattn.words import Prompt, read_prompt, with_weights
 
 
 def recipe_of(
@@ -24,6 +26,8 @@ def recipe_of(
 
     Raises `RecipeError` or `PromptError` for what will not do.
     """
+    if not prompt.strip():
+        raise RecipeError("The prompt is blank: write at least one word to draw.")
     width, height = size_of(size)
     fields: dict[str, Any] = {"scheduler": scheduler or None, "dialect": dialect}
     return Recipe(
@@ -37,6 +41,21 @@ def recipe_of(
         height=height,
         **fields,
     )
+
+
+def regions_of(held: dict[str, Any], *prompts: str) -> list[dict[str, Any]]:
+    """A recipe's regions of {regions: [{word, mask}], hold, window}, if a prompt has the word."""
+    settings = {"hold": float(held["hold"]), "window": held["window"]}
+    regions = ({**region, **settings} for region in held["regions"])
+    return list(word_by_word(regions, *map(read_prompt, prompts)))
+
+
+def word_by_word(regions: Iterable[dict[str, Any]], *prompts: Prompt) -> Iterator[dict[str, Any]]:
+    """Regions of one word each, by its own name in the first of the prompts that has it."""
+    for region in regions:
+        prompt = next((one for one in prompts if region["word"] in one), None)
+        for word in prompt.named(region["word"]) if prompt else ():
+            yield {**region, "word": prompt.name_of(word)}
 
 
 def fields_of(recipe: Recipe) -> tuple[Any, ...]:

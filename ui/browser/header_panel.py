@@ -7,10 +7,13 @@ import gradio as gr
 
 from crossattn.ui.browser.parts import part
 
+LARGEST_UPLOAD = 20 * 2**20
+"""Bytes that a dropped picture may have."""
+
 
 def header_panel(model: tuple[str, str], functions: Sequence[Callable[..., Any]]) -> gr.HTML:
     """Build the header; its value is `status(...)`, `model` is (name shown, name in recipes)."""
-    return part("header", value=status(model), functions=functions)
+    return part("header", value=status(model), functions=functions, largest=LARGEST_UPLOAD)
 
 
 def status(model: tuple[str, str], busy: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from crossattn.ui.browser.edit_panel import edit_panel
 from crossattn.ui.browser.header_panel import header_panel
 from crossattn.ui.browser.history_panel import history_panel
 from crossattn.ui.browser.make_panel import make_panel
+from crossattn.ui.browser.parts import part
 from crossattn.ui.browser.regions_panel import regions_panel
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.stage_panel import stage_panel
@@ -38,14 +39,17 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
                 make = make_panel([(shown, name) for name, shown in offered.items()])
             with gr.Column(elem_id="stage-card", min_width=0):
                 stage = stage_panel()
-            with gr.Column(elem_id="controls", min_width=0), gr.Tabs():
-                with gr.Tab("Weights"):
+            with gr.Column(elem_id="controls", min_width=0):
+                # Gradio's own tabs make a panel when it is first opened, but a picture brings its
+                # edit and its regions along whichever panel is open.
+                part("tabs")
+                with _panel("weights"):
                     weights = weights_panel()
-                with gr.Tab("Edit"):
+                with _panel("edit"):
                     edit = edit_panel()
-                with gr.Tab("Regions"):
+                with _panel("regions"):
                     regions = regions_panel()
-                with gr.Tab("Time and depth"):
+                with _panel("depth"):
                     depth_panel()
         with gr.Column(elem_id="history", elem_classes="band"):
             _heading("History", "This session. Click to bring everything back.")
@@ -66,18 +70,24 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             "trigger_mode": "multiple",
         }
         same_seed = gr.State(True)
+        held = regions.brush
         runs: list[Any] = [
             make.go.click(
-                studio.generate, [*fields, make.lock, made], shown, api_name="generate", **draws
+                studio.generate,
+                [*fields, make.lock, held, made],
+                shown,
+                api_name="generate",
+                **draws,
             ),
             weights.rows.submit(
-                studio.generate, [*fields, same_seed, made], shown, api_name="draw_again", **draws
+                studio.generate,
+                [*fields, same_seed, held, made],
+                shown,
+                api_name="draw_again",
+                **draws,
             ),
             edit.plan.submit(
-                studio.edit, [*every_field, edit.plan, made], shown, api_name="edit", **draws
-            ),
-            regions.brush.submit(
-                studio.hold, [*fields, regions.brush, made], shown, api_name="hold", **draws
+                studio.edit, [*every_field, edit.plan, held, made], shown, api_name="edit", **draws
             ),
             history.drop.upload(
                 studio.open_picture,
@@ -87,6 +97,15 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
                 **draws,
             ),
         ]
+        # The place to drop is free again at once, whatever comes of the file.
+        history.drop.upload(
+            lambda: None,
+            None,
+            history.drop,
+            queue=False,
+            show_progress="hidden",
+            api_name="free_drop",
+        )
         history.strip.select(
             studio.restore,
             [history.strip, made],
@@ -105,6 +124,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             api_name="choose_model",
         )
     return page
+
+
+def _panel(name: str) -> gr.Column:
+    return gr.Column(elem_id=f"panel-{name}", elem_classes="side", min_width=0)
 
 
 def _heading(title: str, hint: str) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from crossattn.pipelines.takeaway import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
+from crossattn.ui.browser.fields import word_by_word
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.words import read_prompt
 
@@ -29,6 +30,8 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
     """All that the page shows of a picture, with its maps over the whole run."""
     trace = shelf.trace(made)
     recipe = made.recipe
+    held = (one.model_dump(mode="json") for one in recipe.regions)
+    source = [read_prompt(recipe.prompt)] if recipe.edit else []
     return {
         "id": made.id,
         "title": title(made),
@@ -42,10 +45,11 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
         "before": _before(made, shelf),
         "report": _weighed(made),
         "edit": _edited(made),
-        "regions": [one.model_dump(mode="json") for one in recipe.regions],
+        "regions": list(word_by_word(held, *source, trace.prompt)),
         "words": [
             {
                 "text": word.text,
+                "name": trace.prompt.name_of(word),
                 "occurrence": word.occurrence,
                 "weight": word.weight,
                 "tokens": list(word.tokens[0]),
@@ -85,7 +89,7 @@ def title(made: Made) -> str:
     # Read anew: the traces of a whole history are not kept in memory.
     words = read_prompt(made.recipe.prompt).words
     if made.recipe.regions:
-        return f"held: {', '.join(one.word for one in made.recipe.regions)}"
+        return f"held: {', '.join(one.word.replace('#', ' ') for one in made.recipe.regions)}"
     weighted = [f"{word.text} {word.weight:g}" for word in words if word.weight != 1]
     return ", ".join(weighted) or " ".join(word.text for word in words[-3:])
 

@@ -9,7 +9,7 @@ from crossattn.ui.browser.parts import part
 
 @dataclass(frozen=True)
 class RegionsPanel:
-    """`brush` triggers `submit`; its value is {regions: [{word, mask}], hold, window}."""
+    """`brush` shows the regions; its value is {regions: [{word, mask}], hold, window}."""
 
     brush: gr.HTML
 

@@ -18,13 +18,13 @@ from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.header_panel import LARGEST_UPLOAD
 from crossattn.ui.browser.page import AT_ONCE, build_page
 from crossattn.ui.browser.parts import ROUTE, STATIC, head
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.theme import theme
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-LARGEST_UPLOAD = "20mb"
 SESSIONS = 64
 
 

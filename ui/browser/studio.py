@@ -10,13 +10,13 @@ from typing import Any
 import gradio as gr
 import torch
 
-from crossattn.errors import CrossattnError, RecipeError
+from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result
 from crossattn.ui.browser.drawing import Models, Sources, draw
-from crossattn.ui.browser.fields import fields_of, recipe_of, without_weights
+from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.line import Line
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
@@ -61,16 +61,21 @@ class Studio:
         scheduler: str,
         dialect: str,
         keep_seed: bool,
+        held: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
-        """Draw the picture that the fields describe."""
+        """Draw the picture that the fields describe.
+
+        `held` is {regions: [{word, mask}], hold, window}, each as in a recipe's regions; those of
+        words that the prompt does not have are left out.
+        """
         with told():
             recipe = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
-            yield from self._draw(recipe, made)
+            yield from self._draw(recipe.replace(regions=regions_of(held, prompt)), made)
 
     def edit(
         self,
@@ -85,44 +90,21 @@ class Studio:
         dialect: str,
         target: str,
         edit: dict[str, Any],
+        held: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Edit the picture of the fields into that of `target`.
 
-        `edit` holds {cross, share, blend, protect} as a recipe's edit does.
+        `edit` holds {cross, share, blend, protect} as a recipe's edit does; `held` is that of
+        `generate`, with the words of either prompt.
         """
         with told():
             source = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
-            yield from self._draw(source.replace(edit={"prompt": target, **known}), made)
-
-    def hold(
-        self,
-        prompt: str,
-        negative: str,
-        model: str,
-        seed: str,
-        steps: float,
-        guidance: float,
-        size: str,
-        scheduler: str,
-        dialect: str,
-        held: dict[str, Any],
-        made: list[str],
-    ) -> Iterator[Updates]:
-        """Draw the picture of the fields with words held to regions.
-
-        `held` is {regions: [{word, mask}], hold, window}, each as in a recipe's regions.
-        """
-        with told():
-            recipe = recipe_of(
-                prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
-            )
-            settings = {"hold": float(held["hold"]), "window": held["window"]}
-            regions = [{**region, **settings} for region in held["regions"]]
-            yield from self._draw(recipe.replace(regions=regions), made)
+            recipe = source.replace(edit={"prompt": target, **known})
+            yield from self._draw(recipe.replace(regions=regions_of(held, prompt, target)), made)
 
     def restore(self, key: str, made: list[str]) -> Updates:
         """Bring a picture of the history back: its fields, and the stage."""
@@ -135,7 +117,7 @@ class Studio:
         with told():
             if file is None:
                 raise RecipeError("There is no file; drop a PNG that was made here.")
-            recipe = read_recipe(Path(file)).replace(device=None, versions={})
+            recipe = _dropped(Path(file)).replace(device=None, versions={})
             self._check(recipe)
             nothing = (gr.skip(),) * 5
             yield (*fields_of(recipe), *nothing)
@@ -231,6 +213,14 @@ class Studio:
                 f"{recipe.width} × {recipe.height} pixels are asked; choose sides of at most "
                 f"{LONGEST_SIDE} here."
             )
+
+
+def _dropped(file: Path) -> Recipe:
+    """The recipe of a file that was sent here; errors name it as the person does."""
+    try:
+        return read_recipe(file)
+    except CrossattnError as error:
+        raise InputError(str(error).replace(str(file), file.name)) from error
 
 
 @contextmanager

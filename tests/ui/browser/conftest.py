@@ -165,7 +165,7 @@ class Person:
     def arrive(self) -> "Person":
         """Wait until every part of the page is alive and the prompt has been read."""
         self.page.wait_for_function(
-            "document.querySelectorAll('[data-alive]').length >= 7"
+            "document.querySelectorAll('[data-alive]').length === 11"
             " && document.querySelector('#prompt-hint').textContent.length > 5"
         )
         return self
@@ -204,7 +204,7 @@ class Person:
     def tab(self, name: str) -> "Person":
         """Turn to a tab of the controls."""
         self.page.click(f"#controls [role=tab]:has-text('{name}')")
-        self.page.wait_for_selector(".tabitem:visible [data-alive]")
+        self.page.wait_for_selector(".side:visible [data-alive]")
         return self
 
     def chip(self, word: str) -> Locator:

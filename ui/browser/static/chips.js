@@ -2,7 +2,7 @@
 
 import { all, ask, clamp, decimal, element, find, offer, on, percent, set, state } from "./store.js";
 import { HUES } from "./draw.js";
-import { held, keys, nameOf, shares, sharesAt, wordOf } from "./maps.js";
+import { held, keys, labelOf, nameOf, numberOf, shares, sharesAt, wordOf } from "./maps.js";
 
 const MINOR = new Set("a an the on in at of left right above below next to and front with under".split(" "));
 let box;
@@ -32,14 +32,6 @@ export function mountChips(root, switcher) {
 
 export const isMinor = (text) => MINOR.has(text.toLowerCase());
 
-// 1 for the first "a" of several, 0 for a word that stands alone.
-export const numberOf = (index) => {
-  const same = state.run.words.filter(
-    (word) => word.text.toLowerCase() === state.run.words[index].text.toLowerCase(),
-  );
-  return same.length > 1 ? state.run.words[index].occurrence : 0;
-};
-
 function hover(key) {
   if (state.hover === key) return;
   const word = key === null ? -1 : wordOf(key);
@@ -51,11 +43,11 @@ function pin(key) {
   if (!pins.delete(key)) pins.set(key, freeHue(key, pins));
   const word = wordOf(key);
   set(word < 0 ? { pins } : { pins, current: word });
-  ask("say", `${nameOf(key)} ${pins.has(key) ? "pinned" : "unpinned"}`);
+  ask("say", `${labelOf(key)} ${pins.has(key) ? "pinned" : "unpinned"}`);
 }
 
 function freeHue(key, pins) {
-  const region = state.regions.get(wordOf(key));
+  const region = state.regions.get(state.run.words[wordOf(key)]?.name);
   if (region) return region.hue;
   const used = [...pins.values(), ...[...state.regions.values()].map(({ hue }) => hue)];
   return Math.max(0, HUES.findIndex((_, hue) => !used.includes(hue)));
@@ -69,7 +61,7 @@ function weigh(index, weight, quiet = false) {
   weights[index] = rounded;
   set({ weights });
   ask("write");
-  if (!quiet) ask("say", `${state.run.words[index].text}, weight ${decimal(rounded)}`);
+  if (!quiet) ask("say", `${labelOf(`w${index}`)}, weight ${decimal(rounded)}`);
 }
 
 // Pins move with the words that they are on.
@@ -112,12 +104,12 @@ function grouped() {
 function chip(key) {
   const word = wordOf(key);
   const name = nameOf(key);
-  const number = word >= 0 && !state.tokens ? numberOf(word) : 0;
+  const number = word >= 0 && !state.tokens ? numberOf(word) : "";
   const kind = word < 0 ? " special" : isMinor(name) ? " minor" : "";
   const label = element("button", { type: "button", class: "w", tabindex: key === reached ? 0 : -1 }, name);
-  if (number) label.append(element("sup", {}, String(number)));
+  if (number) label.append(element("sup", {}, number));
   const step = (by, sign, what) =>
-    element("button", { type: "button", tabindex: -1, "data-by": by, "aria-label": `${name}, ${what}` }, sign);
+    element("button", { type: "button", tabindex: -1, "data-by": by, "aria-label": `${labelOf(key)}, ${what}` }, sign);
   const value = element("span", { "aria-hidden": "true" }, "–");
   const weight = element("div", { class: "k" });
   weight.append(...(word < 0 ? [value] : [step(-1, "−", "less"), value, step(1, "+", "more")]));
@@ -127,6 +119,9 @@ function chip(key) {
     label, weight, element("i", { class: "share" }),
   );
 }
+
+// What shares are of.
+export const whole = () => (state.tokens ? "all attention" : "the words’ attention");
 
 function refresh() {
   if (!state.run) return;
@@ -149,7 +144,7 @@ function refresh() {
     const label = find(".w", made);
     label.setAttribute("aria-pressed", hue !== undefined);
     const weighs = word < 0 ? "" : `, weight ${decimal(weight)}`;
-    label.setAttribute("aria-label", `${nameOf(key)}${weighs}, ${percent(share[index])} of attention`);
+    label.setAttribute("aria-label", `${labelOf(key)}${weighs}, ${percent(share[index])} of ${whole()}`);
     if (word >= 0) find(".k span", made).textContent = decimal(weight);
   }
   find("#share-of").textContent = state.place

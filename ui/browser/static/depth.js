@@ -2,7 +2,7 @@
 
 import { clamp, element, fill, find, on, set, state } from "./store.js";
 import { HUES, thumbnail } from "./draw.js";
-import { fetchHeads, fetchSteps, frameOf, held, mapOf, shares } from "./maps.js";
+import { fetchHeads, fetchSteps, frameOf, held, labelOf, mapOf, shares } from "./maps.js";
 import { drawPlot } from "./plot.js";
 
 const FILM = 6;
@@ -56,7 +56,7 @@ on("tab", () => box && load());
 function refresh() {
   if (!state.run || state.tab !== "Time and depth") return;
   const { run, view: seen, current } = state;
-  const { text } = run.words[current];
+  const text = labelOf(`w${current}`);
   find("#depth-word", box).replaceChildren(element("b", {}, text), " over the steps. Point at another word to follow it.");
   const range = find("#step", box);
   range.value = seen.step;
@@ -99,7 +99,7 @@ function curves(stack) {
   const table = Array.from({ length: steps }, (_, step) =>
     shares([stack, frameOf(step + 1, stack)], keys));
   drawPlot(find("#plot", box), [...shown].map(([index, colour]) => ({
-    name: words[index].text,
+    name: labelOf(`w${index}`),
     colour,
     values: table.map((row) => row[index]),
   })), state.view.step);
@@ -119,7 +119,7 @@ async function heads() {
   if (run !== state.run || seen !== state.view) return;
   const { head } = seen;
   hint.textContent = head === null ? `mean of all ${stack.frames}` : `head ${head + 1} alone`;
-  const { text } = run.words[state.current];
+  const text = labelOf(`w${state.current}`);
   const held = grid.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
   grid.replaceChildren(...Array.from({ length: stack.frames }, (_, index) => {
     const canvas = element("canvas", { "aria-hidden": "true" });

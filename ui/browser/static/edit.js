@@ -1,6 +1,6 @@
 // The edit: what it will keep and change is shown before it runs, what it did afterwards.
 
-import { all, ask, element, find, on, percent, server, set, state, whenThere } from "./store.js";
+import { all, ask, element, find, offer, on, percent, server, set, state, whenThere } from "./store.js";
 import { isMinor } from "./chips.js";
 import { drawMask } from "./mask.js";
 import { windowRow, windowAxis } from "./windows.js";
@@ -24,7 +24,11 @@ export function mount(root, given) {
     if (event.target.closest("#target, #prompt")) later();
     if (event.target.closest("#steps")) showWindows();
   });
-  find("#edit-run", root).addEventListener("click", run);
+  find("#edit-run", root).addEventListener("click", () => {
+    set({ afterwards: "compare" });
+    run();
+  });
+  offer("edit", run);
   on("run", opened);
   on("run model", align);
   on("shown", showWords);
@@ -173,13 +177,13 @@ function showFacts() {
     : [
         fact("Cross-attention to edit", span("cross") ? `${span("cross")} steps` : "none"),
         fact("Self-attention to share", span("share") ? `${span("share")} steps` : "none"),
-        fact("Pixels changed", "after the run"),
+        ...["inside the mask", "outside", "in all"].map((where) =>
+          fact(`Pixels changed ${where}`, "after the run")),
       ]));
 }
 
 function run() {
   if (state.busy) return;
   ask("start");
-  set({ afterwards: "compare" });
   part.trigger("submit");
 }

@@ -4,10 +4,12 @@ import { all, ask, clamp, find, offer, on, server, set, state, whenThere } from 
 
 const RUNS = "#go, #weights-draw, #edit-run, #regions-draw"; // they wait for the prompt's weights
 const NOTICED = 8000; // ms that a sentence stands
+let largest = 0; // bytes that a dropped file may have
 let running = false; // whether a run was asked for and not cancelled
 
 export function mount(root, { props, watch, server: functions }) {
   for (const [name, call] of Object.entries(functions)) server[name] = answered(call);
+  largest = props.largest;
   const follow = () => {
     const { busy, model, name } = props.value;
     if (model !== state.model) set({ model, modelName: name });
@@ -19,13 +21,13 @@ export function mount(root, { props, watch, server: functions }) {
   mountTheme(find("#theme", root));
   mountKeys(root);
   // Where there is one column the picture matters more than the settings.
-  if (innerWidth < 820) whenThere("#settings > button.open", () => find("#settings > button").click());
+  if (innerWidth < 820) whenThere("#settings > button.open", closeSettings);
   on("busy model", showStatus);
   document.addEventListener("click", clicked, true);
   for (const given of ["change", "drop"]) {
-    document.addEventListener(given, (event) => event.target.closest("#drop") && start(), true);
+    document.addEventListener(given, (event) => event.target.closest("#drop") && dropped(event), true);
   }
-  new MutationObserver(nameMessages).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(readMessages).observe(document.body, { childList: true, subtree: true });
   offer("warn", warn);
   offer("generate", () => find("#go").click());
   offer("start", start);
@@ -38,6 +40,14 @@ const answered = (call) => async (asked) => {
   const answer = await call(asked).catch(() => null); // where the server is gone, it is undefined
   return answer ?? { problem: "The page did not get an answer; is crossattn still running?" };
 };
+
+// Again until it is done: the button is there before Gradio listens to it.
+function closeSettings() {
+  const open = find("#settings > button.open");
+  if (!open) return;
+  open.click();
+  requestAnimationFrame(closeSettings);
+}
 
 // A run was asked for: say so at once, whatever the server does.
 function start() {
@@ -59,8 +69,6 @@ function clicked(event) {
     if (event.detail > 1) return void event.stopPropagation();
     rest();
   }
-  const tab = event.target.closest("#controls [role=tab]");
-  if (tab) set({ tab: tab.textContent.trim(), place: null });
 }
 
 // A run has been cancelled, or came to nothing: what it still has to say is not heard.
@@ -69,13 +77,30 @@ function rest() {
   set({ busy: null });
 }
 
-// Gradio heads every message with "Error", whatever it is called; and it ends a run.
-function nameMessages() {
-  for (const title of all(".toast-title.error:not([data-named])")) {
-    title.dataset.named = "";
+// Gradio heads its messages with "Error", whatever they are called, and puts those of one moment
+// under one head; each ends a run.
+function readMessages() {
+  for (const title of all(".toast-title.error:not([data-read])")) {
+    title.dataset.read = "";
     title.textContent = "Not done";
+  }
+  for (const message of all(".toast-message-item.error:not([data-read])")) {
+    message.dataset.read = "";
     rest();
   }
+}
+
+// A picture was dropped: its run is heard of once the file has arrived.
+function dropped(event) {
+  const [file] = event.target.files ?? event.dataTransfer.files;
+  if (!file || file.size <= largest) {
+    running = true;
+    return;
+  }
+  event.preventDefault();
+  event.stopPropagation();
+  const [size, most] = [file.size, largest].map((bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`);
+  warn(`${file.name} has ${size}, and the page takes ${most}; pictures made here are far smaller.`);
 }
 
 // What went wrong between pictures, where nothing of Gradio's tells of it.

@@ -86,7 +86,8 @@ function show() {
 function agreement() {
   const { busy, reading, run, weights } = state;
   if (busy) return "Esc cancels within a step.";
-  if (!run || run.edit || !reading?.words) return "";
+  if (!run || !reading?.words) return "";
+  if (run.edit) return "The picture is an edit of this prompt.";
   if (!sameWords(reading)) return "New words: generate to see where they go.";
   const undrawn = weights.filter((weight, index) => weight !== run.words[index].weight).length;
   return undrawn ? `${plural(undrawn, "weight")} not drawn yet.` : "Picture and prompt agree.";

@@ -27,6 +27,6 @@ function cardOf({ id, title, prompt, seed, picture }, choose) {
     },
     element("img", { src: picture.url, alt: "", loading: "lazy" }),
     element("b", {}, title),
-    `seed ${seed}`,
+    ` seed ${seed}`,
   );
 }

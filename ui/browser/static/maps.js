@@ -88,8 +88,12 @@ export function nameOf(key) {
   return key[0] === "w" ? state.run.words[index].text : state.run.tokens[index];
 }
 
-export const keyOfWord = (index) =>
-  state.tokens ? `t${state.run.words[index].tokens[0]}` : `w${index}`;
+// The same, but two of one word are told apart: "red 2".
+export const labelOf = (key) =>
+  key[0] === "w" ? state.run.words[Number(key.slice(1))].name.replace("#", " ") : nameOf(key);
+
+// "2" for the second of several, "" for a word that stands alone.
+export const numberOf = (index) => state.run.words[index].name.split("#")[1] ?? "";
 
 const maps = new WeakMap(); // stack -> "frame key" -> map
 

@@ -2,7 +2,7 @@
 
 import { ask, clamp, element, find, icon, on, percent, set, state } from "./store.js";
 import { HUES } from "./draw.js";
-import { keys, nameOf, sharesAt } from "./maps.js";
+import { keys, labelOf, sharesAt } from "./maps.js";
 
 const LISTED = 5;
 const MARGIN = 8;
@@ -51,7 +51,7 @@ function pressed(event) {
       kept: from.kept,
     };
     set({ place: moved ?? middle });
-    const words = ranked().slice(0, 3).map(([key, share]) => `${nameOf(key)} ${percent(share, 0)}`);
+    const words = ranked().slice(0, 3).map(([key, share]) => `${labelOf(key)} ${percent(share, 0)}`);
     ask("say", `row ${state.place.y + 1}, column ${state.place.x + 1}: ${words.join(", ")}`);
   }
   if (event.key === "Enter" && state.place) set({ place: { ...state.place, kept: !state.place.kept } });
@@ -92,7 +92,7 @@ function fillPop(pop, place) {
     const row = element(
       place.kept ? "button" : "span",
       { "data-key": key, onclick: () => place.kept && ask("pin", key) },
-      element("span", {}, nameOf(key)),
+      element("span", {}, labelOf(key)),
       element("span", { class: "b" }, bar),
       element("span", { class: "n" }, percent(share, 0)),
     );

@@ -3,17 +3,17 @@
 import { all, ask, element, fill, find, icon, on, percent, radios, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 import { HUES } from "./draw.js";
-import { largest, mapOf } from "./maps.js";
+import { labelOf, largest, mapOf, numberOf } from "./maps.js";
 import { windowAxis, windowRow } from "./windows.js";
 
 const SIDE = 256; // of the canvas that is brushed on
-const SENT = 32; // and of the mask that is sent
+const SENT = 64; // and of the mask that is sent
 const UNDOS = 12;
 const settings = { hold: 1, window: [0, 0.6] };
 let box;
 let part;
 let tool = "brush";
-let undo = [];
+let undo = []; // [name of the word, pixels of its region before a stroke]
 let last = null;
 
 export function mount(root, given) {
@@ -35,14 +35,10 @@ export function mount(root, given) {
     undo = [];
     set({ regions: new Map() });
   });
-  find("#regions-draw", root).addEventListener("click", () => {
-    if (state.busy) return;
-    ask("start");
-    part.trigger("submit");
-  });
+  find("#regions-draw", root).addEventListener("click", () => ask("again"));
   mountBrush(find("#stage"));
   on("run", restore);
-  on("run tab current regions busy", show);
+  on("run tab current regions busy comparing reading", show);
   restore();
   show();
 }
@@ -52,7 +48,7 @@ const during = () => windowRow("During", settings.window, state.run?.steps ?? 25
   commit();
 });
 
-// A picture drawn with regions brings them along.
+// A picture brings its regions along; those that are here already keep their strokes.
 function restore() {
   const kept = state.run?.regions ?? [];
   if (kept.length) {
@@ -61,13 +57,15 @@ function restore() {
     find("#hold", box).value = settings.hold;
     fill(find("#hold", box));
     find("#hold-shown", box).textContent = settings.hold.toFixed(1);
-    const regions = new Map();
-    for (const { word, mask } of kept) {
-      const index = state.run.words.findIndex(({ text }) => text === word);
-      if (index >= 0) regions.set(index, fromRows(mask, freeHue(regions)));
-    }
-    set({ regions });
   }
+  const regions = new Map();
+  for (const { word, mask } of kept) {
+    const here = state.regions.get(word);
+    const same = here && rowsOf(here).join() === mask.join();
+    regions.set(word, same ? here : fromRows(mask, freeHue(regions)));
+  }
+  undo = undo.filter(([name]) => regions.has(name) && regions.get(name) === state.regions.get(name));
+  set({ regions });
   find("#region-window", box).replaceChildren(during(), windowAxis());
 }
 
@@ -84,27 +82,31 @@ const blank = () => {
 function fromRows(mask, hue) {
   const made = blank();
   made.context.fillStyle = HUES[hue];
-  const cell = SIDE / mask.length;
+  const [high, wide] = [SIDE / mask.length, SIDE / mask[0].length];
   mask.forEach((row, y) => [...row].forEach((mark, x) => {
-    if (mark === "#") made.context.fillRect(x * cell, y * cell, cell, cell);
+    if (mark === "#") made.context.fillRect(x * wide, y * high, wide, high);
   }));
   return { ...made, hue };
 }
 
-function regionOf(index) {
-  if (!state.regions.has(index)) {
+const brushing = () => Boolean(state.run) && state.tab === "Regions" && !state.comparing;
+const brushed = () => state.run.words[state.current].name;
+
+function regionOf(name) {
+  if (!state.regions.has(name)) {
+    const index = state.run.words.findIndex((word) => word.name === name);
     const hue = state.pins.get(`w${index}`) ?? freeHue(state.regions);
-    state.regions.set(index, { ...blank(), hue });
+    state.regions.set(name, { ...blank(), hue });
   }
-  return state.regions.get(index);
+  return state.regions.get(name);
 }
 
 function mountBrush(stage) {
   const ring = find("#brush-ring");
-  const active = () => state.run && state.tab === "Regions" && !state.busy;
+  const active = () => brushing() && !state.busy;
   const at = (event) => {
     const frame = stage.getBoundingClientRect();
-    return [((event.clientX - frame.left) / frame.width) * SIDE, ((event.clientY - frame.top) / frame.height) * SIDE];
+    return [event.clientX - frame.left, event.clientY - frame.top];
   };
   const follow = (event) => {
     const frame = stage.getBoundingClientRect();
@@ -115,8 +117,8 @@ function mountBrush(stage) {
   stage.addEventListener("pointerdown", (event) => {
     if (!active()) return;
     stage.setPointerCapture(event.pointerId);
-    const { context } = regionOf(state.current);
-    undo.push([state.current, context.getImageData(0, 0, SIDE, SIDE)]);
+    const { context } = regionOf(brushed());
+    undo.push([brushed(), context.getImageData(0, 0, SIDE, SIDE)]);
     undo = undo.slice(-UNDOS);
     last = at(event);
     stroke(last, [last[0] + 0.01, last[1]], stage);
@@ -140,11 +142,13 @@ function mountBrush(stage) {
   stage.addEventListener("pointerleave", () => (ring.hidden = true));
 }
 
+// From and to pixels of the stage: the brush is round there, whatever the picture's shape.
 function stroke([x0, y0], [x1, y1], stage) {
-  const { context, hue } = regionOf(state.current);
+  const { context, hue } = regionOf(brushed());
+  context.setTransform(SIDE / stage.clientWidth, 0, 0, SIDE / stage.clientHeight, 0, 0);
   context.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
   context.lineCap = "round";
-  context.lineWidth = (find("#brush-size").value * SIDE) / stage.clientWidth;
+  context.lineWidth = find("#brush-size").value;
   context.strokeStyle = HUES[hue];
   context.beginPath();
   context.moveTo(x0, y0);
@@ -155,12 +159,28 @@ function stroke([x0, y0], [x1, y1], stage) {
 function drawRegions() {
   const layer = find("#regions-layer");
   Object.assign(layer, { width: SIDE, height: SIDE });
-  if (state.tab !== "Regions" || state.busy) return;
+  if (!brushing() || state.busy) return;
   const context = layer.getContext("2d");
-  for (const [index, { canvas }] of state.regions) {
-    context.globalAlpha = index === state.current ? 0.6 : 0.35;
+  for (const [name, { canvas }] of state.regions) {
+    const chosen = name === state.run?.words[state.current].name;
+    context.globalAlpha = chosen ? 0.5 : 0.3;
     context.drawImage(canvas, 0, 0);
+    context.globalAlpha = chosen ? 1 : 0.6;
+    context.drawImage(edge(canvas), 0, 0);
   }
+}
+
+// A line around what is brushed.
+function edge(canvas) {
+  const made = element("canvas", { width: SIDE, height: SIDE });
+  const context = made.getContext("2d");
+  for (let part = 0; part < 12; part++) {
+    const angle = (part / 12) * 2 * Math.PI;
+    context.drawImage(canvas, 1.1 * Math.cos(angle), 1.1 * Math.sin(angle));
+  }
+  context.globalCompositeOperation = "destination-out";
+  context.drawImage(canvas, 0, 0);
+  return made;
 }
 
 // Rows of "#" and "." of a region.
@@ -174,31 +194,34 @@ function rowsOf({ canvas }) {
 }
 
 const filled = () => [...state.regions]
-  .map(([index, region]) => ({ index, region, mask: rowsOf(region) }))
+  .map(([name, region]) => ({ name, region, mask: rowsOf(region) }))
   .filter(({ mask }) => mask.some((row) => row.includes("#")));
 
 function commit() {
-  const regions = filled().map(({ index, mask }) => ({ word: state.run.words[index].text, mask }));
+  const regions = filled().map(({ name, mask }) => ({ word: name, mask }));
   part.props.value = { regions, ...settings };
 }
 
 function takeBack() {
-  const [index, image] = undo.pop();
-  regionOf(index).context.putImageData(image, 0, 0);
+  const [name, image] = undo.pop();
+  regionOf(name).context.putImageData(image, 0, 0);
   set({ regions: new Map(state.regions) });
 }
 
 function show() {
-  find("#stage").classList.toggle("painting", state.tab === "Regions" && Boolean(state.run));
+  find("#stage").classList.toggle("painting", brushing());
   drawRegions();
   if (!state.run) return;
-  const { words } = state.run;
+  const { edit, words } = state.run;
+  const edited = edit ? " Words of an edit follow the source while Cross is on." : "";
+  find("#regions-lead", box).textContent = `Choose a word, then brush on the picture where it may go.${edited}`;
   find("#region-words", box).replaceChildren(...words.flatMap(({ text }, index) => {
     if (isMinor(text)) return [];
     const chosen = index === state.current;
+    const number = numberOf(index);
     return element("button", {
       type: "button", role: "radio", "aria-checked": chosen, tabindex: chosen ? 0 : -1, "data-index": index,
-    }, text);
+    }, text, ...(number ? [element("sup", {}, number)] : []));
   }));
   const regions = filled();
   const none = element("li", { class: "none" }, "No word is held yet.");
@@ -209,19 +232,34 @@ function show() {
   commit();
 }
 
-function item({ index, region, mask }) {
-  const { text } = state.run.words[index];
+// Whether there is a word of that name among words: "red" or, of several, "red#2".
+function has(words, name) {
+  const [text, number = 1] = name.toLowerCase().split("#");
+  return words.filter((word) => word.text.toLowerCase() === text).length >= number;
+}
+
+function statusOf(name, mask) {
+  const { edit, words } = state.run;
+  const typed = has(state.reading?.words ?? words, name);
+  if (!typed && !(edit && has(words, name))) return element("span", { class: "n warn" }, "not in the prompt");
+  const index = words.findIndex((word) => word.name === name);
+  const text = index < 0 ? "not in this picture" : `${percent(insideOf(index, mask), 0)} inside now`;
+  return element("span", { class: "n" }, text);
+}
+
+function item({ name, region, mask }) {
+  const text = name.replace("#", " ");
   const area = mask.join("").replaceAll(".", "").length / SENT ** 2;
   const remove = () => {
     const regions = new Map(state.regions);
-    regions.delete(index);
+    regions.delete(name);
     set({ regions });
   };
   return element(
     "li", {},
     element("i", { class: "swatch", style: `--c:${HUES[region.hue]}` }),
     element("span", {}, text, element("em", {}, `${percent(area, 0)} of the picture`)),
-    element("span", { class: "n" }, `${percent(insideOf(index, mask), 0)} inside now`),
+    statusOf(name, mask),
     element("button", { type: "button", "aria-label": `Remove the region of ${text}`, onclick: remove }, icon("x")),
   );
 }

@@ -1,11 +1,11 @@
 // The stage: the picture, what is drawn over it, and the line below that says what is seen.
 
 import { all, ask, element, fill, find, offer, on, percent, radios, set, state } from "./store.js";
-import { isMinor, mountChips } from "./chips.js";
+import { isMinor, mountChips, whole } from "./chips.js";
 import { mountCompare } from "./compare.js";
 import { mountPlace } from "./place.js";
 import { HUES, paint, scaleColours } from "./draw.js";
-import { held, keys, largest, mapOf, nameOf, shares, sharedTop, tokensOf, unpack, wordOf } from "./maps.js";
+import { held, keys, labelOf, largest, mapOf, shares, sharedTop, tokensOf, unpack, wordOf } from "./maps.js";
 
 const LONGER_SIDE = 384;
 
@@ -17,7 +17,7 @@ export function mount(root, { props, watch, trigger }) {
   mountPlace(find("#stage", root));
   mountCompare(find("#stage", root), trigger);
   mountView(root);
-  on("run hover pins tokens mode strength shared view comparing busy tab stack", drawOverlay);
+  on("run hover pins tokens mode strength shared view comparing busy tab current stack", drawOverlay);
   on("run hover pins tokens shared view comparing busy tab place current stack", caption);
   on("busy run", showProgress);
   caption();
@@ -39,7 +39,6 @@ function open(run) {
     place: null,
     comparing: false,
     busy: null,
-    regions: same ? state.regions : new Map(),
   });
   showPicture(run);
   if (!again) ask("say", "Picture ready");
@@ -90,19 +89,28 @@ function load(canvas, url, width, height) {
   image.src = url;
 }
 
+const pinned = () => [...state.pins].filter(([key]) => keys().includes(key));
+
+// The one word or token whose map is seen: that pointed at, or that whose steps are looked into.
+function looked() {
+  if (keys().includes(state.hover)) return state.hover;
+  if (state.tab !== "Time and depth" || pinned().length) return null;
+  return keys().find((key) => wordOf(key) === state.current) ?? null;
+}
+
 function drawOverlay() {
   const stage = find("#stage");
-  const pins = [...state.pins].filter(([key]) => keys().includes(key));
-  const hover = state.hover && keys().includes(state.hover) ? state.hover : null;
-  const painting = state.tab === "Regions" && !hover;
-  if (!state.run || state.comparing || state.busy || painting || !(hover || pins.length)) {
+  const hidden = !state.run || state.comparing || state.busy;
+  const one = hidden ? null : looked();
+  const pins = hidden || state.tab === "Regions" ? [] : pinned();
+  if (!one && !pins.length) {
     stage.dataset.over = "none";
     return;
   }
-  const layers = hover
-    ? [{ map: mapOf(hover), hue: null }]
+  const layers = one
+    ? [{ map: mapOf(one), hue: null }]
     : pins.map(([key, hue]) => ({ map: mapOf(key), hue: HUES[hue] }));
-  stage.dataset.over = state.mode === "heat" && !hover ? "pins" : state.mode;
+  stage.dataset.over = state.mode === "heat" && !one ? "pins" : state.mode;
   paint(find("#overlay"), layers, state.run.grid, {
     mode: state.mode,
     strength: state.strength,
@@ -139,18 +147,19 @@ function caption() {
 }
 
 function captionParts() {
-  const { run, busy, hover, pins } = state;
+  const { run, busy, hover } = state;
   if (busy) return [line(...progressText(busy))];
   if (!run) return [line("The picture’s words will be here.")];
   const tail = part() ? [element("span", { class: "hint" }, part())] : [];
   if (state.comparing) return [line(run.before.sentence)];
-  if (hover && keys().includes(hover)) return [line(...wordText(hover)), ramp(hover)];
-  if (state.tab === "Regions") return [line("Brushing where ", strong(run.words[state.current].text), " may go")];
+  if (keys().includes(hover)) return [line(...wordText(hover)), ramp(hover)];
+  if (state.tab === "Regions") return [line("Brushing where ", strong(labelOf(`w${state.current}`)), " may go")];
   if (state.place) {
     const kept = "Choose a word in the list to pin it.";
     return [line(state.place.kept ? kept : "Click to keep this list open."), ...tail];
   }
-  if ([...pins.keys()].some((key) => keys().includes(key))) return [legend(), ...tail, ...legendButtons()];
+  if (pinned().length) return [legend(), ...tail, ...legendButtons()];
+  if (looked()) return [line(...wordText(looked())), ramp(looked())];
   return [line("Point at a word to see where it went, or at the picture to see its words."), ...tail];
 }
 
@@ -166,7 +175,7 @@ function wordText(key) {
   const tokens = tokensOf(key);
   const places = tokens.length > 1 ? `tokens ${tokens[0]}–${tokens.at(-1)}` : `token ${tokens[0]}`;
   const known = state.tokens || !tokens.length ? "" : `, ${places}`;
-  return [strong(nameOf(key)), ` ${percent(share)} of attention${known}${part() && `, ${part()}`}`];
+  return [strong(labelOf(key)), ` ${percent(share)} of ${whole()}${known}${part() && `, ${part()}`}`];
 }
 
 function ramp(key) {
@@ -186,7 +195,7 @@ function legend() {
     const at = keys().indexOf(key);
     if (at < 0) continue;
     const swatch = element("i", { class: "swatch", style: `--c:${HUES[hue]}` });
-    box.append(element("span", {}, swatch, nameOf(key), element("em", {}, percent(share[at]))));
+    box.append(element("span", {}, swatch, labelOf(key), element("em", {}, percent(share[at]))));
   }
   return box;
 }

@@ -21,7 +21,7 @@ export const state = {
   afterwards: null, // what to do with the picture that is being made
   busy: null, // {step, total, seconds, preview} while a picture is made
   tab: "Weights",
-  regions: new Map(), // word -> {canvas, colour}
+  regions: new Map(), // name of a word -> {canvas, context, hue}
 };
 
 const listeners = [];
@@ -124,6 +124,29 @@ export function radios(box, choose) {
     pick(next);
     (all("[role=radio]", box).find((one) => one.ariaChecked === "true") ?? next).focus();
   });
+}
+
+// A row of tabs, one of which is chosen; arrow keys go along it.
+export function tabs(box, names, panels, choose) {
+  const turn = (name) => {
+    for (const one of box.children) {
+      const chosen = one.textContent === name;
+      one.setAttribute("aria-selected", chosen);
+      one.tabIndex = chosen ? 0 : -1;
+    }
+    choose(name);
+  };
+  box.append(...names.map((name, index) => element("button", {
+    type: "button", role: "tab", "aria-controls": panels[index], "data-label": name, onclick: () => turn(name),
+  }, name)));
+  box.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    const at = names.indexOf(event.target.textContent);
+    turn(names[(at + by + names.length) % names.length]);
+    find("[aria-selected=true]", box).focus();
+  });
+  turn(names[0]);
 }
 
 // Fills a range's track up to its thumb.

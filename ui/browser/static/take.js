@@ -1,6 +1,6 @@
 // What a person takes away: files, and the code that makes the same picture.
 
-import { all, ask, element, find, icon, on, server, state } from "./store.js";
+import { all, ask, element, find, icon, on, server, state, tabs } from "./store.js";
 
 const KINDS = ["Python", "Command line", "JSONL", "Recipe"];
 let kind = KINDS[0];
@@ -20,36 +20,15 @@ export function mount(root) {
     "button", { type: "button", disabled: true, onclick: get },
     icon("down"), element("span", {}, name), element("em", {}, format),
   ))));
-  find("#code-tabs", root).append(...KINDS.map(tab));
-  find("#code-tabs", root).addEventListener("keydown", turned);
+  tabs(find("#code-tabs", root), KINDS, KINDS.map(() => "code"), (name) => {
+    kind = name;
+    show(root);
+  });
   find("#copy", root).addEventListener("click", copy);
   on("run", () => show(root));
-  show(root);
-}
-
-const tab = (name) => element("button", {
-  type: "button", role: "tab", "aria-controls": "code", "data-label": name,
-  onclick: () => turn(name),
-}, name);
-
-function turned(event) {
-  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!by) return;
-  turn(KINDS[(KINDS.indexOf(kind) + by + KINDS.length) % KINDS.length]);
-  find("#code-tabs [aria-selected=true]").focus();
-}
-
-function turn(name) {
-  kind = name;
-  show(document);
 }
 
 function show(root) {
-  for (const button of all("#code-tabs [role=tab]", root)) {
-    const chosen = button.textContent === kind;
-    button.setAttribute("aria-selected", chosen);
-    button.tabIndex = chosen ? 0 : -1;
-  }
   for (const button of all("#files button, #copy", root)) button.disabled = !state.run;
   const code = find("#code", root);
   code.textContent = state.run?.code[kind] ?? "The code that makes the picture will be here.";

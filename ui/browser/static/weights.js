@@ -1,8 +1,8 @@
 // A slider for each word, and what its weight did to its share of attention.
 
-import { ask, decimal, element, fill, find, on, percent, set, state } from "./store.js";
-import { isMinor, numberOf } from "./chips.js";
-import { shares } from "./maps.js";
+import { ask, decimal, element, fill, find, offer, on, percent, set, state } from "./store.js";
+import { isMinor } from "./chips.js";
+import { labelOf, numberOf, shares } from "./maps.js";
 
 const MOST = 2;
 
@@ -17,11 +17,14 @@ export function mount(root, { props, trigger, watch }) {
     set({ weights: state.weights.map(() => 1) });
     ask("write");
   });
-  find("#weights-draw", root).addEventListener("click", () => {
+  // The picture on the stage anew, with the weights and regions as they are set now.
+  offer("again", () => {
     if (state.busy) return;
+    if (state.run.edit) return void ask("edit");
     ask("start");
     trigger("submit");
   });
+  find("#weights-draw", root).addEventListener("click", () => ask("again"));
   if (state.run) build(find("#weight-rows", root));
   refresh(root);
   report(find("#report", root));
@@ -35,7 +38,7 @@ function build(box) {
 
 function row(word, index) {
   const number = numberOf(index);
-  const name = number ? `${word.text} ${number}` : word.text;
+  const name = labelOf(`w${index}`);
   const step = (by, sign, what) => element("button", {
     type: "button",
     tabindex: -1,
@@ -52,7 +55,7 @@ function row(word, index) {
   const label = element("span", {}, word.text);
   const pin = () => ask("pin", state.tokens ? `t${word.tokens[0]}` : `w${index}`);
   const button = element("button", { type: "button", class: "name", tabindex: -1, onclick: pin }, label);
-  if (number) button.append(element("sup", {}, String(number)));
+  if (number) button.append(element("sup", {}, number));
   return element(
     "div",
     {
@@ -99,7 +102,7 @@ function report(box) {
   const top = Math.max(...weighed.flatMap(({ before, after }) => [before, after])) || 1;
   box.replaceChildren(...weighed.map(({ text, before, after }) => {
     const [low, high] = [Math.min(before, after) / top, Math.max(before, after) / top];
-    const change = 100 * (after - before);
+    const change = Number((100 * after).toFixed(1)) - Number((100 * before).toFixed(1));
     const bar = element(
       "span", { class: "track", "aria-hidden": "true" },
       element("i", { style: `width:${100 * low}%` }),
