@@ -98,7 +98,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a picture in a known format, such as PNG.") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a picture ({error}); get it anew.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read as a picture ({reason}); get it anew.") from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -181,6 +182,7 @@ def _cut(text: str, font: Font, width: float) -> str:
     return text.rstrip() + "…"
 
 
+@lru_cache(256)
 def typeface(size: int, text: str = "") -> Font:
     """A font of a size in pixels: Pillow's own, or one of the system where that lacks letters."""
     font = ImageFont.load_default(size)

@@ -76,8 +76,9 @@ def _sentence(error: TyperException) -> str:
     if text.startswith("Got unexpected extra argument"):
         return f"{text}; put words that belong together in quotes."
     context = getattr(error, "ctx", None)
-    told = text.startswith("Invalid value") or "?" in text or context is None
-    return text if told else f"{text.rstrip('.')}; see {context.command_path} --help."
+    if context is None or text.startswith("Invalid value") or "?" in text:
+        return text
+    return f"{text.rstrip('.')}; see {context.command_path} --help."
 
 
 def _version(asked: bool) -> None:

@@ -67,8 +67,9 @@ def explain(
         raise typer.BadParameter("--flow is of one prompt; leave the second out.")
     if output and not flow:
         raise typer.BadParameter("--output is for the picture of --flow; give both, or neither.")
-    edit = None if target is None else {"prompt": target}
-    Recipe(prompt=prompt, edit=edit, model=model, revision=revision, config=config)
+    recipe = Recipe(prompt=prompt, model=model, revision=revision, config=config)
+    if target is not None:
+        recipe.replace(edit={"prompt": target})
     with progress_bar("reading"):
         from crossattn.pipelines.load import load_tokenizers
         from crossattn.pipelines.run import positions, read

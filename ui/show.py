@@ -107,8 +107,8 @@ def add_row(to: "Table", *cells: object) -> None:
 
 
 def named(word: Occurs) -> str:
-    """A word as it is told from others with the same text: car, or car (2)."""
-    return f"{word.text} ({word.occurrence})" if word.occurrence > 1 else word.text
+    """A word by the name that tells it from others with the same text: car, or car#2."""
+    return f"{word.text}#{word.occurrence}" if word.occurrence > 1 else word.text
 
 
 def _harmless(character: str) -> str:

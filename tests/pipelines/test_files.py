@@ -17,6 +17,10 @@ def test_any_text_gives_a_file_name_that_is_safe_everywhere(text: str) -> None:
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
+def test_a_file_name_keeps_letters_without_their_accents() -> None:
+    assert slug("Un château à la plage") == "un-chateau-a-la-plage"
+
+
 def test_a_path_that_is_taken_gets_the_next_number(tmp_path: Path) -> None:
     path = tmp_path / "cat.png"
     assert fresh_path(path) == path

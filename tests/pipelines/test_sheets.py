@@ -1,5 +1,7 @@
 from io import BytesIO
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from crossattn.pipelines import sheets
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.sheets import PAPER, Tile, contact_sheet, enlarged, film, fitted
 
@@ -79,3 +82,15 @@ def test_a_preview_of_flat_latents_is_flat(value: float) -> None:
     flat = torch.full((1, 4, 8, 8), value)
     [shown] = previews([flat], Image.new("RGB", (64, 64), (10, 20, 30)))
     assert np.asarray(shown).std(axis=(0, 1)).max() == 0
+
+
+def test_letters_that_the_first_font_lacks_come_from_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fonts = Path(matplotlib.get_data_path()) / "fonts/ttf"
+    names = ("no-such-font.ttf", str(fonts / "DejaVuSans.ttf"))
+    monkeypatch.setattr(sheets, "OTHER_FONTS", names)
+    plain, other = (sheets.typeface(17, text).getname()[0] for text in ("a cat", "un café, Привет"))
+    assert plain != other == "DejaVu Sans"
+    monkeypatch.setattr(sheets, "OTHER_FONTS", ("no-such-font.ttf",))
+    assert sheets.typeface(19, "un café").getname()[0] == plain

@@ -116,6 +116,58 @@ def test_an_output_that_cannot_be_written(refused: Refused, sd_folder: Path) -> 
     assert "Cannot write" in refused("generate", "a dog", *options, "-o", "x" * 300 + ".png")
 
 
+@pytest.mark.parametrize(
+    ("command", "output", "sentence"),
+    [
+        (["generate", "a dog"], "dog.jpg", "name it dog.png"),
+        (["edit", "a dog", "a cat"], "cat.webp", "name it cat.png"),
+        (["compare", "a dog"], "sheet.gif", "name it sheet.png"),
+        (["heatmap", "a dog"], "dog.png", "give a folder"),
+        (["generate", "a dog"], "file", "Not a directory"),
+        (["heatmap", "a dog"], "file/maps", "Not a directory"),
+        (["edit", "a dog", "a cat"], "file/cat", "Not a directory"),
+        (["explain", "a dog", "--flow"], "file/flow.png", "Not a directory"),
+    ],
+)
+def test_an_output_that_cannot_be_is_told_before_the_work(
+    command: list[str],
+    output: str,
+    sentence: str,
+    refused: Refused,
+    sd_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def worked(*arguments: object, **options: object) -> None:
+        raise AssertionError("the work was begun")
+
+    for work in ("run.load", "edit.load", "load.load"):
+        monkeypatch.setattr(f"crossattn.pipelines.{work}", worked)
+    Path("file").touch()
+    assert sentence in refused(*command, "--model", str(sd_folder), "-o", output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["generate", "a", "red", "car"], "put words that belong together in quotes"),
+        (["generate"], "see crossattn generate --help"),
+        (["generate", "a dog", "--sed", "7"], "see crossattn generate --help"),
+        (["heatmap", "a dog", "--steps", "ten"], "expected a whole number, but got 'ten'"),
+        (["edit", "a dog", "a cat", "--begin", "late"], "expected a number, but got 'late'"),
+        (["generate", "a dog", "--region", "dog=0,0.5"], "give left,top,right,bottom"),
+        (["explain", "a dog", "a cat", "--flow"], "--flow is of one prompt"),
+        (["explain", "a dog", "-o", "flow.png"], "--output is for the picture of --flow"),
+        (["replay", "."], "Is a directory"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_told_how_to_be_right(
+    arguments: list[str], sentence: str, refused: Refused
+) -> None:
+    text = refused(*arguments)
+    assert sentence in text
+    assert "Errno" not in text
+
+
 def test_a_picture_that_cannot_be_replayed(refused: Refused, tmp_path: Path) -> None:
     broken, plain = tmp_path / "broken.png", tmp_path / "plain.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")

@@ -1,10 +1,12 @@
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crossattn.pipelines.batch import BatchResult
 from crossattn.ui.cli import call
 
 
@@ -83,6 +85,55 @@ def test_pictures_that_fail_are_told_and_the_exit_code_says_so(
     assert code == 1
     assert "3 made, 0 there already, 1 failed." in told
     assert "note: edits.jsonl, line 4: " in error and '"tree"' in error
+
+
+def test_a_run_says_first_what_it_will_do_and_then_how_far_it_is(
+    tmp_path: Path,
+    plan: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crossattn.ui.batch_command.LOG_SECONDS", 0)
+    _, _, error = run(capsys, plan, "-o", tmp_path / "out", "--workers", 0)
+    first, *lines = error.splitlines()
+    assert first == f"3 pictures in this process, into {tmp_path / 'out'}"
+    assert [line.split(",")[0] for line in lines] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert all("a minute" in line and line.endswith(" left") for line in lines)
+    _, _, error = run(capsys, plan, "-o", tmp_path / "out", "--workers", 0, "--json")
+    assert error == ""
+
+
+def test_stopping_a_run_says_what_is_kept(
+    tmp_path: Path,
+    plan: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from crossattn.pipelines.batch import run_batch
+
+    def stopped(*arguments: Any, **options: Any) -> Iterator[BatchResult]:
+        yield next(run_batch(*arguments, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crossattn.pipelines.batch.run_batch", stopped)
+    code, _, error = run(capsys, plan, "-o", tmp_path / "out", "--workers", 0)
+    assert code == 130
+    last = "crossattn: stopped; 1 of 3 are kept, run the same again for the rest."
+    assert error.splitlines()[-1] == last
+    assert "nothing was written" not in error
+
+
+def test_a_part_is_told_and_counted_as_a_part(
+    tmp_path: Path, plan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [plan, "-o", tmp_path / "out", "--workers", 1, "--dry-run", "--json", "--shard"]
+    parts = [json.loads(run(capsys, *options, part)[1]) for part in ("1/2", "2/2")]
+    assert sum(part["pictures"] for part in parts) == 3
+    assert len({item["id"] for part in parts for item in part["items"]}) == 3
+    for part in ("1/2", "2/2"):
+        _, _, error = run(capsys, plan, "-o", tmp_path / "out", "--workers", 0, "--shard", part)
+        number = parts[int(part[0]) - 1]["pictures"]
+        assert error.startswith("1 picture in" if number == 1 else f"{number} pictures in")
 
 
 def test_parts_are_gathered_by_a_last_run(

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from crossattn.ui.cli import call
 from crossattn.ui.options import parse_size
 
 PROMPT = "a red balloon and a dog"
-COMMANDS = ("generate", "heatmap", "explain", "replay", "models")
+COMMANDS = ("heatmap", "generate", "edit", "explain", "compare", "replay", "batch", "models")
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,17 @@ def test_each_commands_help_gives_an_example(
     text = capsys.readouterr().out
     assert f"crossattn {command}" in text.split("Usage:")[1].split("\n", 1)[1]
     assert "--json" in text
+
+
+@pytest.mark.parametrize("command", ["generate", "heatmap", "edit", "compare"])
+def test_whatever_draws_has_the_same_options(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    names = "seed steps guidance size negative-prompt scheduler region dialect"
+    names += " model revision config device dtype output json"
+    assert [name for name in names.split() if f"--{name} " not in text] == []
 
 
 def test_the_version_and_the_schema_of_a_recipe_are_printed(
@@ -148,6 +160,33 @@ def test_heatmap_writes_everything_that_there_is_to_see(
         assert np.asarray(overlay).std() > 0
 
 
+def test_the_table_accounts_for_all_attention(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--model", str(sd_folder), "--steps", "1"]
+    assert call(["generate", "a (red:2) dog", *model]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "%" in line]
+    assert lines[-1].split()[:3] == ["start,", "end,", "padding"]
+    for column in (-1, -2):
+        shares = [re.findall(r"([\d.]+)%", line)[column] for line in lines]
+        assert sum(map(float, shares)) == pytest.approx(100, abs=0.3)
+
+
+def test_a_word_cannot_steer_the_terminal(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["explain", "a \u202edog", "--model", str(sd_folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "\u202e" not in shown
+    assert "\\u202e" in shown
+
+
+def test_weights_are_no_part_of_a_files_name(sd_folder: Path, tmp_path: Path) -> None:
+    prompt = "a (déjà-vu:1.5) cat++"
+    assert call(["generate", prompt, "--model", str(sd_folder), "--steps", "1"]) == 0
+    assert everything(tmp_path) == {"out/a-deja-vu-cat-seed0.png"}
+
+
 def test_heatmap_takes_a_new_folder_each_time(sd_folder: Path, tmp_path: Path) -> None:
     Path("dog").mkdir()
     for _ in range(2):
@@ -205,6 +244,8 @@ def test_replay_draws_the_same_bytes(drawn: Path, capsys: pytest.CaptureFixture[
     assert call(["replay", str(drawn), "--json", "-o", "again.png"]) == 0
     assert printed(capsys)["same"] is True
     assert Path("again.png").read_bytes() == drawn.read_bytes()
+    assert call(["replay", str(drawn), "-o", "others"]) == 0
+    assert Path("others/cat.png").read_bytes() == drawn.read_bytes()
 
 
 def test_replay_says_how_far_a_changed_picture_is_and_why(

@@ -30,6 +30,17 @@ def test_each_mechanism_has_a_row_with_its_figures(sd_folder: Path, tmp_path: Pa
         assert picture.height > 3 * 160
 
 
+def test_the_picture_that_is_compared_is_chosen_as_any_other(
+    sd_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ["compare", "a dog", "--mechanisms", "scaled", "--model", str(sd_folder)]
+    arguments += ["--negative-prompt", "a cat", "--region", "dog=0,0,0.5,1", "--steps", "1"]
+    answer = CliRunner().invoke(app, [*arguments, "--json", "-o", str(tmp_path / "sheet.png")])
+    recipe = json.loads(answer.stdout)["recipe"]
+    assert recipe["negative_prompt"] == "a cat"
+    assert [region["word"] for region in recipe["regions"]] == ["dog"]
+
+
 def test_a_folder_gets_a_new_picture_each_time(sd_folder: Path, tmp_path: Path) -> None:
     arguments = ["compare", "a dog", "--mechanisms", "scaled", "--model", str(sd_folder)]
     for _ in range(2):

@@ -39,6 +39,14 @@ def test_an_edit_writes_both_pictures_the_sheet_the_mask_and_the_recipe(
     assert "Replace: " in text and "LocalBlend: " in text
 
 
+def test_an_edit_that_changes_nothing_says_so(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["edit", SOURCE, SOURCE, "--model", str(sd_folder), "--steps", "1", "-o", "x.png"]
+    assert call(arguments) == 0
+    assert "note: no pixel changed" in capsys.readouterr().err
+
+
 def test_every_choice_of_an_edit_has_an_option(sd_folder: Path) -> None:
     arguments = ["edit", SOURCE, TARGET, "--model", str(sd_folder), "--steps", "3", "-o", "x.png"]
     arguments += ["--word", "balloon=0.4-0.8", "--word", "red=0.5", "--begin", "0.4"]

@@ -23,6 +23,11 @@ def test_seeds_run_from_first_to_last() -> None:
     assert [item.recipe.seed for item in make_plan([{"prompt": "a", "seeds": [5, 2]}])] == [5, 2]
 
 
+def test_a_pictures_name_is_made_of_its_words_alone() -> None:
+    names = [item.id for item in make_plan([{"prompt": "a (red:1.5) car", "seeds": "3..4"}])]
+    assert [name.rpartition("-")[0] for name in names] == ["a-red-car-seed3", "a-red-car-seed4"]
+
+
 def test_weights_are_written_into_the_prompt() -> None:
     plan = make_plan([{"prompt": "a red car", "weights": {"car": [0.5, 1, 2]}}])
     assert [item.recipe.prompt for item in plan] == [

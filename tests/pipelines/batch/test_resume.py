@@ -48,6 +48,16 @@ def test_small_work_needs_no_files(drawing: Drawing) -> None:
     assert colours == [(seed, 80, 160) for seed in range(5)]
 
 
+def test_a_picture_that_was_taken_away_is_made_again(tmp_path: Path, drawing: Drawing) -> None:
+    finish(ROWS, tmp_path / "out", drawing)
+    before = tree(tmp_path / "out")
+    (tmp_path / "out/pictures/dog.png").unlink()
+    results = finish(ROWS, tmp_path / "out", drawing)
+    assert [result.id for result in results if not result.earlier] == ["dog"]
+    assert drawing.tries().total() == 6
+    assert tree(tmp_path / "out") == before
+
+
 def test_a_second_run_makes_nothing_and_changes_nothing(tmp_path: Path, drawing: Drawing) -> None:
     finish(ROWS, tmp_path / "out", drawing)
     before = tree(tmp_path / "out")

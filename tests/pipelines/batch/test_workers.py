@@ -59,11 +59,11 @@ def test_workers_that_die_are_replaced_and_nothing_is_lost_or_done_twice(
 
 def test_a_picture_that_takes_too_long_has_failed(drawing: Drawing) -> None:
     rows = [{"prompt": "it dawdles"}, {"prompt": "fine", "seeds": "1..2"}]
-    results = list(run_batch(rows, workers=1, timeout=0.3, render=drawing))
+    results = list(run_batch(rows, workers=1, timeout=1.5, render=drawing))
     assert [result.error for result in results] == [
         None,
         None,
-        "The worker was stopped after 0.3 seconds without a picture.",
+        "The worker was stopped after 1.5 seconds without a picture.",
     ]
 
 
@@ -99,7 +99,7 @@ def test_killed_while_its_workers_draw_it_goes_on_to_the_same_folder(
 
 
 def _wait_until_gone(workers: set[int]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline, "workers outlive the run"
         time.sleep(0.05)
