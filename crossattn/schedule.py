@@ -88,9 +88,9 @@ def watch(
         given = signature.bind(*args, **kwargs)
         given.arguments["sample"] = latents = before(given.arguments["sample"])
         generator = _generator(given.arguments.get("generator"), latents.device)
-        state = None if generator is None else generator.get_state()
+        state = generator.get_state() if generator else None
         result = plain(*given.args, **given.kwargs)
-        drew = generator is not None and not torch.equal(state, generator.get_state())
+        drew = bool(generator and state is not None and not state.equal(generator.get_state()))
         predicted = given.arguments["model_output"]
         if isinstance(result, tuple):
             return (after(predicted, result[0], drew), *result[1:])

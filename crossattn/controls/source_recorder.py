@@ -232,10 +232,8 @@ class SourceRecorder(Control):
             pixels, each = height * width, module.to_q.out_features // site.heads
             name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
             if site in looks:
-                shape = (len(kept.looks), sides, site.heads, pixels, each)
-                specs |= {
-                    f"{LOOKS}/{site.name}/{part}": (shape, dtype) for part in ("key", "value")
-                }
+                both = (len(kept.looks), sides, site.heads, pixels, each), dtype
+                specs |= {f"{LOOKS}/{site.name}/{part}": both for part in ("key", "value")}
             if site.kind == "self" and pixels <= limit:
                 shape = (len(kept.own), site.heads, pixels, each)
                 specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}
