@@ -75,6 +75,8 @@ class BatchFolder:
         self._manifest: int | None = None
 
     def __enter__(self) -> Self:
+        if self.path.is_file():
+            raise InputError(f"{self.path} is a file; give a folder with --output.")
         try:
             with _writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)

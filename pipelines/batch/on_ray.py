@@ -121,6 +121,8 @@ def _start(workers: int) -> None:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Its core writes past Python's logging, of things that nobody here can mend.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # By itself Ray gives way to everything else, and on a busy machine never gets to start.
     os.environ.setdefault("RAY_worker_niceness", "0")
     address = os.environ.get("RAY_ADDRESS", "local")

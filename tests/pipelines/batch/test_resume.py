@@ -48,6 +48,13 @@ def test_small_work_needs_no_files(drawing: Drawing) -> None:
     assert colours == [(seed, 80, 160) for seed in range(5)]
 
 
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path, drawing: Drawing) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match="out is a file; give a folder"):
+        finish(ROWS, tmp_path / "out", drawing)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_a_picture_that_was_taken_away_is_made_again(tmp_path: Path, drawing: Drawing) -> None:
     finish(ROWS, tmp_path / "out", drawing)
     before = tree(tmp_path / "out")
