@@ -54,8 +54,9 @@ def word_by_word(regions: Iterable[dict[str, Any]], *prompts: Prompt) -> Iterato
     """Regions of one word each, by its own name in the first of the prompts that has it."""
     for region in regions:
         prompt = next((one for one in prompts if region["word"] in one), None)
-        for word in prompt.named(region["word"]) if prompt else ():
-            yield {**region, "word": prompt.name_of(word)}
+        if prompt is not None:
+            for word in prompt.named(region["word"]):
+                yield {**region, "word": prompt.name_of(word)}
 
 
 def fields_of(recipe: Recipe) -> tuple[Any, ...]:

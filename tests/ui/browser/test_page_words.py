@@ -168,3 +168,19 @@ def test_nothing_jumps_when_words_are_pointed_at(drawn: Any) -> None:
         drawn.chip(word).hover()
         drawn.see("#caption").to_contain_text(word)
         assert places() == before
+
+
+def test_nothing_below_jumps_when_another_panel_is_opened(drawn: Any) -> None:
+    drawn.page.wait_for_function("document.fonts.status === 'loaded'")
+    drawn.tab("Edit").page.fill("#target textarea", "a red car left of a blue boat on grass")
+    drawn.see("#align tr").to_have_count(3)
+    tops = set()
+    for tab, last in (
+        ("Edit", "#align tr"),
+        ("Regions", "#region-words button"),
+        ("Time and depth", "#heads button"),
+        ("Weights", ".weight-row"),
+    ):
+        drawn.tab(tab).page.wait_for_selector(f"{last}:visible")
+        tops.add(drawn.page.locator("#history").evaluate("one => one.offsetTop"))
+    assert len(tops) == 1

@@ -165,20 +165,20 @@ function showFacts() {
     const found = names.map((name) => done.touched[name]).find(Boolean);
     return found ? `${found[0]} layers × ${found[1]} steps` : "none";
   };
-  const share = (value) => (value === null ? "no mask" : percent(value));
+  const pixels = (inside, outside) =>
+    [fact("Pixels changed inside the mask", inside), fact("Pixels changed outside", outside)];
   find("#edit-facts", box).replaceChildren(...(done
     ? [
         fact("Cross-attention edited", touched(["Replace", "Refine"])),
         fact("Self-attention shared", touched(["ShareSelfAttention"])),
-        fact("Pixels changed inside the mask", share(done.inside)),
-        fact("Pixels changed outside", share(done.outside)),
-        fact("Pixels changed in all", percent(done.changed)),
+        ...(done.mask
+          ? pixels(percent(done.inside), percent(done.outside))
+          : [fact("Pixels changed", percent(done.changed)), fact("Mask", "none")]),
       ]
     : [
         fact("Cross-attention to edit", span("cross") ? `${span("cross")} steps` : "none"),
         fact("Self-attention to share", span("share") ? `${span("share")} steps` : "none"),
-        ...["inside the mask", "outside", "in all"].map((where) =>
-          fact(`Pixels changed ${where}`, "after the run")),
+        ...pixels("after the run", "after the run"),
       ]));
 }
 
