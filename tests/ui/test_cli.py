@@ -1,7 +1,4 @@
 import json
-import os
-import re
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -160,27 +157,6 @@ def test_heatmap_writes_everything_that_there_is_to_see(
         assert np.asarray(overlay).std() > 0
 
 
-def test_the_table_accounts_for_all_attention(
-    sd_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = ["--model", str(sd_folder), "--steps", "1"]
-    assert call(["generate", "a (red:2) dog", *model]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "%" in line]
-    assert lines[-1].split()[:3] == ["start,", "end,", "padding"]
-    for column in (-1, -2):
-        shares = [re.findall(r"([\d.]+)%", line)[column] for line in lines]
-        assert sum(map(float, shares)) == pytest.approx(100, abs=0.3)
-
-
-def test_a_word_cannot_steer_the_terminal(
-    sd_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(["explain", "a \u202edog", "--model", str(sd_folder)]) == 0
-    shown = capsys.readouterr().out
-    assert "\u202e" not in shown
-    assert "\\u202e" in shown
-
-
 def test_weights_are_no_part_of_a_files_name(sd_folder: Path, tmp_path: Path) -> None:
     prompt = "a (déjà-vu:1.5) cat++"
     assert call(["generate", prompt, "--model", str(sd_folder), "--steps", "1"]) == 0
@@ -276,23 +252,6 @@ def test_models_lists_the_one_that_ships_and_what_it_knows(
     assert Path(first["path"]).name == "model"
     assert len(answer["vocabulary"]["objects"]) >= 32
     assert "turquoise" in answer["vocabulary"]["colours"]
-
-
-def test_a_bar_is_drawn_on_a_terminal_only(
-    sd_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Terminal(StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    arguments = ["generate", "a dog", "--model", str(sd_folder), "--steps", "2"]
-    assert call(arguments) == 0
-    assert capsys.readouterr().err == ""
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setitem(os.environ, "TERM", "xterm")
-    assert call(arguments) == 0
-    assert "drawing 2/2" in terminal.getvalue()
 
 
 def test_stopping_a_run_leaves_nothing_behind(
