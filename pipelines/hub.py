@@ -1,6 +1,7 @@
 """Models of the Hugging Face hub: found in the user's cache, fetched if they are not there."""
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +48,19 @@ def hub_folder(name: str, revision: str | None = None) -> Path:
     try:
         folder = DiffusionPipeline.download(name, revision=revision, use_safetensors=True)
     except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelLoadError(
             f"The model {name}{version} is not on this machine and could not be downloaded "
-            f"({reason[:200]}): check its name and the network, or give the folder of a model."
+            f"({_reason(error)}): check its name and the network, or give the folder of a model."
         ) from error
     return Path(folder)
+
+
+def _reason(error: BaseException) -> str:
+    """What an error began with: what the hub's libraries wrap around it says less, at length."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return textwrap.shorten(said.splitlines()[0], 200, placeholder=" ...")
 
 
 def cached_models() -> list[LocalModel]:

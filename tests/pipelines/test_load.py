@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DiffusionPipeline
-from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from crossattn.errors import ModelLoadError
-from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import load, load_tokenizers
 from crossattn.pipelines.model_files import check_safetensors
 
@@ -248,37 +245,6 @@ def test_a_weight_file_whose_first_bytes_look_like_a_pickles_is_fine(tmp_path: P
 )
 def test_a_name_that_is_nothing_says_what_a_model_can_be(name: str) -> None:
     assert "There is no model" in refused(name)
-
-
-def test_a_hub_id_that_is_not_cached_says_that_the_hub_is_off() -> None:
-    text = refused("owner/name", revision="v2")
-    assert "owner/name at revision v2 is not on this machine" in text
-    assert "HF_HUB_OFFLINE" in text
-
-
-def test_a_hub_id_that_cannot_be_downloaded_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_network(*args: object, **kwargs: object) -> str:
-        raise OSError("no route to host\nlong story")
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(DiffusionPipeline, "download", no_network)
-    assert "could not be downloaded (no route to host)" in refused("owner/name")
-
-
-def test_a_hub_id_is_found_in_the_users_cache(
-    sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    repo = tmp_path / "models--owner--tiny"
-    shutil.copytree(sd_folder, repo / "snapshots" / commit)
-    (repo / "refs").mkdir()
-    (repo / "refs" / "main").write_text(commit)
-    for module in ("_snapshot_download", "utils._cache_manager"):
-        monkeypatch.setattr(f"huggingface_hub.{module}.HF_HUB_CACHE", str(tmp_path), raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert load("owner/tiny").unet.config.sample_size == 8
-    [found] = cached_models()
-    assert (found.name, found.revision) == ("owner/tiny", commit)
 
 
 def test_tokenizers_load_without_the_model(sdxl_folder: Path, sd_folder: Path) -> None:
