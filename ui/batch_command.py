@@ -89,8 +89,8 @@ def batch(
     {"prompt": "a red car on grass", "weights": {"car": [0.5, 1, 1.5, 2]}}
     {"prompt": "a cat", "sweep": {"steps": [10, 25], "guidance": [1, 4, 7]}}[/dim]
 
-    A picture that fails three times is set aside, and tried anew by the next run; the exit code is
-    then 1.
+    A picture that fails three times is set aside, sooner if its recipe is at fault, and tried anew
+    by the next run; the exit code is then 1.
 
     \b
     [dim]crossattn batch edits.jsonl --dry-run

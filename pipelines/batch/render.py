@@ -8,7 +8,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from crossattn.errors import CrossattnError
+from crossattn.errors import (
+    ControlError,
+    CrossattnError,
+    PromptError,
+    RecipeError,
+    UnsupportedModelError,
+)
 from crossattn.pipelines.batch.plan import Item, fingerprint, full_fields
 from crossattn.pipelines.batch.sources import SharedSources
 from crossattn.pipelines.recipe import Recipe
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
     from crossattn.pipelines.edit_report import EditReport
     from crossattn.pipelines.run import Result
 
+
+AT_FAULT = (ControlError, PromptError, RecipeError, UnsupportedModelError)
+"""Errors of which a recipe is the cause, and not a disk or a memory that is full for now."""
 
 # Not taken from `run`, which loads torch: the process that only hands out work stays small.
 LIBRARIES = ("crossattn", "torch", "diffusers", "transformers")
@@ -125,25 +134,30 @@ class ModelRenderer:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at an item: its rendering, or the error in words."""
+    """One try at an item: its rendering, or the error in words.
+
+    `final` says that the recipe itself is at fault, so that another try would end the same.
+    """
 
     id: str
     rendering: Rendering | None
     error: str = ""
+    final: bool = False
 
 
 def attempts(render: Renderer, items: Sequence[Item]) -> Iterator[Attempt]:
     """Render items that come together, one after the other."""
     render.expect([item.recipe for item in items])
     for item in items:
-        yield _attempt(render, item)
+        yield _attempt(render, item, alone=len(items) == 1)
 
 
-def _attempt(render: Renderer, item: Item) -> Attempt:
+def _attempt(render: Renderer, item: Item, *, alone: bool) -> Attempt:
     try:
         return Attempt(item.id, render(item.recipe))
     except CrossattnError as error:
-        return Attempt(item.id, None, str(error))
+        # In company the fault may be another's.
+        return Attempt(item.id, None, str(error), final=alone and isinstance(error, AT_FAULT))
     except Exception as error:
         return Attempt(item.id, None, f"{type(error).__name__}: {error}"[:1000])
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 TRIES = 3
-"""Times that an item is tried before it is set aside."""
+"""Times that an item is tried, at most, before it is set aside."""
 
 EngineName = Literal["local", "ray"]
 
@@ -99,7 +99,8 @@ def run_batch(
     work is done here (a script that asks for more needs `if __name__ == "__main__":`). `shard` is
     the part of the plan to do; the reports are written by a run without one. `trace` keeps the
     record of attention as well. A picture that takes over `timeout` seconds in a worker has failed;
-    one that fails three times is set aside with its error, and tried anew by the next run.
+    one that fails three times is set aside with its error, and tried anew by the next run; if its
+    recipe is at fault it is set aside as soon as it was tried alone.
 
     Raises InputError if the folder cannot be used, is in use, or was begun with another plan;
     ModelLoadError if a model is not there. Closing the iterator stops the work.
@@ -149,21 +150,21 @@ def _work(
     engine: Engine, groups: list[list[Item]], folder: BatchFolder | None
 ) -> Iterator[BatchResult]:
     items = {item.id: item for group in groups for item in group}
-    for tries_left in reversed(range(TRIES)):
+    for tries in range(1, TRIES + 1):
         for tried in engine.run(groups):
             # An engine may do a thing twice; the second time it is no longer asked for.
-            if tried.id in items and (tried.rendering or not tries_left):
-                yield _kept(items.pop(tried.id), tried, folder)
+            if tried.id in items and (tried.rendering or tried.final or tries == TRIES):
+                yield _kept(items.pop(tried.id), tried, tries, folder)
         # Apart, so that one that takes its worker down takes no other with it again.
         groups = [[item] for item in items.values()]
 
 
-def _kept(item: Item, tried: Attempt, folder: BatchFolder | None) -> BatchResult:
-    """Write down what became of an item, if there is a folder."""
+def _kept(item: Item, tried: Attempt, tries: int, folder: BatchFolder | None) -> BatchResult:
+    """Write down what became of an item after so many tries, if there is a folder."""
     record: Record = {"id": item.id, "status": "done" if tried.rendering else "failed"}
     files: dict[str, bytes] = {}
     if tried.rendering is None:
-        record |= {"error": tried.error, "tries": TRIES}
+        record |= {"error": tried.error, "tries": tries}
     else:
         files = tried.rendering.files
         record |= {"files": {name: _place(item, name) for name in files}, **tried.rendering.facts}

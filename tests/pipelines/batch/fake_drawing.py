@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from crossattn.errors import ControlError
 from crossattn.pipelines.batch import Rendering
 from crossattn.pipelines.batch.plan import full_fields
 from crossattn.pipelines.recipe import Recipe
@@ -33,6 +34,8 @@ class Drawing:
         words = recipe.prompt.split()
         if "fails" in words or ("falters" in words and self._first(recipe)):
             raise ValueError("the brush broke")
+        if "contradicts" in words:
+            raise ControlError("no brush can draw that")
         if "dies" in words or ("faints" in words and self._first(recipe)):
             os.kill(os.getpid(), signal.SIGKILL)
         if "dawdles" in words:

@@ -98,6 +98,23 @@ def test_what_fails_three_times_is_set_aside_and_the_others_go_on(
     assert drawing.tries()[8] == 2
 
 
+def test_a_recipe_at_fault_is_tried_once_alone_and_no_more(
+    tmp_path: Path, drawing: Drawing
+) -> None:
+    edit = {"edit": "a blue car on grass"}
+    rows = [
+        {"prompt": "it contradicts", "seed": 7},
+        {"prompt": "a car that contradicts", "seed": 8, **edit},
+        {"prompt": "a car that contradicts", "seed": 8, "edit": "a car on a beach"},
+        {"prompt": "it fails", "seed": 9},
+    ]
+    results = finish(rows, tmp_path / "out", drawing)
+    assert [result.record["tries"] for result in results] == [1, 2, 2, 3]
+    # The two edits come together, where the fault of one may be the other's.
+    assert drawing.tries() == {7: 1, 8: 4, 9: 3}
+    assert results[0].error == "no brush can draw that"
+
+
 def test_what_failed_counts_once_it_succeeds(tmp_path: Path, drawing: Drawing) -> None:
     rows = [{"prompt": "it fails", "id": "it"}, {"prompt": "it succeeds", "id": "other"}]
     finish(rows, tmp_path / "out", drawing)
