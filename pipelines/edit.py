@@ -26,9 +26,9 @@ from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.regions import regions_of
+from crossattn.pipelines.regions import target_regions
 from crossattn.pipelines.run import Result, read, run
-from crossattn.words import Prompt, read_prompt
+from crossattn.words import Prompt
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -69,16 +69,8 @@ def keep_source(
     kept there rather than in memory. Raises as `run` does.
     """
     recorder = SourceRecorder(cross=cross, share=share, file=file)
-    start = source_recipe(recipe)
-    for event in run(start, pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
+    for event in run(recipe.source, pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
         yield Source(event, recorder.run) if isinstance(event, Result) else event
-
-
-def source_recipe(recipe: Recipe) -> Recipe:
-    """What an edit starts from: no edit, and no regions of words that the target alone has."""
-    prompt = read_prompt(recipe.prompt)
-    held = [one for one in recipe.regions if one.word in prompt]
-    return recipe.replace(edit=None, regions=held)
 
 
 def edit(
@@ -102,8 +94,8 @@ def edit(
         pipe = load(recipe.model, **where)
     tokenizers = tokenizers_of(pipe)
     before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
-    held_before, held_after = regions_of(recipe.regions, before, after)
-    start = recipe.replace(regions=held_before)
+    start = recipe.source
+    held = target_regions(recipe.regions, before, after)
     alignment = aligned(before, after, spec)
     spec = spec.model_copy(update={"mode": alignment.mode})
     runs = 1 if source else 2
@@ -125,7 +117,7 @@ def edit(
     differ = bool(unshared.unmatched or unshared.dropped)
     controls = _controls(spec, source.run, differ)
     target = source.result.recipe.replace(
-        prompt=spec.prompt, dialect=recipe.dialect, regions=held_after
+        prompt=spec.prompt, dialect=recipe.dialect, regions=held
     )
     known = _known(spec, source.run)
     for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
@@ -194,7 +186,7 @@ def _known(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
 
 def _check(kept: Recipe, recipe: Recipe) -> None:
     made = kept.model_dump()
-    asked = recipe.model_dump(exclude={"edit", "versions", "dialect", "revision", "device"})
+    asked = recipe.model_dump(exclude={"versions", "dialect", "revision", "device"})
     for name, value in asked.items():
         if value is not None and made[name] != value:
             raise RecipeError(

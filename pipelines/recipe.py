@@ -124,6 +124,18 @@ class Recipe(BaseModel):
         """Return a copy with some fields changed, checked as a new recipe is."""
         return Recipe.model_validate({**self.model_dump(), **changes})
 
+    @property
+    def source(self) -> "Recipe":
+        """The picture that its edit starts from, without regions of words that only the target has.
+
+        Of a recipe that edits nothing, the recipe itself.
+        """
+        if self.edit is None:
+            return self
+        prompt = read_prompt(self.prompt)
+        held = [one for one in self.regions if one.word in prompt]
+        return self.replace(edit=None, regions=held)
+
     def to_json(self) -> str:
         """Return the recipe as JSON, every field written out."""
         return self.model_dump_json(indent=2)
@@ -155,8 +167,8 @@ def _sentence(error: ValidationError, cls: type[Recipe]) -> str:
             faults.append(f"{name} is missing: it must be {fields[key].description}")
         elif fault["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else "take it out"
-            faults.append(f"{name!r:.60} is no field of a recipe, {hint}")
+            hint = f" (did you mean {near[0]}?)" if near else ", take it out"
+            faults.append(f"{name!r:.60} is no field of a recipe{hint}")
         elif key in fields:
             expected = fields[key].description
             faults.append(f"{name} must be {expected}, but is {_shown(fault['input'])}")

@@ -34,20 +34,17 @@ def region_controls(regions: Sequence[RegionRecipe]) -> list[HoldRegions]:
     ]
 
 
-def regions_of(
+def target_regions(
     regions: Sequence[RegionRecipe], source: Prompt, target: Prompt
-) -> tuple[list[RegionRecipe], list[RegionRecipe]]:
-    """The regions whose words the source has, and those whose words the target has.
+) -> list[RegionRecipe]:
+    """The regions whose words the target of an edit has.
 
-    Raises WordNotFoundError for a word that neither has.
+    Raises WordNotFoundError for a word that neither prompt has.
     """
-    of_source, of_target = (
-        [one for one in regions if one.word in prompt] for prompt in (source, target)
-    )
     for one in regions:
-        if one not in of_source and one not in of_target:
+        if one.word not in source:
             target.named(one.word)
-    return of_source, of_target
+    return [one for one in regions if one.word in target]
 
 
 def box_rows(left: float, top: float, right: float, bottom: float) -> tuple[str, ...]:

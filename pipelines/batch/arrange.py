@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from crossattn.pipelines.batch.plan import Item, fingerprint
-from crossattn.pipelines.batch.sources import source_of
 from crossattn.pipelines.load import likely_device
 from crossattn.pipelines.recipe import Recipe
 from crossattn.words import read_prompt
@@ -30,7 +29,7 @@ def arrange(items: Iterable[Item]) -> list[list[Item]]:
         recipe = item.recipe
         model = (recipe.model, recipe.revision, recipe.config, recipe.dtype, recipe.device)
         shape = (recipe.height, recipe.width, recipe.steps)
-        source = fingerprint(source_of(recipe)) if edited else item.id
+        source = fingerprint(recipe.source) if edited else item.id
         models.setdefault(model, {}).setdefault(shape, {}).setdefault(source, []).append(item)
     shapes = (shape for model in models.values() for shape in model.values())
     groups = [part for shape in shapes for group in shape.values() for part in _parts(group)]

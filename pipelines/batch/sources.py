@@ -41,15 +41,15 @@ class SharedSources:
         return edited.result, edited.report
 
     def _edits(self, recipe: Recipe) -> list[Recipe]:
-        source = source_of(recipe)
+        source = recipe.source
         return [
-            each for each in self._expected if each.edit is not None and source_of(each) == source
+            each for each in self._expected if each.edit is not None and each.source == source
         ]
 
     def _source(self, recipe: Recipe) -> "Source":
         from crossattn.pipelines.edit import Source, keep_source
 
-        wanted = source_of(recipe)
+        wanted = recipe.source
         if self._kept is None or self._kept[0] != wanted:
             self._kept = None
             edits = [*self._edits(recipe), *([recipe] if recipe.edit else [])]
@@ -57,11 +57,6 @@ class SharedSources:
             assert isinstance(source, Source)
             self._kept = wanted, source
         return self._kept[1]
-
-
-def source_of(recipe: Recipe) -> Recipe:
-    """Return the recipe of the picture that an edit starts from, or the recipe if it edits none."""
-    return recipe.replace(edit=None) if recipe.edit is not None else recipe
 
 
 def _cross(edits: Sequence[Recipe]) -> "Window":

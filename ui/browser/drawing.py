@@ -61,9 +61,11 @@ class Sources:
         kept = self._source
         if kept is None:
             return None
-        settled = kept.result.recipe
-        asked = recipe.model_dump(exclude={"edit", "versions", "revision", "device"})
-        same = all(value in (None, getattr(settled, name)) for name, value in asked.items())
+        settled, asked = kept.result.recipe, recipe.source
+        same = all(
+            getattr(asked, name) in (None, getattr(settled, name))
+            for name in Recipe.model_fields.keys() - {"versions", "revision", "device"}
+        )
         return kept if same else None
 
     def keep(self, source: Source) -> None:
