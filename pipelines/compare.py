@@ -18,6 +18,7 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.control import Call, Control
 from crossattn.controls.mechanism import Mechanism
+from crossattn.pipelines.export import word_tiles
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.sheets import Tile, contact_sheet, fitted
@@ -113,12 +114,7 @@ def comparison_sheet(compared: Sequence[Compared]) -> "Image.Image":
         figures = f"{one.entropy:.1f} bits, {one.cpu_seconds:.1f} s"
         if one.memory is not None:
             figures += f", {one.memory / 2**20:.0f} MiB"
-        tiles.append(Tile(picture, one.mechanism, figures))
-        trace = one.result.trace
-        for word, mass in trace.mass:
-            overlay = trace.word(word.text, word.occurrence).overlay(picture)
-            again = f" ({word.occurrence})" if word.occurrence > 1 else ""
-            tiles.append(Tile(overlay, word.text + again, f"{mass:.1%}"))
+        tiles += [Tile(picture, one.mechanism, figures), *word_tiles(picture, one.result.trace)]
     recipe = compared[0].result.recipe
     columns = 1 + len(compared[0].result.trace.mass)
     footer = f"{Path(recipe.model).name} · seed {recipe.seed} · {recipe.steps} steps"

@@ -63,13 +63,19 @@ def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str)
     return contact_sheet(tiles, title=trace.prompt.text, footer=" · ".join(facts))
 
 
+def word_tiles(picture: Image.Image, trace: Trace) -> list[Tile]:
+    """Return a tile for each word that the model has read: its map on a picture, and its share."""
+    tiles = []
+    for word, mass in trace.mass:
+        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
+        overlay = trace.word(word.text, word.occurrence).overlay(picture)
+        tiles.append(Tile(overlay, word.text + again, f"{mass:.1%}"))
+    return tiles
+
+
 def _tiles(image: Image.Image, trace: Trace) -> list[Tile]:
     picture = fitted(image)
-    tiles = [Tile(picture, "picture")]
-    for word, heat in zip(trace.prompt.words, trace.words, strict=True):
-        again = f" ({word.occurrence})" if word.occurrence > 1 else ""
-        tiles.append(Tile(heat.overlay(picture), word.text + again, f"{heat.mass:.1%}"))
-    return tiles
+    return [Tile(picture, "picture"), *word_tiles(picture, trace)]
 
 
 def _film(result: Result, latents: Sequence[Tensor]) -> bytes:

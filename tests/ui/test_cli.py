@@ -157,6 +157,17 @@ def test_heatmap_writes_everything_that_there_is_to_see(
         assert np.asarray(overlay).std() > 0
 
 
+def test_heatmap_shows_the_words_that_were_read_and_names_those_that_were_not(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt = "a dog and " * 30 + "a balloon"
+    model = ["--model", str(sd_folder), "--steps", "1"]
+    assert call(["heatmap", prompt, *model, "--json", "-o", "maps"]) == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["words"]) == len(list(Path("maps/words").iterdir())) == 75
+    assert [line for line in err.splitlines() if line.startswith("note: ") and "balloon" in line]
+
+
 def test_weights_are_no_part_of_a_files_name(sd_folder: Path, tmp_path: Path) -> None:
     prompt = "a (déjà-vu:1.5) cat++"
     assert call(["generate", prompt, "--model", str(sd_folder), "--steps", "1"]) == 0
