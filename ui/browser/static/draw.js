@@ -9,7 +9,7 @@ export const HUES = [
 ];
 
 // Nine points of the inferno scale (Matplotlib's, CC0), read evenly from 0 to 1.
-export const INFERNO = [
+const INFERNO = [
   [0, 0, 4], [31, 12, 72], [85, 15, 109], [136, 34, 106], [186, 54, 85],
   [227, 89, 51], [249, 140, 10], [249, 201, 50], [252, 255, 164],
 ];

@@ -35,7 +35,6 @@ export function mount(root) {
     writing ??= write();
   });
   offer("written", () => writing);
-  offer("read", read);
   on("reading run weights busy", show);
   on("run model", read);
   whenThere("#prompt textarea", read);
@@ -54,7 +53,7 @@ async function read() {
   set(changes);
 }
 
-export const sameWords = (reading) =>
+const sameWords = (reading) =>
   Boolean(state.run && reading?.words)
   && reading.words.length === state.run.words.length
   && reading.words.every((word, index) => word.text === state.run.words[index].text);

@@ -3,7 +3,7 @@
 import { all, ask, element, fill, find, icon, on, percent, radios, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 import { HUES } from "./draw.js";
-import { labelOf, largest, mapOf, numberOf } from "./maps.js";
+import { largest, mapOf, numberOf } from "./maps.js";
 import { windowAxis, windowRow } from "./windows.js";
 
 const SIDE = 256; // of the canvas that is brushed on
@@ -162,7 +162,7 @@ function drawRegions() {
   if (!brushing() || state.busy) return;
   const context = layer.getContext("2d");
   for (const [name, { canvas }] of state.regions) {
-    const chosen = name === state.run?.words[state.current].name;
+    const chosen = name === brushed();
     context.globalAlpha = chosen ? 0.5 : 0.3;
     context.drawImage(canvas, 0, 0);
     context.globalAlpha = chosen ? 1 : 0.6;
@@ -197,9 +197,9 @@ const filled = () => [...state.regions]
   .map(([name, region]) => ({ name, region, mask: rowsOf(region) }))
   .filter(({ mask }) => mask.some((row) => row.includes("#")));
 
-function commit() {
-  const regions = filled().map(({ name, mask }) => ({ word: name, mask }));
-  part.props.value = { regions, ...settings };
+function commit(regions = filled()) {
+  const sent = regions.map(({ name, mask }) => ({ word: name, mask }));
+  part.props.value = { regions: sent, ...settings };
 }
 
 function takeBack() {
@@ -229,7 +229,7 @@ function show() {
   find("#region-undo", box).disabled = !undo.length;
   find("#region-clear", box).disabled = !state.regions.size;
   find("#regions-draw", box).disabled = !regions.length;
-  commit();
+  commit(regions);
 }
 
 // Whether there is a word of that name among words: "red" or, of several, "red#2".
