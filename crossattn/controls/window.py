@@ -60,6 +60,8 @@ class Window:
 
 
 ALWAYS = Window()
+CROSS = Window(0.0, 0.8)
+"""When words look where the source's did, unless told: samples/bench/editing_truth.py chose it."""
 
 
 def _steps(share: float, total: int) -> int:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from crossattn import RecipeError
-from crossattn.controls import Reweight, Window
+from crossattn.controls import Refine, Replace, Reweight, SourceRecorder, Window
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
+from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import run
 
@@ -29,6 +30,11 @@ def pixels(result: Any) -> np.ndarray:
 def finish(events: Any) -> Any:
     *_, last = events
     return last
+
+
+def test_an_edit_and_its_controls_act_in_the_same_steps_unless_told() -> None:
+    usual = Window(*EditRecipe(prompt=TARGET).cross)
+    assert usual == Replace().window == Refine().window == SourceRecorder().cross
 
 
 def test_an_edit_gives_both_pictures_and_counts_the_steps_of_both(sd_pipe: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.pipelines.replay import compare
 from crossattn.ui.cli import call
@@ -127,3 +128,11 @@ def test_explain_of_an_edit_prints_its_pairs_as_json(
     assert explained["unmatched"] == ["the"]
     assert {"target": "red", "source": ["car"], "weights": [0.25]} in explained["pairs"]
     assert {"target": "grass", "source": ["grass"], "weights": [1.0]} in explained["pairs"]
+
+
+def test_the_help_tells_what_an_edit_is_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["edit", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    usual = EditRecipe(prompt="a boat")
+    for name, value in (("cross", usual.cross[1]), ("threshold", usual.threshold)):
+        assert f"[default: {value:g}]" in told.split(f"--{name} ")[1].split(" --")[0]

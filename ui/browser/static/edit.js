@@ -8,8 +8,7 @@ import { windowRow, windowAxis } from "./windows.js";
 const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
 const PAUSE = 150;
 const ANYWHERE = "anywhere"; // in the list of words that may change: no mask at all
-// What an edit is unless told: blend empty means the words that differ.
-const plan = { cross: [0, 0.8], share: [0, 0], blend: [], protect: [] };
+const plan = {}; // cross, share, blend (empty: the words that differ) and protect, as Python gives them
 let box;
 let part; // what Gradio gave: the plan goes to the server as its value
 let rows = [];
