@@ -13,7 +13,7 @@ from crossattn.controls.alignment import Alignment, Mode, align
 from crossattn.controls.edit import OnNothing
 from crossattn.controls.places import places_by_prompt
 from crossattn.controls.source import FromSource, Origin
-from crossattn.controls.window import CROSS, Window
+from crossattn.controls.window import CROSS_WINDOW, Window
 from crossattn.session import Session
 from crossattn.words import Prompt
 
@@ -25,7 +25,7 @@ class _MapEdit(FromSource):
 
     def __init__(
         self,
-        window: Window = CROSS,
+        window: Window = CROSS_WINDOW,
         *,
         words: Mapping[str, Window] | None = None,
         source: Origin | None = None,

@@ -26,7 +26,7 @@ from crossattn.controls.source_run import (
     SourceRun,
 )
 from crossattn.controls.tensor_file import Spec, allocate, nbytes
-from crossattn.controls.window import CROSS, Window
+from crossattn.controls.window import CROSS_WINDOW, Window
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
@@ -51,7 +51,7 @@ class SourceRecorder(Control):
     def __init__(
         self,
         *,
-        cross: Window = CROSS,
+        cross: Window = CROSS_WINDOW,
         share: Window = Window(0.0, 0.4),  # noqa: B008
         looks: Window = Window(0.0, 0.0),  # noqa: B008
         pixels: int | None = None,
