@@ -1,12 +1,10 @@
 """Edits that follow a source: the first prompt of the batch."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import diffusers
 import pytest
 import torch
-from torch import Tensor
+from tiny_pictures import SOURCE, TARGET, run, switch
 
 from crossattn import (
     Attention,
@@ -20,8 +18,6 @@ from crossattn import (
 from crossattn.controls import (
     AttendAndExcite,
     LocalBlend,
-    MutualSelfAttention,
-    NothingTouchedWarning,
     OtherNoiseWarning,
     Refine,
     Replace,
@@ -32,26 +28,7 @@ from crossattn.controls import (
 )
 from crossattn.controls.mechanism import Mechanism
 
-SOURCE = "a red car on grass"
-TARGET = "a red balloon on grass"
 NONE = Window(0, 0)
-
-
-def run(
-    pipe: Any, prompts: Sequence[str], *controls: Control, steps: int = 4, **settings: Any
-) -> Tensor:
-    """Latents of pictures of these prompts, all from the same noise."""
-    settings = {"height": 64, "width": 64, "guidance_scale": 4.0} | settings
-    generators = [torch.Generator().manual_seed(3) for _ in prompts]
-    named = list(prompts) if controls else None
-    with attach(pipe, *controls, prompt=named):
-        return pipe(
-            list(prompts),
-            generator=generators,
-            num_inference_steps=steps,
-            output_type="latent",
-            **settings,
-        ).images
 
 
 def edits() -> list[Control]:
@@ -61,30 +38,6 @@ def edits() -> list[Control]:
         Reweight({"grass": 1.5}),
         LocalBlend(["car", "balloon"], protect=["grass"]),
     ]
-
-
-@pytest.mark.parametrize(
-    "control",
-    [
-        Replace(NONE, on_nothing="warn"),
-        Refine(NONE, on_nothing="warn"),
-        ShareSelfAttention(NONE, on_nothing="warn"),
-        ShareSelfAttention(pixels=0, on_nothing="warn"),
-        MutualSelfAttention(NONE, on_nothing="warn"),
-        LocalBlend(window=NONE, on_nothing="warn"),
-        Reweight({"balloon": 1.0}, on_nothing="warn"),
-        Reweight({"balloon": 1.0}, normalised=True, on_nothing="warn"),
-        Reweight({"balloon": 2.0}, window=NONE, on_nothing="warn"),
-    ],
-    ids=lambda control: type(control).__name__,
-)
-def test_a_neutral_edit_changes_no_bit_and_says_that_it_changed_nothing(
-    sd_pipe: Any, control: Any
-) -> None:
-    plain = run(sd_pipe, [SOURCE, TARGET])
-    with pytest.warns(NothingTouchedWarning, match=f"{type(control).__name__} changed nothing"):
-        edited = run(sd_pipe, [SOURCE, TARGET], control)
-    assert torch.equal(plain, edited)
 
 
 def test_an_edit_that_touched_nothing_is_an_error_unless_asked_otherwise(sd_pipe: Any) -> None:
@@ -193,8 +146,7 @@ def test_a_target_that_starts_from_other_noise_is_warned_of(sd_pipe: Any) -> Non
 def test_a_target_that_is_given_other_noise_on_the_way_is_warned_of(
     sd_pipe: Any, scheduler: str, seeded: bool
 ) -> None:
-    kind = getattr(diffusers, scheduler)
-    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
+    switch(sd_pipe, scheduler)
     settings: dict[str, Any] = {"height": 64, "width": 64, "output_type": "latent"}
     settings["latents"] = torch.ones(2, 4, 8, 8)
     if seeded:

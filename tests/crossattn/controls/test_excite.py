@@ -2,23 +2,15 @@
 
 from typing import Any
 
-import diffusers
 import pytest
 import torch
+from tiny_pictures import SCHEDULERS, switch
 from torch import Tensor
 
 from crossattn import Control, ControlError, Recorder, Step, attach
 from crossattn.controls import AttendAndExcite, Replace, Window
 
 PROMPT = "a red car left of a blue balloon"
-SCHEDULERS = (
-    "DDIMScheduler",
-    "DPMSolverMultistepScheduler",
-    "EulerDiscreteScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "HeunDiscreteScheduler",
-    "LCMScheduler",
-)
 
 
 def run(pipe: Any, *controls: Control, prompt: Any = PROMPT, **settings: Any) -> Tensor:
@@ -43,10 +35,6 @@ class Seen(Control):
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         self.made.append(latents)
         return latents
-
-
-def switch(pipe: Any, scheduler: str) -> None:
-    pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
 
 
 def test_the_first_steps_noise_is_moved_along_the_gradient(sd_pipe: Any) -> None:

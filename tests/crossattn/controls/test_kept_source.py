@@ -1,12 +1,12 @@
 """A source run once and kept: its edits are those of the joint run, and it says what it lacks."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import pytest
 import torch
+from tiny_pictures import SCHEDULERS, SOURCE, TARGET, run, switch
 from torch import Tensor
 
 from crossattn import Control, ControlError, attach
@@ -22,26 +22,6 @@ from crossattn.controls import (
     Window,
 )
 
-SOURCE = "a red car on grass"
-TARGET = "a red balloon on grass"
-
-
-def run(
-    pipe: Any, prompts: Sequence[str], *controls: Control, steps: int = 4, **settings: Any
-) -> Tensor:
-    """Latents of pictures of these prompts, all from the same noise."""
-    settings = {"height": 64, "width": 64, "guidance_scale": 4.0} | settings
-    generators = [torch.Generator().manual_seed(3) for _ in prompts]
-    named = list(prompts) if controls else None
-    with attach(pipe, *controls, prompt=named):
-        return pipe(
-            list(prompts),
-            generator=generators,
-            num_inference_steps=steps,
-            output_type="latent",
-            **settings,
-        ).images
-
 
 def edits(source: SourceRun | None = None) -> list[Control]:
     return [
@@ -52,20 +32,9 @@ def edits(source: SourceRun | None = None) -> list[Control]:
     ]
 
 
-@pytest.mark.parametrize(
-    "scheduler",
-    [
-        "DDIMScheduler",
-        "DPMSolverMultistepScheduler",
-        "EulerDiscreteScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "HeunDiscreteScheduler",
-        "LCMScheduler",
-    ],
-)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_edits_of_a_kept_source_equal_those_of_the_joint_run(sd_pipe: Any, scheduler: str) -> None:
-    kind = getattr(diffusers, scheduler)
-    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
+    switch(sd_pipe, scheduler)
     recorder = SourceRecorder(share=Window(0, 0.5))
     plain = run(sd_pipe, [SOURCE])
     assert torch.equal(run(sd_pipe, [SOURCE], recorder), plain)
@@ -181,8 +150,7 @@ def test_a_source_recorder_behind_an_edit_says_that_it_goes_first(sd_pipe: Any) 
 
 @pytest.mark.parametrize("scheduler", ["DDIMScheduler", "HeunDiscreteScheduler"])
 def test_a_run_that_begins_from_a_picture_is_kept_and_edited(sd_pipe: Any, scheduler: str) -> None:
-    kind = getattr(diffusers, scheduler)
-    sd_pipe.scheduler = kind.from_config(sd_pipe.scheduler.config)
+    switch(sd_pipe, scheduler)
     varied = diffusers.StableDiffusionImg2ImgPipeline(
         **sd_pipe.components, requires_safety_checker=False
     )

@@ -9,11 +9,9 @@ from torch import Tensor
 
 from crossattn import Attention, Call, Control, ControlError, attach
 from crossattn.controls import (
-    AttendAndExcite,
     Box,
     HoldRegions,
     MutualSelfAttention,
-    NothingTouchedWarning,
     PaintRegions,
     Reweight,
     TopK,
@@ -36,26 +34,6 @@ class Maps(Control):
     def attend(self, call: Call, attention: Attention) -> None:
         self.probs = attention.probabilities(call.step.rows.positive[0])
         self.output = attention.output()
-
-
-@pytest.mark.parametrize(
-    "control",
-    [
-        TopK(77, on_nothing="warn"),
-        TopK(3, window=Window(0, 0), on_nothing="warn"),
-        HoldRegions({}, on_nothing="warn"),
-        HoldRegions({"car": Box(0, 0, 1, 1)}, on_nothing="warn"),
-        HoldRegions({"car": Box(0, 0, 0.5, 1)}, strength=0.0, on_nothing="warn"),
-        PaintRegions({"car": Box(0, 0, 0.5, 1)}, weight=0.0, on_nothing="warn"),
-        PaintRegions({"car": Box(0, 0, 0.5, 1)}, window=Window(0, 0), on_nothing="warn"),
-        AttendAndExcite(["car"], window=Window(0, 0), on_nothing="warn"),
-    ],
-    ids=lambda control: type(control).__name__,
-)
-def test_a_neutral_control_changes_no_bit(sd_pipe: Any, control: Any) -> None:
-    plain = run(sd_pipe)
-    with pytest.warns(NothingTouchedWarning):
-        assert torch.equal(run(sd_pipe, control), plain)
 
 
 def test_a_weight_multiplies_a_words_attention_and_nothing_else(sd_pipe: Any) -> None:
