@@ -222,7 +222,4 @@ class Attention:
         return torch.stack(rows)
 
     def _run(self, value: Tensor) -> Tensor:
-        call = replace(
-            self._host, query=self.query, key=self.key, value=value, attn_mask=self._mask
-        )
-        return call.run()
+        return self._host.run(query=self.query, key=self.key, value=value, attn_mask=self._mask)

@@ -22,9 +22,9 @@ class HostCall:
     scale: float | None = None
     enable_gqa: bool = False
 
-    def run(self) -> Tensor:
-        """What the host would get: (rows, heads, queries, width)."""
-        return F.scaled_dot_product_attention(**vars(self))
+    def run(self, **other: Tensor | None) -> Tensor:
+        """What the host would get (rows, heads, queries, width), with `other` of the arguments."""
+        return F.scaled_dot_product_attention(**vars(self) | other)
 
 
 class Meeting(TorchFunctionMode):
