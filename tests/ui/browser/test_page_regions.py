@@ -59,7 +59,8 @@ def brush(person: Any, word: str, x: float) -> None:
 
 
 def held(person: Any) -> list[dict[str, Any]]:
-    """The regions of the recipe that is taken away."""
+    """The regions of the recipe that is taken away, once the picture is on the stage."""
+    person.wait()
     person.page.click("#code-tabs [role=tab]:has-text('Recipe')")
     regions: list[dict[str, Any]] = json.loads(person.page.inner_text("#code"))["regions"]
     return regions
