@@ -116,9 +116,7 @@ def edit(
     unshared = align(before, after, "refine")
     differ = bool(unshared.unmatched or unshared.dropped)
     controls = _controls(spec, source.run, differ)
-    target = source.result.recipe.replace(
-        prompt=spec.prompt, dialect=recipe.dialect, regions=held
-    )
+    target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect, regions=held)
     known = _known(spec, source.run)
     for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
         if isinstance(event, Result):

@@ -42,9 +42,7 @@ class SharedSources:
 
     def _edits(self, recipe: Recipe) -> list[Recipe]:
         source = recipe.source
-        return [
-            each for each in self._expected if each.edit is not None and each.source == source
-        ]
+        return [each for each in self._expected if each.edit is not None and each.source == source]
 
     def _source(self, recipe: Recipe) -> "Source":
         from crossattn.pipelines.edit import Source, keep_source
