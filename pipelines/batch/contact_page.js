@@ -2,7 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = Object.fromEntries(data.fields.map((name, place) => [name, place]));
 const $ = (id) => document.getElementById(id);
-const CHUNK = 150, MOST_CHOICES = 40;
+const CHUNK = 150, MOST_CHOICES = 40, TAP = 400; // pictures, choices, milliseconds
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -59,7 +59,12 @@ fill($("sort"), data.fields, "plan");
 fill($("down"), choices, "none");
 fill($("across"), choices, "none");
 const axes = data.axes.filter((name) => choices.includes(name));
-if (axes.length > 1) [$("down").value, $("across").value] = [axes[0], axes[axes.length - 1]];
+// Whether at least half of the cells that two axes span have a picture.
+function fills(down, across) {
+  const cells = new Set(data.rows.map((row) => JSON.stringify([value(row, down), value(row, across)])));
+  return 2 * cells.size >= distinct(down).length * distinct(across).length;
+}
+if (axes.length > 1 && fills(axes[0], axes.at(-1))) [$("down").value, $("across").value] = [axes[0], axes.at(-1)];
 for (const name of choices) {
   const select = make("select", { name });
   select.append(make("option", { value: "", textContent: "all" }));
@@ -78,13 +83,44 @@ for (const [name, one] of Object.entries(data.shared)) {
 // On a phone two columns and their heading fit side by side.
 if (innerWidth < 600) $("size").value = 116;
 
+// The two boxes for masks are one: what is chosen on the sheet holds when a picture is opened.
+const masked = [...document.getElementsByName("masked")];
+for (const box of masked) box.onchange = () => masked.forEach((other) => { other.checked = box.checked; });
+const compared = data.rows.some((row) => row.source), blended = data.rows.some((row) => row.mask);
+$("hint").hidden = !compared;
+masked[0].parentElement.hidden = !blended;
+$("views").hidden = !compared && !blended;
+
+// A picture, with its source and its mask above it.
+function face(row, loading) {
+  const layers = [
+    [row.picture, "after", target(row)],
+    [row.source, "before", `source: ${value(row, "prompt")}`],
+    [row.mask, "mask", "mask of the blend"],
+  ].filter(([src]) => src).map(([src, className, alt]) => make("img", { loading, decoding: "async", className, alt, src }));
+  const node = make("span", { className: "face" }, ...layers);
+  node.style.setProperty("--shape", value(row, "width") / value(row, "height") || 1);
+  return node;
+}
+
+// A finger held on an edit shows its source as long as it is there; only a tap opens the picture.
+let pressed = 0;
+for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
+  document.addEventListener(type, (event) => {
+    document.querySelector(".held")?.classList.remove("held");
+    if (type !== "pointerdown") return;
+    pressed = event.timeStamp;
+    event.target.closest(".tile")?.classList.add("held");
+  });
+}
+const tapped = (event) => event.pointerType !== "touch" || event.timeStamp - pressed < TAP;
+
 let order = [];
 function tile(row, without = []) {
-  const known = row.picture !== null;
-  const face = known
-    ? make("img", { src: row.picture, alt: target(row), loading: "lazy", decoding: "async" })
+  const seen = row.picture
+    ? face(row, "lazy")
     : make("span", { className: row.error ? "none" : "none wait", textContent: row.error ? row.error.slice(0, 160) : "not made yet" });
-  const button = make("button", { type: "button", className: "tile", onclick: () => open(row) }, face);
+  const button = make("button", { type: "button", className: "tile", onclick: (event) => (!row.source || tapped(event)) && open(row) }, seen);
   if (namesDiffer && !without.includes("name")) button.append(make("span", { className: "name", textContent: target(row) }));
   const rest = told.filter((name) => !without.includes(name) && ![null, "[]"].includes(value(row, name)) && !(name === "sampler" && !axes.includes(name)));
   const text = rest.map((name) => `${label(name)} ${shown(value(row, name), name)}`).join(" · ");
@@ -173,13 +209,14 @@ let current = null;
 function open(row) {
   const box = $("closer");
   current = row;
-  const picture = box.querySelector("img");
-  picture.hidden = !row.picture;
-  if (row.picture) Object.assign(picture, { src: row.picture, alt: target(row) });
+  box.querySelector(".photo > div").replaceChildren(face(row, "eager"));
+  const edited = value(row, "edit.prompt") != null;
+  const [before, mask] = $("views").querySelectorAll("span");
+  before.textContent = row.source ? "" : edited ? "not in this batch" : "no edit";
+  mask.textContent = row.mask ? "dims what is kept" : "none";
   box.querySelector(".fault").textContent = row.error ?? (row.picture ? "" : "Not made yet.");
   $("what").textContent = target(row);
-  const source = value(row, "edit.prompt") ? value(row, "prompt") : null;
-  box.querySelector(".source").textContent = source ? `edited from: ${source}` : "";
+  box.querySelector(".source").textContent = edited ? `edited from: ${value(row, "prompt")}` : "";
   box.querySelector(".notes").textContent = row.notes ?? "";
   box.querySelector("dl").replaceChildren(...data.fields.filter((name) => !["prompt", "edit.prompt"].includes(name) && ![null, "[]", "{}"].includes(value(row, name))).flatMap((name) =>
     [make("dt", { textContent: label(name) }), make("dd", { textContent: shown(value(row, name), name) })]));
@@ -201,11 +238,12 @@ $("closer").addEventListener("click", (event) => {
   if (event.target === $("closer")) $("closer").close();
   const button = event.target.closest("nav button");
   if (button) button.value === "0" ? $("closer").close() : step(Number(button.value));
+  if (event.target.closest(".photo .face") && current.source) $("views").querySelector("[name=before]").click();
 });
 $("closer").addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (by) { event.preventDefault(); step(by); }
 });
 $("tools").addEventListener("submit", (event) => event.preventDefault());
-$("tools").addEventListener("input", draw);
+$("tools").addEventListener("input", (event) => event.target === masked[0] || draw());
 draw();

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-_HIDDEN = ("picture", "mask", "trace", "words", "error", "warnings", "row")
+_HIDDEN = ("picture", "source", "mask", "trace", "words", "error", "warnings", "row")
 _REPORTED = ("report.changed", "report.inside", "report.outside")
 _PARTS = ("contact_page.css", "contact_page.js")
 
@@ -37,6 +37,8 @@ def contact_page(title: str, rows: Sequence[dict[str, Any]], axes: Sequence[str]
             {
                 "of": [row.get(name) for name in varying],
                 "picture": row["picture"],
+                "source": row["source"],
+                "mask": row["mask"],
                 "error": row["error"],
                 "notes": row["warnings"],
                 "words": [[word, round(mass, 4)] for word, _, mass in row["words"]],

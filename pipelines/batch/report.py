@@ -1,5 +1,6 @@
 """What a finished batch leaves for people and for programs: a table and a page of pictures."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -43,10 +44,12 @@ def has_pyarrow() -> bool:
 def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
     """Give one flat row for each item in the plan's order: recipe fields, axes, what came of it.
 
-    Nested fields are named with dots, lists are JSON; `report.` is what an edit did. `words` stays
-    a list of [text, occurrence, mass] with mass a share of all attention (0 to 1).
+    Nested fields are named with dots, lists are JSON; `report.` is what an edit did. `source` is
+    the picture that an edit starts from, where the batch holds it too. `words` stays a list of
+    [text, occurrence, mass] with mass a share of all attention (0 to 1).
     """
     columns = axis_columns(plan)
+    sources = _source_pictures(plan, records)
     for item in plan:
         record = records.get(item.id, {"status": "missing"})
         # A failed item has no settled recipe; it has the one that was asked for.
@@ -58,6 +61,7 @@ def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, 
             "error": record.get("error"),
             "seconds": record.get("seconds"),
             **{name: record.get("files", {}).get(file) for name, file in _FILES.items()},
+            "source": sources.get(_source_key(recipe)) if sources and recipe["edit"] else None,
             **{columns[name]: value for name, value in item.axes.items()},
             **{name: cell for name, cell in _flat(recipe) if (name, cell) != ("edit", None)},
             **dict(_flat(record.get("edit", {}), "report.")),
@@ -65,6 +69,24 @@ def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, 
             "warnings": "\n".join(record.get("warnings", ())) or None,
             "words": record.get("words", []),
         }
+
+
+def _source_pictures(plan: Plan, records: Mapping[str, Record]) -> dict[bytes, str]:
+    """Return the pictures that edits of the plan may start from, by the key of their recipe."""
+    found: dict[bytes, str] = {}
+    if any(item.recipe.edit for item in plan):
+        for item in plan:
+            record = records.get(item.id) if item.recipe.edit is None else None
+            if record and record["status"] == "done":
+                key = _source_key(record["recipe"])
+                found.setdefault(key, record["files"][_FILES["picture"]])
+    return found
+
+
+def _source_key(recipe: Mapping[str, Any]) -> bytes:
+    """Return what tells a recipe's source from others: equal fields, whatever the edit."""
+    fields = json.dumps({**recipe, "edit": None}, sort_keys=True)
+    return hashlib.sha256(fields.encode()).digest()
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:

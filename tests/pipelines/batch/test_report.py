@@ -6,7 +6,8 @@ import pytest
 from fake_drawing import Drawing
 
 from crossattn.pipelines.batch import make_plan, run_batch
-from crossattn.pipelines.batch.report import axis_columns
+from crossattn.pipelines.batch.plan import full_fields
+from crossattn.pipelines.batch.report import axis_columns, table_rows
 
 ROWS = [
     {"prompt": "a red car", "seeds": "0..2", "weights": {"car": [0.5, 1]}},
@@ -56,6 +57,33 @@ def test_a_swept_field_has_its_own_column_where_weights_are_written_into_it(tmp_
     }
     edits = {"prompt": "a car", "edit": {}, "sweep": {"edit.prompt": ["a dog", "a cat"]}}
     assert axis_columns(make_plan([edits])) == {"edit.prompt": "edit.prompt"}
+
+
+def test_an_edit_names_the_picture_it_starts_from_where_the_batch_has_it() -> None:
+    edit = {"prompt": "a blue car", "blend": None}
+    plan = make_plan(
+        [
+            {"prompt": "a red car", "id": "edit-first", "edit": edit},
+            {"prompt": "a red car", "id": "source", "steps": 25},
+            {"prompt": "a red car", "id": "again", "steps": 25},
+            {"prompt": "a red car", "id": "other-seed", "seed": 1, "edit": edit},
+            {"prompt": "a cat", "id": "broken"},
+            {"prompt": "a cat", "id": "of-broken", "edit": edit},
+            {"prompt": "a cat", "id": "not-made", "edit": edit, "seed": 3},
+        ]
+    )
+    records: dict[str, Any] = {
+        item.id: {
+            "status": "done",
+            "files": {"picture.png": f"pictures/{item.id}.png"},
+            "recipe": {**full_fields(item.recipe), "steps": 25},
+        }
+        for item in plan.items[:-1]
+    }
+    records["broken"] = {"status": "failed", "error": "no brush"}
+    sources = {row["id"]: row["source"] for row in table_rows(plan, records)}
+    assert sources.pop("edit-first") == "pictures/source.png"
+    assert set(sources.values()) == {None}
 
 
 def test_the_page_knows_the_axes_and_tells_once_what_all_share(out: Path) -> None:
