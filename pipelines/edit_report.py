@@ -52,7 +52,8 @@ class EditReport:
 
     `unmatched` are new words, `dropped` those of the source that are gone. `mask` is the blend's,
     bool (height, width) of the picture, None without one; `changed` is the share of all pixels
-    that changed visibly, `inside` and `outside` that of the mask's and of the others.
+    that changed visibly, `inside` and `outside` that of the mask's and of the others (None where
+    there are none).
     """
 
     mode: str
@@ -92,8 +93,8 @@ def report(
         dropped=tuple(unit.text for unit in alignment.dropped),
         mask=mask,
         changed=float(apart.mean()),
-        inside=None if within is None else _share(apart[within]),
-        outside=None if within is None else _share(apart[~within]),
+        inside=_share(apart, within),
+        outside=_share(apart, None if within is None else ~within),
     )
 
 
@@ -121,5 +122,5 @@ def _changed(before: "Image.Image", after: "Image.Image") -> np.ndarray:
     return np.asarray(np.abs(first - second).max(-1) > VISIBLE)
 
 
-def _share(pixels: np.ndarray) -> float:
-    return float(pixels.mean()) if pixels.size else 0.0
+def _share(apart: np.ndarray, where: np.ndarray | None) -> float | None:
+    return None if where is None or not where.any() else float(apart[where].mean())

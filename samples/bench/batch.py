@@ -72,19 +72,20 @@ def _row(number: int) -> dict[str, Any]:
 
 
 def _pretend(plan: Plan, out: Path) -> None:
-    """Write the manifest that a finished run of the plan leaves."""
+    """Write the manifest that a finished run of the plan leaves, and pictures of no bytes."""
     names = ["a", "red", "car", "left", "of", "a", "blue", "balloon"]
     words = [[name, 1, 0.0123456789] for name in names]
     keys = ("text", "occurrence", "source", "had", "has", "moved")
     moved = [dict(zip(keys, (n, 1, [n], 0.0123, 0.0123, 0.0123), strict=True)) for n in names]
     edit = {"mode": "replace", "words": moved, "changed": 0.1, "inside": 0.5, "outside": 0.01}
     facts = {"sampler": "DDIM", "seconds": 1.0, "words": words, "warnings": [], "edit": edit}
-    out.mkdir()
+    (out / "pictures").mkdir(parents=True)
     (out / "plan.jsonl").write_text("".join(item.line() + "\n" for item in plan))
     header = {"crossattn batch": 1, **ModelRenderer().made_with(item.recipe for item in plan)}
     with (out / "manifest.jsonl").open("w") as file:
         file.write(json.dumps(header, separators=(",", ":")) + "\n")
         for item in plan:
+            (out / "pictures" / f"{item.id}.png").touch()
             record = {
                 "id": item.id,
                 "status": "done",

@@ -37,6 +37,13 @@ def test_an_edit_and_its_controls_act_in_the_same_steps_unless_told() -> None:
     assert usual == Replace().window == Refine().window == SourceRecorder().cross
 
 
+def test_a_mask_of_the_whole_picture_has_no_outside_to_tell_of(sd_pipe: Any) -> None:
+    found = finish(edit(recipe(edit={"blend": [], "threshold": 0.0}), pipe=sd_pipe)).report
+    assert found.mask is not None and found.mask.all()
+    assert found.outside is None
+    assert found.inside == found.changed
+
+
 def test_an_edit_gives_both_pictures_and_counts_the_steps_of_both(sd_pipe: Any) -> None:
     *steps, done = edit(recipe(), pipe=sd_pipe)
     assert isinstance(done, Edited)

@@ -164,6 +164,7 @@ function showFacts() {
     const found = names.map((name) => done.touched[name]).find(Boolean);
     return found ? `${found[0]} layers × ${found[1]} steps` : "none";
   };
+  const shareOf = (share) => (share === null ? "there are none" : percent(share));
   const pixels = (inside, outside) =>
     [fact("Pixels changed inside the mask", inside), fact("Pixels changed outside", outside)];
   find("#edit-facts", box).replaceChildren(...(done
@@ -171,7 +172,7 @@ function showFacts() {
         fact("Cross-attention edited", touched(["Replace", "Refine"])),
         fact("Self-attention shared", touched(["ShareSelfAttention"])),
         ...(done.mask
-          ? pixels(percent(done.inside), percent(done.outside))
+          ? pixels(shareOf(done.inside), shareOf(done.outside))
           : [fact("Pixels changed", percent(done.changed)), fact("Mask", "none")]),
       ]
     : [
