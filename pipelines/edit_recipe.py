@@ -34,7 +34,7 @@ class EditRecipe(BaseModel):
         description="a share of the schedule from 0 to below 1: before it all is the source's",
     )
     cross: Shares = Field(
-        default=(0.0, 0.8),
+        default=(0.0, 0.4),
         strict=False,
         description=f"{_SHARES}: when words look where the source's did",
     )

@@ -69,8 +69,8 @@ def edit(
         typer.Option(
             parser=parse_window,
             metavar="SHARES",
-            help="Steps in which words look where the source's did, 0.8 or 0.2-0.8 of all; fewer "
-            "change more." + opt.by_default("0.8"),
+            help="Steps in which words look where the source's did, 0.4 or 0.2-0.8 of all; fewer "
+            "change more." + opt.by_default("0.4"),
             rich_help_panel=EDIT,
         ),
     ] = None,

@@ -60,7 +60,7 @@ class Window:
 
 
 ALWAYS = Window()
-CROSS_WINDOW = Window(0.0, 0.8)
+CROSS_WINDOW = Window(0.0, 0.4)
 """When words look where the source's did, unless told: samples/bench/editing_truth.py chose it."""
 
 

@@ -19,7 +19,7 @@ DIALECTS = ["attention", "attention-normalised", "a1111", "comfy", "compel"]
 
 
 def recipe(**changes: Any) -> Recipe:
-    how = {"prompt": TARGET, "share": (0, 0.4)} | changes.pop("edit", {})
+    how = {"prompt": TARGET, "cross": (0, 0.8), "share": (0, 0.4)} | changes.pop("edit", {})
     return Recipe(prompt=SOURCE, steps=4, seed=3, guidance=4.0, edit=how, **changes)
 
 

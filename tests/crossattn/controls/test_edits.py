@@ -136,7 +136,7 @@ def test_a_target_that_starts_from_other_noise_is_warned_of(sd_pipe: Any) -> Non
     prompts = [SOURCE, TARGET]
     with (
         pytest.warns(OtherNoiseWarning, match=r"latents=noise.repeat"),
-        attach(sd_pipe, Replace(), LocalBlend(), prompt=prompts),
+        attach(sd_pipe, Replace(Window()), LocalBlend(), prompt=prompts),
     ):
         sd_pipe(prompts, num_inference_steps=2, height=64, width=64, output_type="latent")
 

@@ -35,7 +35,7 @@ def edits(source: SourceRun | None = None) -> list[Control]:
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_edits_of_a_kept_source_equal_those_of_the_joint_run(sd_pipe: Any, scheduler: str) -> None:
     switch(sd_pipe, scheduler)
-    recorder = SourceRecorder(share=Window(0, 0.5))
+    recorder = SourceRecorder(cross=Window(0, 0.8), share=Window(0, 0.5))
     plain = run(sd_pipe, [SOURCE])
     assert torch.equal(run(sd_pipe, [SOURCE], recorder), plain)
     joint = run(sd_pipe, [SOURCE, TARGET], *edits())
@@ -47,7 +47,7 @@ def test_edits_of_a_kept_source_run_without_guidance_and_in_sdxl(
     sd_pipe: Any, sdxl_pipe: Any
 ) -> None:
     for pipe, settings in ((sd_pipe, {"guidance_scale": 1.0}), (sdxl_pipe, {})):
-        recorder = SourceRecorder(share=Window(0, 0.5))
+        recorder = SourceRecorder(cross=Window(0, 0.8), share=Window(0, 0.5))
         run(pipe, [SOURCE], recorder, **settings)
         joint = run(pipe, [SOURCE, TARGET], *edits(), **settings)
         single = run(pipe, [TARGET], *edits(recorder.run), **settings)
@@ -57,7 +57,7 @@ def test_edits_of_a_kept_source_run_without_guidance_and_in_sdxl(
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_edits_work_in_half_precision(sd_pipe: Any, dtype: torch.dtype) -> None:
     sd_pipe.to(dtype)
-    recorder = SourceRecorder(share=Window(0, 0.5))
+    recorder = SourceRecorder(cross=Window(0, 0.8), share=Window(0, 0.5))
     run(sd_pipe, [SOURCE], recorder)
     joint = run(sd_pipe, [SOURCE, TARGET], *edits())
     single = run(sd_pipe, [TARGET], *edits(recorder.run))
@@ -95,7 +95,7 @@ def test_a_source_that_does_not_fit_the_edit_says_why(sd_pipe: Any, tmp_path: Pa
     run(sd_pipe, [SOURCE], recorder)
     source = recorder.run
     with pytest.raises(ControlError, match=r"did not keep its cross-attention at step 2"):
-        run(sd_pipe, [TARGET], Replace(source=source))
+        run(sd_pipe, [TARGET], Replace(Window(), source=source))
     with pytest.raises(ControlError, match="same scheduler and steps"):
         run(sd_pipe, [TARGET], Replace(source=source), steps=5)
     with pytest.raises(ControlError, match="same size"):

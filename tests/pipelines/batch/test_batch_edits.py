@@ -59,7 +59,7 @@ def test_what_an_edit_did_is_told(rows: list[dict[str, Any]]) -> None:
     dog, cat, weighted, plain = run_batch(rows)
     assert dog.record["edit"]["mode"] == "replace"
     assert {one["text"]: one["source"] for one in dog.record["edit"]["words"]}["dog"] == ("car",)
-    assert cat.record["edit"]["outside"] is not None
+    assert cat.record["edit"]["inside"] is not None
     assert weighted.item.recipe.edit.prompt == "a red (car:2) on grass"
     assert "edit" not in plain.record
 

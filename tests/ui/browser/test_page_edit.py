@@ -46,7 +46,7 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
             strict=True,
         )
     )
-    assert facts["Cross-attention edited"] == "4 layers × 3 steps"
+    assert facts["Cross-attention edited"] == "4 layers × 1 step"
     assert facts["Pixels changed outside"].endswith("%")
     person.see("#mask-caption").to_contain_text("could change")
     person.see("#strip button").to_have_count(2)

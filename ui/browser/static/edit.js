@@ -160,9 +160,10 @@ function showFacts() {
   const steps = stepsSet();
   const span = (name) => Math.round((plan[name][1] - plan[name][0]) * steps);
   const done = state.run?.edit;
+  const stepsOf = (count) => `${count} step${count === 1 ? "" : "s"}`;
   const touched = (names) => {
     const found = names.map((name) => done.touched[name]).find(Boolean);
-    return found ? `${found[0]} layers × ${found[1]} steps` : "none";
+    return found ? `${found[0]} layers × ${stepsOf(found[1])}` : "none";
   };
   const shareOf = (share) => (share === null ? "there are none" : percent(share));
   const pixels = (inside, outside) =>
@@ -176,8 +177,8 @@ function showFacts() {
           : [fact("Pixels changed", percent(done.changed)), fact("Mask", "none")]),
       ]
     : [
-        fact("Cross-attention to edit", span("cross") ? `${span("cross")} steps` : "none"),
-        fact("Self-attention to share", span("share") ? `${span("share")} steps` : "none"),
+        fact("Cross-attention to edit", span("cross") ? stepsOf(span("cross")) : "none"),
+        fact("Self-attention to share", span("share") ? stepsOf(span("share")) : "none"),
         ...pixels("after the run", "after the run"),
       ]));
 }
