@@ -19,7 +19,7 @@ EDITS: dict[str, dict[str, dict[str, Any]]] = {
     "swap": {
         "red to blue": {"prompt": "a blue car in a meadow"},
         "car to boat": {"prompt": "a red boat in a meadow"},
-        "meadow to desert": {"prompt": "a red car in the desert"},
+        "to the desert": {"prompt": "a red car in the desert"},
         "a green frog": {"prompt": "a green frog in a meadow"},
     },
     "refine": {
