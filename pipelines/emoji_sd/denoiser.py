@@ -23,7 +23,7 @@ from crossattn.pipelines.emoji_sd.scenes import SIDE, Rendered, Scene, make_scen
 GRID: Final = SIDE // 8
 EMPTY_SHARE: Final = 0.1
 OBJECT_WEIGHT: Final = 5.0
-AREA: Final = 2000
+AREA: Final = 2000  # pixels of a picture, a little less than a big object has
 PLACE_WEIGHT: Final = 0.2
 
 

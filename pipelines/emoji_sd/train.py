@@ -230,7 +230,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     training = Training(plan, chosen.out, chosen.model or chosen.out / "model")
     if chosen.adopt is not None:
-        training.adopt(chosen.adopt)
+        try:
+            training.adopt(chosen.adopt)
+        except OSError as error:
+            parser.error(f"--adopt {chosen.adopt} cannot be gone on from: {error}")
     stages = training.stages()
     for name in chosen.stage or stages:
         if name not in stages:

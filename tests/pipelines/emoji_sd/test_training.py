@@ -175,7 +175,9 @@ def test_nouns_of_a_relation_are_asked_for_the_places_of_their_objects(tmp_path:
         assert (left < right) == bool(pull[0] > pull[1])
 
 
-def test_the_smoke_run_walks_the_whole_path(tmp_path: Path) -> None:
+def test_the_smoke_run_walks_the_whole_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # correlations of a handful of pictures
         main(["--smoke", "--out", str(tmp_path)])
@@ -201,5 +203,8 @@ def test_the_smoke_run_walks_the_whole_path(tmp_path: Path) -> None:
     grown = load(adopted / "denoiser.pt")
     assert [entry["samples"] for entry in grown["log"]] == [16, 32, 48]
     assert not same(grown["model"], state["model"])
-    with pytest.raises(FileExistsError, match="leave out --adopt"):
-        main([*smoke, "--out", str(adopted), "--adopt", str(model)])
+    for again, no_model in ((adopted, model), (tmp_path / "new", tmp_path / "nowhere")):
+        with pytest.raises(SystemExit, match="2"):
+            main([*smoke, "--out", str(again), "--adopt", str(no_model)])
+    told = capsys.readouterr().err
+    assert "leave out --adopt" in told and "nowhere" in told
