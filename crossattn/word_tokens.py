@@ -30,6 +30,8 @@ class Token:
     id: int
     word: int | None
     """Position in Prompt.words; None for start, end, punctuation and other tokens of no word."""
+    special: bool = False
+    """Whether it is the tokenizer's own (start, end) and stands for nothing in the prompt."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,21 @@ class Encoding:
     limit: int
     """Tokens that the encoder takes, special ones included."""
     tokens: tuple[Token, ...]
+
+    @property
+    def start(self) -> int | None:
+        """Position of the start token; None where the encoder has none (T5)."""
+        return 0 if len(self.tokens) > 1 and self.tokens[0].special else None
+
+    @property
+    def end(self) -> int | None:
+        """Position of the last end token; None where the encoder has none."""
+        return len(self.tokens) - 1 if self.tokens and self.tokens[-1].special else None
+
+    @property
+    def body(self) -> tuple[int, ...]:
+        """Positions of the tokens that stand for something in the prompt."""
+        return tuple(token.index for token in self.tokens if not token.special)
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,13 @@ def encode(
     owners = [first if first < beyond else None for first, beyond in touched]
     kept_owners = [*owners[:fits], *owners[body:]]
     tokens = tuple(
-        Token(index, piece.name if piece.special else text[slice(*piece.span)], piece.id, owner)
+        Token(
+            index,
+            piece.name if piece.special else text[slice(*piece.span)],
+            piece.id,
+            owner,
+            piece.special,
+        )
         for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True))
     )
     indices: list[list[int]] = [[] for _ in spans]

@@ -50,7 +50,7 @@ class Word:
 class Prompt:
     """A prompt read once, for the model and for everybody who asks about its words."""
 
-    source: str
+    raw: str
     """As the user wrote it, weight syntax included."""
     text: str
     """What the model reads: the weight syntax taken out."""
@@ -134,6 +134,11 @@ class Prompt:
         return f"The prompt has no {quoted(text)}; {hint}"
 
 
+def token_positions(words: Iterable[Word]) -> list[int]:
+    """The positions of words in the sequence that is attended to; side-by-side encoders share."""
+    return sorted({token for word in words for tokens in word.tokens for token in tokens})
+
+
 def read_prompt(
     source: str,
     tokenizers: Mapping[str, "PreTrainedTokenizerBase"] | None = None,
@@ -189,7 +194,7 @@ def read_prompt(
 
 
 def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
-    """Return the prompt's source with other weights on the words at these positions.
+    """Return the prompt's raw text with other weights on the words at these positions.
 
     The other words keep theirs, and all are written as `(word:1.3)`; 1.0 takes a weight away.
     Raises PromptError for a weight out of bounds, WordNotFoundError for a position of no word.

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control
+from crossattn.control import Control
 from crossattn.controls import Reweight
 from crossattn.controls.embeddings import a1111, comfy, compel
 from crossattn.controls.places import places
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.recorder import Recorder
 from crossattn.session import Session
+from crossattn.step import LayerCall
 from crossattn.words import Prompt, Word
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class _PlainRecorder(Recorder):
             if self.wants(site)
         }
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         key = self._keys[call.site.name].expand(len(attention.query), -1, -1, -1)
         super().attend(call, attention.looking_at(key))
 

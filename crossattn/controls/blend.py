@@ -7,7 +7,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Step
 from crossattn.controls.alignment import align
 from crossattn.controls.coarse import map_sites
 from crossattn.controls.edit import OnNothing
@@ -17,6 +16,7 @@ from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
 SOURCE = -1
@@ -64,6 +64,7 @@ class LocalBlend(FromSource):
         self._changed: Places = {}
         self._protected: Places = {}
         self._sums: dict[int, Tensor] = {}
+        self._run = -1
         self._sites: frozenset[Site] = frozenset()
 
     @property
@@ -72,8 +73,8 @@ class LocalBlend(FromSource):
         return {image: mask.cpu() for image, mask in self._masks.items()}
 
     def start(self, session: Session) -> None:
-        """Find the words."""
         super().start(session)
+        self._run = -1
         source = self.origin.prompt(session)
         targets = self.targets(session)
         self._protected = _places(self.protect, source, targets)
@@ -92,28 +93,29 @@ class LocalBlend(FromSource):
         """Begin a run; and take the source's map where it was kept."""
         super().before_step(step)
         assert self._session is not None
-        if step.call == self._session.begun:
-            self._sums, self._masks = {}, {}
+        if step.run != self._run:
+            self._sums, self._masks, self._run = {}, {}, step.run
             self._sites = map_sites(self._session.sites, step)
-        if (kept := self.origin.map(step)) is not None:
-            self._add(SOURCE, kept.to(self._session.given.device))
+        if step.rows.positive and (kept := self.origin.map(step)) is not None:
+            self._add(SOURCE, kept.to(self._session.latents.given.device))
 
     @torch.no_grad()
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Sum the maps of the source and target rows."""
         if call.site not in self._sites:
             return
         pairs = self.origin.pairs(call.step.rows)
-        images = {pair.image: pair.row for pair in pairs}
+        images = {pair.image for pair in pairs}
         if self.origin.map(call.step) is None:
-            sources = {pair.source for pair in pairs}
-            images |= {image: call.step.rows.positive[image] for image in sources}
-        for image, row in images.items():
+            images |= {pair.source for pair in pairs}
+        for image, row, _ in call.step.rows.conditional():
+            if image not in images:
+                continue
             self._add(image, attention.probabilities(row).mean(0) / len(self._sites))
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """Put the source's latents back outside the masks."""
-        if not self.window.holds(step):
+        if not self.window.contains(step):
             return latents
         blended = list(latents)
         for pair in self.origin.pairs(step.rows):

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Step
 from crossattn.controls import compat as reference
 from crossattn.controls.alignment import Alignment, Mode, align
 from crossattn.controls.edit import OnNothing
@@ -15,6 +14,7 @@ from crossattn.controls.places import places_by_prompt
 from crossattn.controls.source import FromSource, Origin
 from crossattn.controls.window import CROSS_WINDOW, Window
 from crossattn.session import Session
+from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
 
@@ -58,22 +58,25 @@ class _MapEdit(FromSource):
                 for number, target in self._prompts.items()
             }
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Mix the source's probabilities into those of each target row."""
+        rows = call.step.rows.of_images()
         for pair in self.origin.pairs(call.step.rows):
+            if pair.image not in rows:
+                continue
             share = self._share(pair.prompt, call.step, call.tokens)
             if not share.any():
                 continue
             matrix, own = self._mapping(pair.prompt, call.tokens)
             source = self.origin.cross_attention(call, attention, pair.source)
-            attention.mix(pair.row, 1 - share * (1 - own), source, matrix * share)
+            attention.mix(rows[pair.image], 1 - share * (1 - own), source, matrix * share)
             self.touch(call)
 
     def _share(self, prompt: int, step: Step, tokens: int) -> Tensor:
         """For each target token, 1 where its window holds `step`, else 0: (tokens,)."""
-        share = torch.full((tokens,), float(self.window.holds(step)))
+        share = torch.full((tokens,), float(self.window.contains(step)))
         for text, window in self.words.items():
-            share[self._places[text].get(prompt, [])] = float(window.holds(step))
+            share[self._places[text].get(prompt, [])] = float(window.contains(step))
         return share
 
     def _mapping(self, prompt: int, tokens: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call
 from crossattn.controls.coarse import coarse_pixels
 from crossattn.controls.edit import OnNothing
 from crossattn.controls.source import FromSource, Origin
@@ -13,6 +12,7 @@ from crossattn.controls.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall
 
 
 class ShareSelfAttention(FromSource):
@@ -45,15 +45,19 @@ class ShareSelfAttention(FromSource):
         """The self-attention sites."""
         return site.kind == "self"
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's queries and keys in the target rows."""
         limit = self.pixels if self.pixels is not None else coarse_pixels(call.step)
-        if not self.window.holds(call.step) or attention.pixels > limit:
+        if not self.window.contains(call.step) or attention.pixels > limit:
+            return
+        rows = call.step.rows.of_images()
+        pairs = [pair for pair in self.origin.pairs(call.step.rows) if pair.image in rows]
+        if not pairs:
             return
         query, key = list(attention.query), list(attention.key)
-        for pair in self.origin.pairs(call.step.rows):
-            source = self.origin.self_attention(call, attention, pair.source)
-            query[pair.row], key[pair.row] = source.query, source.key
+        for pair in pairs:
+            source, row = self.origin.self_attention(call, attention, pair.source), rows[pair.image]
+            query[row], key[row] = source.query, source.key
         attention.replace(query=_stack(query), key=_stack(key))
         self.touch(call)
 
@@ -101,15 +105,15 @@ class MutualSelfAttention(FromSource):
         """The self-attention sites."""
         return site.kind == "self"
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's keys and values in the target rows, on both sides of guidance."""
-        if call.site not in self._chosen or not self.window.holds(call.step):
+        if call.site not in self._chosen or not self.window.contains(call.step):
             return
         rows = call.step.rows
         key, value = list(attention.key), list(attention.value)
         for pair in self.origin.pairs(rows):
-            for negative, side in enumerate((rows.positive, rows.negative)):
-                if side:
+            for negative, side in enumerate((rows.of_images(), rows.of_images("negative"))):
+                if pair.image in side:
                     looks = self.origin.looks(call, attention, pair.source, bool(negative))
                     key[side[pair.image]], value[side[pair.image]] = looks
         attention.replace(key=_stack(key), value=_stack(value))
@@ -118,7 +122,7 @@ class MutualSelfAttention(FromSource):
 
 def looks_sites(sites: Iterable[Site]) -> frozenset[Site]:
     """Where a picture's looks are made: the decoder's self-attention, but for its coarsest."""
-    up = [site for site in sites if site.kind == "self" and site.place.startswith("up")]
+    up = [site for site in sites if site.kind == "self" and site.block.startswith("up")]
     coarsest = max((site.level for site in up), default=0)
     return frozenset([site for site in up if site.level < coarsest] or up)
 

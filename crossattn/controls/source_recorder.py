@@ -4,15 +4,14 @@ import copy
 import os
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from crossattn.attention import Attention, Source
-from crossattn.control import Call, Control, Step
+from crossattn.attention import Attention, UnformedMap
+from crossattn.control import Control
 from crossattn.controls.coarse import coarse_pixels, map_sites
 from crossattn.controls.sharing import looks_sites
 from crossattn.controls.source_run import (
@@ -29,9 +28,12 @@ from crossattn.controls.tensor_file import Spec, allocate, nbytes
 from crossattn.controls.window import CROSS_WINDOW, Window
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError
+from crossattn.guidance import GUIDED, UNGUIDED
 from crossattn.rows import Rows
+from crossattn.schedule import Plan
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 
 
 class SourceRecorder(Control):
@@ -67,6 +69,7 @@ class SourceRecorder(Control):
         self._partial: Path | None = None
         self._session: Session | None = None
         self._run: SourceRun | None = None
+        self._begun = -1
         self._maps: frozenset[Site] = frozenset()
 
     @property
@@ -89,15 +92,13 @@ class SourceRecorder(Control):
         """The bytes that a run will take, before any; `height` and `width` in pixels."""
         scheduler = copy.deepcopy(pipe.scheduler)
         scheduler.set_timesteps(steps)
-        session = Session(
-            SimpleNamespace(unet=pipe.unet, tokenizer=pipe.tokenizer, scheduler=scheduler),
-            (self,), prompt, None, guided,
-        )  # fmt: skip
+        session = Session(pipe, (self,), prompt, None, guided)
         factor = pipe.vae_scale_factor
-        tokens = pipe.tokenizer.model_max_length
-        rows = Rows.read(1 + guided, guided, prompts=1)
-        step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
-        return nbytes(self._specs(session, step, self._kept(session, step)))
+        tokens = session.encoders[0].limit
+        rows = Rows.by_blocks(1 + guided, GUIDED if guided else UNGUIDED, prompts=1)
+        size = height // factor, width // factor
+        step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
+        return nbytes(self._specs(session, step, self._kept(session, step, Plan.read(scheduler))))
 
     def wants(self, site: Site) -> bool:
         """Every site."""
@@ -112,18 +113,19 @@ class SourceRecorder(Control):
         if self.file is not None and self.file.exists():
             raise ControlError(f"{self.file} exists already; choose another file for the source.")
         self._session = session
-        self._run = None
+        self._run, self._begun = None, -1
 
     def before_step(self, step: Step) -> None:
         """Make room at the first step."""
         assert self._session is not None
-        if step.call != self._session.begun:
+        if step.run == self._begun:
             return
-        if len(step.rows.positive) != 1:
+        if step.rows.images != 1:
             raise ControlError(
-                f"A source is one image, but the batch has {len(step.rows.positive)}; run one."
+                f"A source is one image, but the run has {step.rows.images}; run one."
             )
-        kept = self._kept(self._session, step)
+        self._begun = step.run
+        kept = self._kept(self._session, step, self._session.plan)
         specs = self._specs(self._session, step, kept)
         if nbytes(specs) > self.limit:
             raise ControlError(
@@ -135,21 +137,23 @@ class SourceRecorder(Control):
         self._maps = map_sites(self._session.sites, step)
 
     @torch.no_grad()
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Keep the source row's attention; it is left untouched."""
-        run, number = self.run, call.step.call
-        row = call.step.rows.positive[0]
+        run, number = self.run, call.step.evaluation
+        if call.site.kind == "self" and number in run.kept.looks:
+            self._keep_looks(call, attention)
+        row = call.step.rows.of_images().get(0)
+        if row is None:
+            return
         if call.site.kind == "self":
-            if number in run.kept.looks:
-                self._keep_looks(call, attention)
             name = f"{SELF}/{call.site.name}"
             if f"{name}/query" in run.tensors and number in run.kept.own:
                 at = run.kept.own.index(number)
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"][at].copy_(attention.key[row])
             return
-        source = attention.attended(row)
-        if not isinstance(source, Source) or source.bias is not None:
+        source = attention.map_of(row)
+        if not isinstance(source, UnformedMap) or source.bias is not None:
             raise ControlError(
                 "SourceRecorder keeps queries and keys, in which the edits before it do not show: "
                 "put it first in attach(...)."
@@ -168,18 +172,20 @@ class SourceRecorder(Control):
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"].copy_(attention.key[row])
 
-    def _keep_looks(self, call: Call, attention: Attention) -> None:
+    def _keep_looks(self, call: LayerCall, attention: Attention) -> None:
         rows, name = call.step.rows, f"{LOOKS}/{call.site.name}"
-        at = self.run.kept.looks.index(call.step.call)
+        at = self.run.kept.looks.index(call.step.evaluation)
         for part, tensor in (("key", attention.key), ("value", attention.value)):
             if (kept := self.run.tensors.get(f"{name}/{part}")) is not None:
-                kept[at].copy_(tensor[[*rows.positive, *rows.negative]])
+                for number, side in enumerate((rows.positive, rows.negative)):
+                    if side:
+                        kept[at, number].copy_(tensor[side[0]])
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """Keep the latents, and what they were made of."""
-        assert self._session is not None and self._session.predicted is not None
-        self.run.tensors[LATENTS][step.call].copy_(latents[0])
-        self.run.tensors[PREDICTED][step.call].copy_(self._session.predicted[0])
+        assert self._session is not None and self._session.latents.predicted is not None
+        self.run.tensors[LATENTS][step.evaluation].copy_(latents[0])
+        self.run.tensors[PREDICTED][step.evaluation].copy_(self._session.latents.predicted[0])
         return latents
 
     def finish(self) -> None:
@@ -206,26 +212,26 @@ class SourceRecorder(Control):
         self._partial = Path(name)
         return self._partial
 
-    def _kept(self, session: Session, step: Step) -> Kept:
-        plan = session.schedule.steps(step)
-        if not plan:
+    def _kept(self, session: Session, step: Step, plan: Plan | None) -> Kept:
+        if plan is None:
             raise ControlError("SourceRecorder needs the pipeline, whose scheduler it follows.")
+        evaluations = plan.evaluations(step)
         return Kept(
             prompt=session.prompts[0],
-            timesteps=session.schedule.calls,
-            cross=tuple(each.call for each in plan if self.cross.holds(each)),
-            own=tuple(each.call for each in plan if self.share.holds(each)),
+            timesteps=plan.timesteps,
+            cross=tuple(each.evaluation for each in evaluations if self.cross.contains(each)),
+            own=tuple(each.evaluation for each in evaluations if self.share.contains(each)),
             height=step.height,
             width=step.width,
-            looks=tuple(each.call for each in plan if self.looks.holds(each)),
-            begun=session.begun,
+            looks=tuple(each.evaluation for each in evaluations if self.looks.contains(each)),
+            begun=step.begun,
         )
 
     def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:
         dtype: torch.dtype = next(session.denoiser.parameters()).dtype
         limit = self.pixels if self.pixels is not None else coarse_pixels(step)
         specs: dict[str, Spec] = {}
-        sides = len(step.rows.positive) + len(step.rows.negative)
+        sides = 1 + bool(step.rows.negative or session.guidance.guided)
         looks = looks_sites(session.sites) if kept.looks else ()
         for site, module in session.modules.items():
             height, width = site.grid(step.height, step.width)
@@ -248,7 +254,6 @@ class SourceRecorder(Control):
         finest = next(iter(map_sites(session.sites, step)))
         height, width = finest.grid(step.height, step.width)
         specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
-        config: Any = session.denoiser.config
-        picture = (calls, int(config.in_channels), step.height, step.width)
+        picture = (calls, session.latents.channels, step.height, step.width)
         specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs

@@ -103,7 +103,7 @@ def test_a_source_that_does_not_fit_the_edit_says_why(sd_pipe: Any, tmp_path: Pa
     with pytest.raises(ControlError, match="over the limit"):
         run(sd_pipe, [SOURCE], SourceRecorder(limit=1000))
     with (
-        pytest.raises(ControlError, match="the batch has 2"),
+        pytest.raises(ControlError, match="the run has 2"),
         attach(sd_pipe, SourceRecorder(), prompt=SOURCE),
     ):
         sd_pipe(SOURCE, num_inference_steps=2, num_images_per_prompt=2, output_type="latent")
