@@ -4,9 +4,10 @@ It does what the pipelines' own call does, in the same order and to the last bit
 that can be watched, paused and left. Rows of a guided batch are [negative, positive].
 """
 
+import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from crossattn.pipelines.load import Pipeline
     from crossattn.pipelines.recipe import SchedulerName
+
+
+_UPCASTING = Lock()
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,13 @@ def scheduler_class(name: "SchedulerName") -> tuple[Any, dict[str, Any]]:
     return classes[name]
 
 
-@contextmanager
-def scheduled(pipe: "Pipeline", name: "SchedulerName | None") -> Iterator[None]:
-    """Give the pipeline another scheduler for the length of a `with`; None leaves its own."""
-    own = pipe.scheduler
-    if name:
-        kind, settings = scheduler_class(name)
-        pipe.scheduler = kind.from_config(own.config, **settings)
-    try:
-        yield
-    finally:
-        pipe.scheduler = own
+def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipeline":
+    """Return a pipeline over the same components, with a scheduler of its own (None: the same)."""
+    own = copy.copy(pipe)
+    planned = pipe.scheduler
+    kind, settings = scheduler_class(name) if name else (type(planned), {})
+    own.scheduler = kind.from_config(planned.config, **settings)
+    return own
 
 
 @torch.no_grad()
@@ -92,6 +92,18 @@ def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float)
         return Conditioning(embeds, None, guided)
     positive, negative = pooled
     return Conditioning(embeds, torch.cat([negative, positive]) if guided else positive, guided)
+
+
+def joined(texts: Sequence[Conditioning]) -> Conditioning:
+    """Stack texts as the denoiser wants them: all negative rows first, then all positive."""
+    guided = texts[0].guided
+
+    def stacked(rows: Sequence[Tensor]) -> Tensor:
+        return torch.cat([row[side : side + 1] for side in range(1 + guided) for row in rows])
+
+    pooled = [text.pooled for text in texts if text.pooled is not None]
+    embeds = stacked([text.embeds for text in texts])
+    return Conditioning(embeds, stacked(pooled) if pooled else None, guided)
 
 
 @torch.no_grad()
@@ -179,7 +191,8 @@ def decode(
         image = pipe.vae.decode(scaled, return_dict=False, generator=generator)[0]
         image, flagged = pipe.run_safety_checker(image, pipe._execution_device, dtype)
     else:
-        image = _decode_xl(pipe, latents)
+        with _UPCASTING:  # Runs in other threads decode by the same autoencoder.
+            image = _decode_xl(pipe, latents)
         if pipe.watermark is not None:
             image = pipe.watermark.apply_watermark(image)
     censored = bool(flagged and flagged[0])

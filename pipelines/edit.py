@@ -22,12 +22,13 @@ from crossattn.controls import (
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import ControlError, RecipeError
 from crossattn.pipelines.denoise import Progress
+from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
-from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import target_regions
-from crossattn.pipelines.run import Result, read, run
+from crossattn.pipelines.result import Result
+from crossattn.pipelines.settle import pipeline_of, read
 from crossattn.words import Prompt
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def keep_source(
     kept there rather than in memory. Raises as `run` does.
     """
     recorder = SourceRecorder(cross=cross, share=share, file=file)
-    for event in run(recipe.source, pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
-        yield Source(event, recorder.run) if isinstance(event, Result) else event
+    for event in draw([recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
+        yield Source(event[0], recorder.run) if isinstance(event, list) else event
 
 
 def edit(
@@ -90,8 +91,7 @@ def edit(
     if spec is None:
         raise RecipeError("The recipe has no edit: give it edit={'prompt': ...}.")
     if pipe is None:
-        where = recipe.model_dump(include={"revision", "config", "dtype", "device"})
-        pipe = load(recipe.model, **where)
+        pipe = pipeline_of(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
     start = recipe.source
@@ -118,12 +118,12 @@ def edit(
     controls = _controls(spec, source.run, differ)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect, regions=held)
     known = _known(spec, source.run)
-    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
-        if isinstance(event, Result):
+    for event in draw([target], pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
+        if isinstance(event, list):
             settled = target.replace(
                 prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump()
             )
-            result = replace(event, recipe=settled)
+            result = replace(event[0], recipe=settled)
             yield Edited(result, source, report(result, source.result, alignment, controls))
         else:
             done = (runs - 1) * event.total

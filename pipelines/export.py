@@ -11,7 +11,7 @@ from crossattn.pipelines.files import fresh_folder, fresh_path, new_folder, slug
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import Result
+from crossattn.pipelines.result import Result
 from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
 from crossattn.trace import Trace
 from crossattn.words import read_prompt

@@ -72,7 +72,8 @@ def explain(
         recipe.replace(edit={"prompt": target})
     with progress_bar("reading"):
         from crossattn.pipelines.load import load_tokenizers
-        from crossattn.pipelines.run import positions, read
+        from crossattn.pipelines.result import positions
+        from crossattn.pipelines.settle import read
 
         tokenizers = load_tokenizers(model, revision=revision, config=config)
         words, notes = read(prompt, tokenizers)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crossattn.pipelines.edit_report import EditReport
-    from crossattn.pipelines.run import Result
+    from crossattn.pipelines.result import Result
 
 
 AT_FAULT = (ControlError, PromptError, RecipeError, UnsupportedModelError)

@@ -14,7 +14,7 @@ from crossattn.pipelines.edit_report import EditReport
 from crossattn.pipelines.export import default_name
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import Result, WordShare
+from crossattn.pipelines.result import Result, WordShare
 from crossattn.trace import Trace
 
 OPEN = 3

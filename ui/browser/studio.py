@@ -14,7 +14,7 @@ from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import Result
+from crossattn.pipelines.result import Result
 from crossattn.ui.browser.drawing import Models, Sources, draw
 from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
 from crossattn.ui.browser.header_panel import status
