@@ -272,14 +272,16 @@ def picture_path(output: Path | None, name: str) -> Path:
 
 
 def folder_path(output: Path | None, name: str) -> Path:
-    """The folder that --output names, or `name` in the folder out.
+    """The folder that --output names, or `name` in the folder out (or in `.`, `..`, the root).
 
     Raises InputError if it is named like a picture, or cannot be written: before the work.
     """
-    from crossattn.pipelines.files import check_place
+    from crossattn.pipelines.files import check_place, has_name
 
-    path = output or Path("out") / name
+    path = output or Path("out")
+    if output is None or not has_name(output):
+        path /= name
     if path.suffix.lower() in (".png", *OTHER_PICTURES):
         raise InputError(f"{path} is named like a picture, but many files come; give a folder.")
-    check_place(path)
+    check_place(path, folder=True)
     return path
