@@ -3,7 +3,7 @@
 import inspect
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from crossattn.pipelines.denoise import Progress, decode, denoise, encode, sched
 from crossattn.pipelines.load import EMBEDDED, ModelSource, find_model, load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
+from crossattn.pipelines.threads import on_its_threads
 from crossattn.pipelines.weighting import weigh, weighing, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach
@@ -64,6 +65,7 @@ class Result:
     warnings: tuple[str, ...]
 
 
+@on_its_threads
 def run(
     recipe: Recipe,
     *,
@@ -72,7 +74,7 @@ def run(
     heads: bool = False,
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
-) -> Iterator[Progress | Result]:
+) -> Generator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the

@@ -208,6 +208,16 @@ def choices(
         str,
         typer.Option(metavar="NAME", help="float32, bfloat16 or float16.", rich_help_panel=MODEL),
     ] = "float32",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="CPU threads, which decide the last bits of a picture."
+            + by_default("1 for emoji-sd, else the machine's"),
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
 ) -> dict[str, Any]:
     """Return the fields of a recipe, but the prompt, that a command's options choose."""
     width, height = size or (None, None)
@@ -226,6 +236,7 @@ def choices(
         "config": config,
         "device": device,
         "dtype": dtype,
+        "threads": threads,
     }
 
 

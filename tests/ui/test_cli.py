@@ -64,7 +64,7 @@ def test_whatever_draws_has_the_same_options(
     assert call([command, "--help"]) == 0
     text = capsys.readouterr().out
     names = "seed steps guidance size negative-prompt scheduler region dialect"
-    names += " model revision config device dtype output json"
+    names += " model revision config device dtype threads output json"
     assert [name for name in names.split() if f"--{name} " not in text] == []
 
 
