@@ -1,6 +1,6 @@
 """Recipe in, picture and trace out: `run(recipe)` is the whole system."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit import Edited, edit
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
+from crossattn.pipelines.threads import on_its_threads
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "run"]
 
 
+@on_its_threads
 def run(
     recipe: Recipe,
     *,
@@ -26,7 +28,7 @@ def run(
     heads: bool = False,
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
-) -> Iterator[Progress | Result]:
+) -> Generator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the

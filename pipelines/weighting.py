@@ -12,12 +12,11 @@ from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.controls import Reweight
 from crossattn.controls.embeddings import a1111, comfy, compel
-from crossattn.controls.places import places
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.recorder import Recorder
 from crossattn.session import Session
 from crossattn.step import LayerCall
-from crossattn.words import Prompt, Word
+from crossattn.words import Prompt, Word, token_positions
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -52,7 +51,7 @@ def weigh(pipe: "Pipeline", text: Conditioning, prompt: Prompt, dialect: "Dialec
     embeds = text.embeds[-1]
     weights = torch.ones(len(embeds))
     for word in prompt.words:
-        weights[places([word])] = word.weight
+        weights[token_positions([word])] = word.weight
     if dialect == "a1111":
         changed = a1111(embeds, weights)
     else:
@@ -61,7 +60,8 @@ def weigh(pipe: "Pipeline", text: Conditioning, prompt: Prompt, dialect: "Dialec
             changed = comfy(embeds, empty, weights)
         else:
             without = [
-                (_masked(pipe, prompt, places(down)), weight) for down, weight in _down(prompt)
+                (_masked(pipe, prompt, token_positions(down)), weight)
+                for down, weight in _down(prompt)
             ]
             changed = compel(embeds, empty, weights, without)
     return replace(text, embeds=torch.cat([text.embeds[:-1], changed[None]]))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from crossattn.pipelines.takeaway import batch_line, command_line, python_script
+from crossattn.pipelines.snippets import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.fields import word_by_word
