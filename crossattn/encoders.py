@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.family import FAMILIES, Encoder, family_of, find_denoiser
 from crossattn.words import Prompt, read_prompt
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 Prompts = str | Prompt | Sequence[str | Prompt]
 
@@ -23,7 +24,7 @@ class TextEncoder:
 
     kind: Encoder
     tokenizer: Any
-    module: torch.nn.Module | None
+    module: "Module | None"
     limit: int
 
     @property

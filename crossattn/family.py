@@ -4,12 +4,13 @@ import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal
 
 from crossattn.errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 Kind = Literal["cross", "self"]
 
@@ -62,7 +63,7 @@ class Family:
         """What the layer attends to; read from the layer itself, since names mislead."""
         return "cross" if attention.is_cross_attention else "self"
 
-    def size(self, latents: Tensor) -> tuple[int, int]:
+    def size(self, latents: "Tensor") -> tuple[int, int]:
         """The latent's (height, width), of latents (rows, channels, height, width)."""
         return latents.shape[-2], latents.shape[-1]
 
@@ -137,20 +138,19 @@ REMEDIES = {
 }
 
 
-def _parts(pipe_or_model: Any) -> Iterator[tuple[str, torch.nn.Module]]:
-    if isinstance(pipe_or_model, torch.nn.Module):
-        yield "unet", pipe_or_model
-    for name in ("unet", "transformer"):
-        if isinstance(part := getattr(pipe_or_model, name, None), torch.nn.Module):
-            yield name, part
+def _parts(pipe_or_model: Any) -> Iterator["Module"]:
+    from torch.nn import Module  # here alone: tokenizers are found by the table without torch
+
+    parts = (getattr(pipe_or_model, name, None) for name in ("unet", "transformer"))
+    yield from (part for part in (pipe_or_model, *parts) if isinstance(part, Module))
 
 
-def find_denoiser(pipe_or_model: Any) -> tuple[torch.nn.Module, torch.nn.Module]:
+def find_denoiser(pipe_or_model: Any) -> tuple["Module", "Module"]:
     """The module that denoises, and the one that its callers call: itself, or what wraps it.
 
     Raises `UnsupportedModelError` when there is none.
     """
-    for _, part in _parts(pipe_or_model):
+    for part in _parts(pipe_or_model):
         called = part
         while (wrapper := _wrapper(part)) is not None:
             inner, calls = wrapper
@@ -166,7 +166,7 @@ def find_denoiser(pipe_or_model: Any) -> tuple[torch.nn.Module, torch.nn.Module]
     modules = [
         f"{name}: {type(part).__name__}"
         for name, part in components.items()
-        if isinstance(part, torch.nn.Module)
+        if hasattr(part, "parameters")
     ]
     raise UnsupportedModelError(
         f"{what} has no unet or transformer that could be attached to (its models are "
@@ -174,14 +174,14 @@ def find_denoiser(pipe_or_model: Any) -> tuple[torch.nn.Module, torch.nn.Module]
     )
 
 
-def _wrapper(module: torch.nn.Module) -> tuple[str, bool] | None:
+def _wrapper(module: "Module") -> tuple[str, bool] | None:
     for cls in type(module).__mro__:
         if cls.__name__ in WRAPPERS:
             return WRAPPERS[cls.__name__]
     return None
 
 
-def family_of(denoiser: torch.nn.Module) -> Family:
+def family_of(denoiser: "Module") -> Family:
     """The family of `denoiser`, by its class or a base class of it.
 
     Raises `UnsupportedModelError` when no family in the table fits.
