@@ -1,7 +1,7 @@
 """The one place that draws: recipes that share a shape in, pictures and their traces out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,6 +24,7 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
 from crossattn.pipelines.result import Result, notes_on, word_shares
 from crossattn.pipelines.settle import numbers, pipeline_of, read, settle
+from crossattn.pipelines.threads import on_its_threads
 from crossattn.pipelines.weighting import weigh, weighing, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 
+@on_its_threads
 @in_own_context
 def draw(
     recipes: Sequence[Recipe],
@@ -41,7 +43,7 @@ def draw(
     heads: bool = False,
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
-) -> Iterator[Progress | list[Result]]:
+) -> Generator[Progress | list[Result]]:
     """Make pictures in one batch of the model: `Progress` per call, then a `Result` of each recipe.
 
     The recipes differ in prompts and seed alone; weights, regions, `controls` and `before` are for

@@ -11,7 +11,6 @@ from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit import Edited, edit
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
-from crossattn.pipelines.threads import on_its_threads
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Result", "run"]
 
 
-@on_its_threads
 def run(
     recipe: Recipe,
     *,

@@ -1,6 +1,6 @@
 """On how many CPU threads a run computes: sums are split among them, so the last bits tell."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,7 +15,7 @@ OWN = {EMBEDDED: 1}
 
 Given = ParamSpec("Given")
 Event = TypeVar("Event")
-Run = Callable[Concatenate[Recipe, Given], Generator[Event]]
+Run = Callable[Concatenate[Sequence[Recipe], Given], Generator[Event]]
 
 
 def with_threads(recipe: Recipe, otherwise: int | None = None) -> Recipe:
@@ -31,20 +31,22 @@ def with_threads(recipe: Recipe, otherwise: int | None = None) -> Recipe:
 
 def on_its_threads(
     run: Run[Given, Event],
-) -> Callable[Concatenate[Recipe, Given], Iterator[Event]]:
-    """Make a run of a recipe compute on the recipe's threads, and leave the caller's as they are.
+) -> Callable[Concatenate[Sequence[Recipe], Given], Iterator[Event]]:
+    """Make a run of recipes compute on their threads, and leave the caller's as they are.
 
     The number is set anew for each event, because runs may be interleaved, and each of their
     events asked for from another thread of Python.
     """
 
     @wraps(run)
-    def bounded(recipe: Recipe, /, *given: Given.args, **named: Given.kwargs) -> Iterator[Event]:
-        recipe = with_threads(recipe)
-        with closing(run(recipe, *given, **named)) as events:
+    def bounded(
+        recipes: Sequence[Recipe], /, *given: Given.args, **named: Given.kwargs
+    ) -> Iterator[Event]:
+        recipes = [with_threads(recipe) for recipe in recipes]
+        with closing(run(recipes, *given, **named)) as events:
             while True:
                 before = torch.get_num_threads()
-                torch.set_num_threads(recipe.threads or before)
+                torch.set_num_threads(recipes[0].threads or before)
                 try:
                     event = next(events)
                 except StopIteration:

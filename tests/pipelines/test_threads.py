@@ -1,6 +1,6 @@
 """The same picture by every way in, on a machine of several cores."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -60,11 +60,11 @@ def test_a_batch_of_any_model_says_on_how_many_threads_it_drew(sd_folder: Path) 
 @pytest.mark.usefixtures("two_threads")
 def test_runs_that_take_turns_keep_to_their_own_threads() -> None:
     @on_its_threads
-    def counts(recipe: Recipe) -> Iterator[int]:
+    def counts(recipes: Sequence[Recipe]) -> Generator[int]:
         for _ in range(2):
             yield torch.get_num_threads()
 
-    one, three = (counts(Recipe(prompt="a", threads=threads)) for threads in (1, 3))
+    one, three = (counts([Recipe(prompt="a", threads=threads)]) for threads in (1, 3))
     seen = [(next(one), next(three), torch.get_num_threads()) for _ in range(2)]
     assert seen == [(1, 3, 2)] * 2
 
