@@ -69,7 +69,7 @@ def keep_source(
     `cross` and `share` are the widest windows that the edits will have; with `file` the run is
     kept there rather than in memory. Raises as `run` does.
     """
-    recorder = SourceRecorder(cross=cross, share=share, file=file)
+    recorder = SourceRecorder(cross=cross, self_attention=share, file=file)
     for event in draw([recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
         yield Source(event[0], recorder.run) if isinstance(event, list) else event
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.controls import Reweight
-from crossattn.controls.embeddings import a1111, comfy, compel
+from crossattn.controls.support.embeddings import a1111, comfy, compel
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.recorder import Recorder
 from crossattn.session import Session

@@ -7,12 +7,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.controls.alignment import align
-from crossattn.controls.coarse import map_sites
-from crossattn.controls.edit import OnNothing
-from crossattn.controls.places import listed, places_by_prompt
-from crossattn.controls.source import FromSource, Origin, Pair
-from crossattn.controls.window import Window
+from crossattn.controls.support.alignment import align
+from crossattn.controls.support.composition_grid import map_sites
+from crossattn.controls.support.edit import OnNothing
+from crossattn.controls.support.edit_source import EditSource, FromSource, Pair
+from crossattn.controls.support.token_positions import listed, positions_by_prompt
+from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.site import Site
@@ -48,7 +48,7 @@ class LocalBlend(FromSource):
         threshold: float = 0.3,
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
-        source: Origin | None = None,
+        source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(source, on_nothing)
@@ -159,7 +159,7 @@ class LocalBlend(FromSource):
 def _places(words: Sequence[str], source: Prompt, targets: Mapping[int, Prompt]) -> Places:
     """The tokens of words in the source and in each target that have them."""
     prompts = {SOURCE: source, **targets}
-    found = [places_by_prompt(prompts, word) for word in words]
+    found = [positions_by_prompt(prompts, word) for word in words]
     return {
         number: (
             [token for each in found for token in each.get(SOURCE, [])],

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Control
-from crossattn.controls.coarse import map_sites
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import listed, places_by_prompt
-from crossattn.controls.source import edited_prompts
-from crossattn.controls.window import Window
+from crossattn.controls.support.composition_grid import map_sites
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.edit_source import edited_prompts
+from crossattn.controls.support.token_positions import listed, positions_by_prompt
+from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
 from crossattn.schedule import begins_step
 from crossattn.session import Session, attach
@@ -69,7 +69,7 @@ class AttendAndExcite(Edit):
     def start(self, session: Session) -> None:
         super().start(session)
         prompts = edited_prompts(session, self)
-        self._placed = [places_by_prompt(prompts, text) for text in self.words]
+        self._placed = [positions_by_prompt(prompts, text) for text in self.words]
         self._session = session
 
     def shift(self, step: Step) -> Tensor | None:

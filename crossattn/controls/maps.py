@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.controls import compat as reference
-from crossattn.controls.alignment import Alignment, Mode, align
-from crossattn.controls.edit import OnNothing
-from crossattn.controls.places import places_by_prompt
-from crossattn.controls.source import FromSource, Origin
-from crossattn.controls.window import CROSS_WINDOW, Window
+from crossattn.controls.support import p2p_reference as reference
+from crossattn.controls.support.alignment import Alignment, Mode, align
+from crossattn.controls.support.edit import OnNothing
+from crossattn.controls.support.edit_source import EditSource, FromSource
+from crossattn.controls.support.token_positions import positions_by_prompt
+from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.session import Session
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
@@ -28,7 +28,7 @@ class _MapEdit(FromSource):
         window: Window = CROSS_WINDOW,
         *,
         words: Mapping[str, Window] | None = None,
-        source: Origin | None = None,
+        source: EditSource | None = None,
         compat: bool = False,
         on_nothing: OnNothing = "raise",
     ) -> None:
@@ -48,7 +48,7 @@ class _MapEdit(FromSource):
         self._source = self.origin.prompt(session)
         self._prompts = self.targets(session)
         self._maps = {}
-        self._places = {text: places_by_prompt(self._prompts, text) for text in self.words}
+        self._places = {text: positions_by_prompt(self._prompts, text) for text in self.words}
         if self.compat:
             for target in self._prompts.values():
                 reference.mapping(self._source, target, self.mode, self._source.encodings[0].limit)

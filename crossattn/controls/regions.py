@@ -9,10 +9,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention, without_autocast
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import places_by_prompt
-from crossattn.controls.source import edited_prompts
-from crossattn.controls.window import ALWAYS, Window
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.edit_source import edited_prompts
+from crossattn.controls.support.token_positions import positions_by_prompt
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.step import LayerCall
@@ -77,7 +77,7 @@ class _Regional(Edit):
         """Find the words; raises `WordNotFoundError` for one that no prompt has."""
         super().start(session)
         prompts = edited_prompts(session, self)
-        self._placed = [(text, places_by_prompt(prompts, text)) for text in self.regions]
+        self._placed = [(text, positions_by_prompt(prompts, text)) for text in self.regions]
         self._biases = {}
 
     def attend(self, call: LayerCall, attention: Attention) -> None:

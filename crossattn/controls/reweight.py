@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import places_by_prompt
-from crossattn.controls.source import edited_prompts
-from crossattn.controls.window import ALWAYS, Window
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.edit_source import edited_prompts
+from crossattn.controls.support.token_positions import positions_by_prompt
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.step import LayerCall
@@ -65,7 +65,7 @@ class Reweight(Edit):
             self._placed = [
                 (self.words.get(text, self.window), number, token, weight)
                 for text, weight in self.weights.items()
-                for number, tokens in places_by_prompt(prompts, text).items()
+                for number, tokens in positions_by_prompt(prompts, text).items()
                 for token in tokens
             ]
 

@@ -12,20 +12,20 @@ from torch import Tensor
 
 from crossattn.attention import Attention, UnformedMap
 from crossattn.control import Control
-from crossattn.controls.coarse import coarse_pixels, map_sites
-from crossattn.controls.sharing import looks_sites
-from crossattn.controls.source_run import (
+from crossattn.controls.sharing import texture_sites
+from crossattn.controls.support.composition_grid import coarse_pixels, map_sites
+from crossattn.controls.support.source_run import (
     CROSS,
+    KEYS_VALUES,
     LATENTS,
-    LOOKS,
     MAPS,
     PREDICTED,
     SELF,
     Kept,
     SourceRun,
 )
-from crossattn.controls.tensor_file import Spec, allocate, nbytes
-from crossattn.controls.window import CROSS_WINDOW, Window
+from crossattn.controls.support.tensor_file import Spec, allocate, nbytes
+from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError
 from crossattn.guidance import GUIDED, UNGUIDED
@@ -39,10 +39,11 @@ from crossattn.step import LayerCall, Step
 class SourceRecorder(Control):
     """Keeps a source's run for its edits; afterwards `run` is the `SourceRun`.
 
-    Kept are the cross-attention of the steps in `cross`, the self-attention of those in `share`
-    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the keys and values
-    of those in `looks` (as `MutualSelfAttention` takes them; none unless given, for they are by
-    far the most), and of every step the words' mean map, the latents and what they were made of.
+    Kept are the cross-attention of the steps in `cross`, the self-attention of those in
+    `self_attention` at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the
+    keys and values of those in `keys_values` (as `MutualSelfAttention` takes them; none unless
+    given, for they are by far the most), and of every step the words' mean map, the latents and
+    what they were made of.
     The windows must hold those of the edits to come; `nbytes` says beforehand what they take.
 
     With `file` all of it goes to that safetensors file, which must not exist, rather than to
@@ -54,15 +55,15 @@ class SourceRecorder(Control):
         self,
         *,
         cross: Window = CROSS_WINDOW,
-        share: Window = Window(0.0, 0.4),  # noqa: B008
-        looks: Window = Window(0.0, 0.0),  # noqa: B008
+        self_attention: Window = Window(0.0, 0.4),  # noqa: B008
+        keys_values: Window = Window(0.0, 0.0),  # noqa: B008
         pixels: int | None = None,
         file: str | Path | None = None,
         limit: int = 2**33,
     ) -> None:
         self.cross = cross
-        self.share = share
-        self.looks = looks
+        self.self_attention = self_attention
+        self.keys_values = keys_values
         self.pixels = pixels
         self.file = None if file is None else Path(file)
         self.limit = limit
@@ -140,8 +141,8 @@ class SourceRecorder(Control):
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Keep the source row's attention; it is left untouched."""
         run, number = self.run, call.step.evaluation
-        if call.site.kind == "self" and number in run.kept.looks:
-            self._keep_looks(call, attention)
+        if call.site.kind == "self" and number in run.kept.keys_values:
+            self._keep_keys_values(call, attention)
         row = call.step.rows.of_images().get(0)
         if row is None:
             return
@@ -172,9 +173,9 @@ class SourceRecorder(Control):
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"].copy_(attention.key[row])
 
-    def _keep_looks(self, call: LayerCall, attention: Attention) -> None:
-        rows, name = call.step.rows, f"{LOOKS}/{call.site.name}"
-        at = self.run.kept.looks.index(call.step.evaluation)
+    def _keep_keys_values(self, call: LayerCall, attention: Attention) -> None:
+        rows, name = call.step.rows, f"{KEYS_VALUES}/{call.site.name}"
+        at = self.run.kept.keys_values.index(call.step.evaluation)
         for part, tensor in (("key", attention.key), ("value", attention.value)):
             if (kept := self.run.tensors.get(f"{name}/{part}")) is not None:
                 for number, side in enumerate((rows.positive, rows.negative)):
@@ -216,14 +217,22 @@ class SourceRecorder(Control):
         if plan is None:
             raise ControlError("SourceRecorder needs the pipeline, whose scheduler it follows.")
         evaluations = plan.evaluations(step)
+
+        def inside(window: Window) -> tuple[int, ...]:
+            return tuple(each.evaluation for each in evaluations if window.contains(each))
+
         return Kept(
             prompt=session.prompts[0],
             timesteps=plan.timesteps,
-            cross=tuple(each.evaluation for each in evaluations if self.cross.contains(each)),
-            own=tuple(each.evaluation for each in evaluations if self.share.contains(each)),
+            cross=inside(self.cross),
+            own=tuple(
+                each.evaluation for each in evaluations if self.self_attention.contains(each)
+            ),
             height=step.height,
             width=step.width,
-            looks=tuple(each.evaluation for each in evaluations if self.looks.contains(each)),
+            keys_values=tuple(
+                each.evaluation for each in evaluations if self.keys_values.contains(each)
+            ),
             begun=step.begun,
         )
 
@@ -232,14 +241,14 @@ class SourceRecorder(Control):
         limit = self.pixels if self.pixels is not None else coarse_pixels(step)
         specs: dict[str, Spec] = {}
         sides = 1 + bool(step.rows.negative or session.guidance.guided)
-        looks = looks_sites(session.sites) if kept.looks else ()
+        taken = texture_sites(session.sites) if kept.keys_values else ()
         for site, module in session.modules.items():
             height, width = site.grid(step.height, step.width)
             pixels, each = height * width, module.to_q.out_features // site.heads
             name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
-            if site in looks:
-                both = (len(kept.looks), sides, site.heads, pixels, each), dtype
-                specs |= {f"{LOOKS}/{site.name}/{part}": both for part in ("key", "value")}
+            if site in taken:
+                both = (len(kept.keys_values), sides, site.heads, pixels, each), dtype
+                specs |= {f"{KEYS_VALUES}/{site.name}/{part}": both for part in ("key", "value")}
             if site.kind == "self" and pixels <= limit:
                 shape = (len(kept.own), site.heads, pixels, each)
                 specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}

@@ -3,8 +3,8 @@
 import torch
 
 from crossattn.attention import Attention
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.window import ALWAYS, Window
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.step import LayerCall
 

@@ -84,7 +84,7 @@ def test_the_scheduler_goes_on_from_the_latents_that_the_denoiser_saw(
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def test_recorders_see_the_run_and_nothing_of_the_looks_aside(sd_pipe: Any) -> None:
+def test_recorders_see_the_run_and_nothing_of_the_runs_on_the_side(sd_pipe: Any) -> None:
     recorder = Recorder(bins=4)
     run(sd_pipe, AttendAndExcite(["car"]), recorder)
     assert recorder.trace.view.record.visits.tolist() == [1.0] * 4

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crossattn import Attention, Control, LayerCall, Site, Step, read_prompt
 from crossattn.controls import Refine, Replace, Reweight, Window, align
-from crossattn.controls.compat import refinement_mapper, replacement_mapper
+from crossattn.controls.support.p2p_reference import refinement_mapper, replacement_mapper
 from crossattn.intercept import SdpaCall
 from crossattn.rows import Rows
 

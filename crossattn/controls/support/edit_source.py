@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crossattn.attention import Attention, AttentionMap, UnformedMap
 from crossattn.control import Control
-from crossattn.controls.edit import Edit, OnNothing
+from crossattn.controls.support.edit import Edit, OnNothing
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
 from crossattn.session import Session
@@ -27,7 +27,7 @@ class Pair:
     source: int
 
 
-class Origin(Protocol):
+class EditSource(Protocol):
     """What an edit asks of its source, wherever that is."""
 
     def prompt(self, session: Session) -> Prompt:
@@ -42,7 +42,7 @@ class Origin(Protocol):
     def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
         """What the source image attends with at this call of a self-attention site."""
 
-    def looks(
+    def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool
     ) -> tuple[Tensor, Tensor]:
         """The source image's keys and values (heads, pixels, width) at a self-attention site.
@@ -89,7 +89,7 @@ class FirstPrompt:
         """The source's row of this call."""
         return attention.unformed(_row(call.step.rows.of_images(), image))
 
-    def looks(
+    def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool
     ) -> tuple[Tensor, Tensor]:
         """Those of the source's row."""
@@ -117,9 +117,9 @@ class FromSource(Edit):
     with a `SourceRun` every image of the batch is a target of it.
     """
 
-    def __init__(self, source: Origin | None = None, on_nothing: OnNothing = "raise") -> None:
+    def __init__(self, source: EditSource | None = None, on_nothing: OnNothing = "raise") -> None:
         super().__init__(on_nothing)
-        self.origin: Origin = FirstPrompt() if source is None else source
+        self.origin: EditSource = FirstPrompt() if source is None else source
         self._session: Session | None = None
 
     def start(self, session: Session) -> None:

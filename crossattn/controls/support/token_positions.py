@@ -11,7 +11,7 @@ def listed(words: str | Sequence[str]) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def places_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list[int]]:
+def positions_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list[int]]:
     """The places of a word or phrase in each prompt that has it.
 
     Raises `WordNotFoundError` if none has it, or if it fell off the end of those that do.

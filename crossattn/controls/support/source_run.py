@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from crossattn.attention import Attention, AttentionMap, FormedMap, UnformedMap
-from crossattn.controls.source import Pair
+from crossattn.controls.support.edit_source import Pair
 from crossattn.errors import ControlError, InputError
 from crossattn.rows import Rows
 from crossattn.session import Session
@@ -18,7 +18,7 @@ from crossattn.words import Prompt
 
 CROSS = "cross"
 SELF = "self"
-LOOKS = "looks"
+KEYS_VALUES = "keys_values"
 MAPS = "maps"
 LATENTS = "latents"
 PREDICTED = "predicted"
@@ -29,7 +29,7 @@ class Kept:
     """What a source run keeps, beside its tensors: the prompt, the schedule, and which calls.
 
     `timesteps` has one for each call of the denoiser; `cross` and `own` are the numbers of the
-    calls whose cross- and self-attention is kept, `looks` of those whose keys and values are,
+    calls whose cross- and self-attention is kept, `keys_values` of those whose keys and values are,
     `begun` of the first one that was made; `height` and `width` are the latent's.
     """
 
@@ -39,7 +39,7 @@ class Kept:
     own: tuple[int, ...]
     height: int
     width: int
-    looks: tuple[int, ...] = ()
+    keys_values: tuple[int, ...] = ()
     begun: int = 0
 
 
@@ -48,10 +48,10 @@ class SourceRun:
     """The source of edits, run once (`SourceRecorder` makes it).
 
     Give it to an edit as `source=`, and to the pipeline the same noise, steps and size. `tensors`
-    holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key"
-    (heads, tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is
-    smaller; "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "looks/SITE/key"
-    and "looks/SITE/value" (calls, sides, heads, pixels, width), the sides being the conditional
+    holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key" (heads,
+    tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is smaller;
+    "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "keys_values/SITE/key" and
+    "keys_values/SITE/value" (calls, sides, heads, pixels, width), the sides being the conditional
     one and, under guidance, the negative; "maps" (calls, pixels, tokens), "latents" (calls,
     channels, height, width), and "predicted", shaped alike: what the scheduler was given to make
     them.
@@ -100,12 +100,12 @@ class SourceRun:
             query.to(attention.query), key.to(attention.query), None, attention.scale
         )
 
-    def looks(
+    def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool
     ) -> tuple[Tensor, Tensor]:
         """The source's keys and values at this call; raises as `cross_attention` does."""
-        at = self._at(call.step, self.kept.looks, "keys and values (looks)")
-        name = f"{LOOKS}/{call.site.name}"
+        at = self._at(call.step, self.kept.keys_values, "keys and values (keys_values)")
+        name = f"{KEYS_VALUES}/{call.site.name}"
         if f"{name}/key" not in self.tensors:
             raise ControlError(
                 f"The source run did not keep the keys and values of {call.site.name}: leave out "
