@@ -24,14 +24,14 @@ class Token:
     """One position of an encoder's sequence."""
 
     index: int
-    """Position in the sequence; the start token, where there is one, is 0."""
+    """Position in the sequence that is attended to; counted from 0, where its encoder is first."""
     text: str
     """The piece of the prompt that it stands for; a special token's own name."""
     id: int
     word: int | None
     """Position in Prompt.words; None for start, end, punctuation and other tokens of no word."""
     special: bool = False
-    """Whether it is the tokenizer's own (start, end) and stands for nothing in the prompt."""
+    """Whether it stands for nothing in the prompt: the tokenizer's own, or the template's."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,18 @@ class Encoding:
     limit: int
     """Tokens that the encoder takes, special ones included."""
     tokens: tuple[Token, ...]
+    offset: int = 0
+    """Where its sequence begins in the one attended to: 0 unless it stands behind others'."""
 
     @property
     def start(self) -> int | None:
         """Position of the start token; None where the encoder has none (T5)."""
-        return 0 if len(self.tokens) > 1 and self.tokens[0].special else None
+        return self.offset if len(self.tokens) > 1 and self.tokens[0].special else None
 
     @property
     def end(self) -> int | None:
         """Position of the last end token; None where the encoder has none."""
-        return len(self.tokens) - 1 if self.tokens and self.tokens[-1].special else None
+        return self.tokens[-1].index if self.tokens and self.tokens[-1].special else None
 
     @property
     def body(self) -> tuple[int, ...]:
@@ -69,19 +71,46 @@ class Piece:
     special: bool
 
 
-def read_pieces(name: str, tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[Piece, ...]:
+@dataclass(frozen=True)
+class TextReader:
+    """How a pipeline has a text read: its tokenizer, and what is done around it.
+
+    Cut at `limit` tokens (None: the tokenizer's own), from `offset` on in the sequence that is
+    attended to; `lowered` first, and put between `before` and `behind`. The tokens at `dropped`
+    (the first, and the one past the last) are read, but not given to the denoiser.
+    """
+
+    tokenizer: "PreTrainedTokenizerBase"
+    limit: int | None = None
+    offset: int = 0
+    lowered: bool = False
+    before: str = ""
+    behind: str = ""
+    dropped: Span = (0, 0)
+
+
+def read_pieces(name: str, reader: TextReader, text: str) -> tuple[Piece, ...]:
     """Return all tokens of a text, past the limit too, the way the pipelines have it tokenized.
 
     Several-vector embeddings loaded into the tokenizer ("<cat>", "<cat>_1") take their full length.
     Raises UnsupportedModelError for a tokenizer without character offsets.
     """
+    tokenizer = reader.tokenizer
     if not tokenizer.is_fast:
         raise UnsupportedModelError(
             f'Words are found through character offsets, which the tokenizer of "{name}", '
             f"{type(tokenizer).__name__}, does not give; load its fast version."
         )
+    # What is tokenized, and for each character of it the one of the prompt that it stands for.
+    parts = [each.lower() if reader.lowered else each for each in text]
+    origin = [place for place, part in enumerate(parts) for _ in part]
+    prompt = "".join(parts)
+    if reader.lowered:
+        blank = len(prompt) - len(prompt.lstrip())
+        origin, prompt = origin[blank:], prompt.strip()
+    start = len(reader.before)
     encoded = tokenizer(
-        text,
+        reader.before + prompt + reader.behind,
         truncation=False,
         return_offsets_mapping=True,
         return_special_tokens_mask=True,
@@ -90,16 +119,21 @@ def read_pieces(name: str, tokenizer: "PreTrainedTokenizerBase", text: str) -> t
     ids: list[int] = encoded["input_ids"]
     added: Mapping[str, int] = tokenizer.get_added_vocab()
     pieces: list[Piece] = []
-    for id_, (start, end), special in zip(
+    for id_, (first, beyond), special in zip(
         ids, encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True
     ):
         token = str(tokenizer.convert_ids_to_tokens(id_))
-        pieces.append(Piece(id_, token, (start, end), bool(special)))
+        first, beyond = max(first - start, 0), min(beyond - start, len(prompt))
+        outside = bool(reader.before or reader.behind) and first >= beyond
+        if not special and not outside and first < beyond:
+            first, beyond = origin[first], origin[beyond - 1] + 1
+        pieces.append(Piece(id_, token, (first, beyond), bool(special) or outside))
         vector = 1
         while token in added and (further := f"{token}_{vector}") in added:
-            pieces.append(Piece(added[further], further, (start, end), False))
+            pieces.append(Piece(added[further], further, (first, beyond), False))
             vector += 1
-    return tuple(pieces)
+    low, high = reader.dropped
+    return (*pieces[:low], *pieces[high:])
 
 
 def merge_spans(spans: Sequence[Span], readings: Sequence[Sequence[Piece]]) -> tuple[Span, ...]:
@@ -122,15 +156,17 @@ def _touched(spans: Sequence[Span], piece: Piece) -> tuple[int, int]:
 
 
 def encode(
-    name: str, limit: int, pieces: Sequence[Piece], text: str, spans: Sequence[Span]
+    name: str, reader: TextReader, pieces: Sequence[Piece], text: str, spans: Sequence[Span]
 ) -> tuple[Encoding, tuple[tuple[int, ...], ...], frozenset[int]]:
     """Cut the pieces at the limit and give each to its word.
 
     Returns the encoding, the token indices of each word, and the positions of the words that lost
-    tokens to the limit. The special tokens at the end stay, as tokenizers cut in front of them.
+    tokens to the limit. The special tokens at the end stay, as tokenizers cut in front of them; a
+    template's do not.
     """
+    limit = reader.tokenizer.model_max_length if reader.limit is None else reader.limit
     closing = 0
-    while closing < len(pieces) and pieces[-1 - closing].special:
+    while not reader.behind and closing < len(pieces) and pieces[-1 - closing].special:
         closing += 1
     body = len(pieces) - closing
     fits = max(min(body, limit - closing), 0)
@@ -146,11 +182,11 @@ def encode(
             owner,
             piece.special,
         )
-        for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True))
+        for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True), reader.offset)
     )
     indices: list[list[int]] = [[] for _ in spans]
     for token in tokens:
         if token.word is not None:
             indices[token.word].append(token.index)
     cut = frozenset(owner for owner in owners[fits:body] if owner is not None)
-    return Encoding(name, limit, tokens), tuple(map(tuple, indices)), cut
+    return Encoding(name, limit, tokens, reader.offset), tuple(map(tuple, indices)), cut

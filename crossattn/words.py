@@ -9,13 +9,13 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crossattn.errors import WordNotFoundError
 from crossattn.weight_syntax import format_weights, parse_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
-from crossattn.word_tokens import Encoding, Token, encode, merge_spans, read_pieces
+from crossattn.word_tokens import Encoding, TextReader, Token, encode, merge_spans, read_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,7 +43,7 @@ class Word:
     weight: float
     """From the weight syntax; 1.0 where there is none. Of a partly weighted word, the strongest."""
     tokens: tuple[tuple[int, ...], ...]
-    """For each encoder, positions in its sequence; none for what fell off the end."""
+    """For each encoder, positions in the sequence attended to; none for what fell off the end."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class Prompt:
     """One for each tokenizer that was given, in their order."""
     dropped: tuple[Word, ...]
     """The words that an encoder's limit cut off, wholly or in part."""
+
+    @property
+    def length(self) -> int:
+        """The tokens of the sequence attended to, up to the last one that is the prompt's."""
+        return max((each.offset + len(each.tokens) for each in self.encodings), default=0)
 
     def find(self, text: str) -> tuple[Word, ...]:
         """Return all occurrences of a word, whatever its case; WordNotFoundError if none."""
@@ -141,14 +146,15 @@ def token_positions(words: Iterable[Word]) -> list[int]:
 
 def read_prompt(
     source: str,
-    tokenizers: Mapping[str, "PreTrainedTokenizerBase"] | None = None,
+    tokenizers: "Mapping[str, PreTrainedTokenizerBase | TextReader] | None" = None,
     limits: Mapping[str, int] | None = None,
     *,
     syntax: bool = True,
 ) -> Prompt:
     """Read a prompt into words, weights and, for each named tokenizer, tokens.
 
-    Without `syntax` the text is taken as it stands: brackets are text and every weight is 1.
+    A `TextReader` says what a pipeline does around its tokenizer. Without `syntax` the text is
+    taken as it stands: brackets are text and every weight is 1.
 
     The limits are sequence lengths in tokens, for pipelines that cut shorter or longer than the
     tokenizer's own model_max_length. Warns with PromptCutWarning when words fall off. Raises
@@ -157,15 +163,19 @@ def read_prompt(
     """
     refuse_unreadable(source)
     text, weights = parse_weights(source) if syntax else (source, [1.0] * len(source))
-    pieces = {name: read_pieces(name, each, text) for name, each in (tokenizers or {}).items()}
+    readers = {
+        name: each if isinstance(each, TextReader) else TextReader(each)
+        for name, each in (tokenizers or {}).items()
+    }
+    readers |= {name: replace(readers[name], limit=limit) for name, limit in (limits or {}).items()}
+    pieces = {name: read_pieces(name, each, text) for name, each in readers.items()}
     spans = merge_spans(find_words(text), list(pieces.values()))
 
     encodings: list[Encoding] = []
     tokens: list[tuple[tuple[int, ...], ...]] = []
     cuts: list[frozenset[int]] = []
-    for name, tokenizer in (tokenizers or {}).items():
-        limit = (limits or {}).get(name, tokenizer.model_max_length)
-        encoding, indices, cut = encode(name, limit, pieces[name], text, spans)
+    for name, reader in readers.items():
+        encoding, indices, cut = encode(name, reader, pieces[name], text, spans)
         encodings.append(encoding)
         tokens.append(indices)
         cuts.append(cut)

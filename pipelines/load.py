@@ -100,7 +100,7 @@ def load_tokenizers(
 
     Raises ModelLoadError as `load` does.
     """
-    from crossattn.family import FAMILIES
+    from crossattn.families import FAMILIES
 
     folder = find_model(model, revision, config).folder
     index = read_index(folder)

@@ -8,12 +8,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from crossattn.attention import Attention, AttentionMap, UnformedMap
+from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.controls.support.edit import Edit, OnNothing
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
 from crossattn.session import Session
+from crossattn.softmax import AttentionMap, UnformedMap
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 

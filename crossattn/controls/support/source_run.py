@@ -8,11 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from crossattn.attention import Attention, AttentionMap, FormedMap, UnformedMap
+from crossattn.attention import Attention
 from crossattn.controls.support.edit_source import Pair
 from crossattn.errors import ControlError, InputError
 from crossattn.rows import Rows
 from crossattn.session import Session
+from crossattn.softmax import AttentionMap, FormedMap, UnformedMap
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
