@@ -21,12 +21,14 @@ Prompts = str | Prompt | Sequence[str | Prompt]
 class TextEncoder:
     """A text encoder of a pipeline: its family's record, and the pipeline's parts for it.
 
-    `module` is None where the pipeline has the tokenizer alone; `reader` says how it reads a text.
+    `module` is None where the pipeline has the tokenizer alone; `reader` says how it reads a text,
+    `negative` how it reads a negative prompt.
     """
 
     kind: Encoder
     module: "Module | None"
     reader: TextReader
+    negative: TextReader
 
     @property
     def name(self) -> str:
@@ -58,13 +60,11 @@ def text_encoders(pipe: Any) -> tuple[TextEncoder, ...]:
         # A sequence behind others' is of zeros where its encoder is left out (SD3 without T5).
         if tokenizer is not None and (module is not None or not (loaded and kind.behind)):
             first = found.get(kind.behind or "")
-            reader = TextReader(
-                tokenizer,
-                kind.limit(pipe),
-                first.limit if first else 0,
-                kind.lowered,
+            readers = (
+                kind.reader(pipe, first.limit if first else 0, negative=negative)
+                for negative in (False, True)
             )
-            found[kind.name] = TextEncoder(kind, module, reader)
+            found[kind.name] = TextEncoder(kind, module, *readers)
     return tuple(found.values())
 
 
@@ -73,12 +73,13 @@ def tokenizers_of(pipe: Any) -> dict[str, TextReader]:
     return {encoder.name: encoder.reader for encoder in text_encoders(pipe)}
 
 
-def read_as(encoders: Sequence[TextEncoder], text: str) -> Prompt:
+def read_as(encoders: Sequence[TextEncoder], text: str, *, negative: bool = False) -> Prompt:
     """A text as it stands, as those encoders read it.
 
     Warns with `PromptCutWarning` when words fall off.
     """
-    return read_prompt(text, {each.name: each.reader for each in encoders}, syntax=False)
+    readers = {each.name: each.negative if negative else each.reader for each in encoders}
+    return read_prompt(text, readers, syntax=False)
 
 
 def read_again(
@@ -93,7 +94,9 @@ def read_again(
     )
 
 
-def read_prompts(prompts: Prompts | None, encoders: Sequence[TextEncoder]) -> tuple[Prompt, ...]:
+def read_prompts(
+    prompts: Prompts | None, encoders: Sequence[TextEncoder], *, negative: bool = False
+) -> tuple[Prompt, ...]:
     """Prompts as a pipeline's encoders read them, a text as it stands, one read already kept.
 
     Raises `ControlError` for a text where there is no tokenizer, and for what is no text.
@@ -118,4 +121,6 @@ def read_prompts(prompts: Prompts | None, encoders: Sequence[TextEncoder]) -> tu
                 "A Prompt without tokens was given to attach: make it with read_prompt(text, "
                 "tokenizers)."
             )
-    return tuple(p if isinstance(p, Prompt) else read_as(encoders, p) for p in listed)
+    return tuple(
+        p if isinstance(p, Prompt) else read_as(encoders, p, negative=negative) for p in listed
+    )

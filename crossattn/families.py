@@ -1,9 +1,11 @@
 """The families of models that are served: all that the library knows of each."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
-from crossattn.family import Encoder, Family
-from crossattn.inputs import Inputs, PackedInputs
+from crossattn.family import Encoder, Family, Template
+from crossattn.inputs import Inputs, ListedInputs, PackedInputs, RaggedInputs
 
 
 def _unet_block(name: str) -> str:
@@ -33,6 +35,39 @@ def _patch_level(block: str, denoiser: Any) -> int:
 
 def _packed_level(block: str, denoiser: Any) -> int:
     return 1
+
+
+def _qwen_template(pipe: Any) -> Template:
+    before, behind = pipe.prompt_template_encode.split("{}")
+    return Template(before, behind, (0, pipe.prompt_template_encode_start_idx))
+
+
+def _chat(thinking: bool) -> Callable[[Any], Template]:
+    """A prompt as what a user says to a language model."""
+
+    def template(pipe: Any) -> Template:
+        chat = pipe.tokenizer.apply_chat_template(
+            [{"role": "user", "content": "\0"}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=thinking,
+        )
+        return Template(*chat.split("\0"))
+
+    return template
+
+
+def _sana_template(pipe: Any) -> Template:
+    """An instruction, of which the model is given the first token and the last."""
+    asked = inspect.signature(type(pipe).__call__).parameters.get("complex_human_instruction")
+    instruction = "\n".join(asked.default or ()) if asked else ""
+    if not instruction:
+        return Template()
+    return Template(instruction, "", (1, len(pipe.tokenizer.encode(instruction)) - 1))
+
+
+def _lumina_template(pipe: Any) -> Template:
+    return Template(f"{pipe.system_prompt} <Prompt Start> ")
 
 
 FAMILIES = (
@@ -78,7 +113,7 @@ FAMILIES = (
             ),
         ),
         order="image-text",
-        alone=(".attn2",),
+        alone=("attn2",),
     ),
     # FLUX.1. Its CLIP gives a pooled vector alone, which no pixel attends to.
     Family(
@@ -94,5 +129,130 @@ FAMILIES = (
             ),
         ),
         order="text-image",
+        sides="calls",
+    ),
+    # FLUX.2. Its language model reads the prompt as what a user says.
+    Family(
+        "Flux2Transformer2DModel",
+        ("Flux2Attention", "Flux2ParallelSelfAttention"),
+        {"Flux2AttnProcessor": 0, "Flux2ParallelSelfAttnProcessor": 0},
+        _transformer_block,
+        _packed_level,
+        PackedInputs(),
+        encoders=(
+            Encoder("qwen", start=False, length="max_sequence_length", template=_chat(False)),
+        ),
+        order="text-image",
+        sides="calls",
+    ),
+    # Chroma: FLUX.1's blocks, with a mask over the text.
+    Family(
+        "ChromaTransformer2DModel",
+        ("FluxAttention",),
+        {"FluxAttnProcessor": 0},
+        _transformer_block,
+        _packed_level,
+        PackedInputs(),
+        encoders=(Encoder("t5", start=False, length="max_sequence_length"),),
+        order="text-image",
+        sides="calls",
+        masked=True,
+    ),
+    # Qwen-Image. What its template says before the prompt is not given to the model.
+    Family(
+        "QwenImageTransformer2DModel",
+        ("Attention",),
+        {"QwenDoubleStreamAttnProcessor2_0": 0},
+        _transformer_block,
+        _packed_level,
+        PackedInputs(),
+        encoders=(
+            Encoder(
+                "qwen",
+                start=False,
+                length="max_sequence_length",
+                masked=True,
+                template=_qwen_template,
+            ),
+        ),
+        order="text-image",
+        sides="calls",
+        masked=True,
+    ),
+    # Z-Image. Image and text are each filled up to a multiple of 32 tokens, the image first.
+    Family(
+        "ZImageTransformer2DModel",
+        ("Attention",),
+        {"ZSingleStreamAttnProcessor": 0},
+        _transformer_block,
+        _packed_level,
+        ListedInputs("x", "cap_feats", "t"),
+        encoders=(
+            Encoder(
+                "qwen",
+                start=False,
+                length="max_sequence_length",
+                masked=True,
+                template=_chat(True),
+            ),
+        ),
+        order="image-text",
+        sides="reversed",
+        masked=True,
+        skip=("noise_refiner", "context_refiner", "siglip_refiner"),
+        rounded=32,
+    ),
+    # AuraFlow. Eight tokens of the model's own stand before the text.
+    Family(
+        "AuraFlowTransformer2DModel",
+        ("Attention",),
+        {"AuraFlowAttnProcessor2_0": 0, "FusedAuraFlowAttnProcessor2_0": 0},
+        _transformer_block,
+        _patch_level,
+        Inputs(),
+        encoders=(Encoder("t5", start=False, length="max_sequence_length", masked=True),),
+        order="text-image",
+        registers=8,
+    ),
+    # Lumina 2. Its sequence holds as much of the text as there is, before the image.
+    Family(
+        "Lumina2Transformer2DModel",
+        ("Attention",),
+        {"Lumina2AttnProcessor2_0": 0},
+        _transformer_block,
+        _patch_level,
+        RaggedInputs(),
+        encoders=(
+            Encoder(
+                "gemma",
+                length="max_sequence_length",
+                template=_lumina_template,
+                bare_negative=True,
+            ),
+        ),
+        order="text-image",
+        sides="calls",
+        masked=True,
+        skip=("noise_refiner", "context_refiner"),
+    ),
+    # Sana. The image attends to itself by linear attention, which has no map.
+    Family(
+        "SanaTransformer2DModel",
+        ("Attention",),
+        {"SanaAttnProcessor2_0": 0},
+        _transformer_block,
+        _patch_level,
+        Inputs(),
+        encoders=(
+            Encoder(
+                "gemma",
+                lowered=True,
+                length="max_sequence_length",
+                template=_sana_template,
+                bare_negative=True,
+            ),
+        ),
+        masked=True,
+        skip=("attn1",),
     ),
 )

@@ -6,8 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crossattn.inputs import Inputs
+from crossattn.word_tokens import TextReader
 
 Kind = Literal["cross", "self"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a pipeline puts before and behind a prompt, and the tokens that it drops of the whole.
+
+    Those are the first, and the one past the last.
+    """
+
+    before: str = ""
+    behind: str = ""
+    dropped: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,8 @@ class Encoder:
     lower-cases a text before it tokenizes it. `length` is the pipeline's argument for the length of
     its sequence, where there is one; else that is the tokenizer's own. It stands beside the others
     in one sequence, channel by channel, or behind the one called `behind`. `masked` says that the
-    pipeline hands on what was read alone, followed by zeros.
+    pipeline hands on what was read alone, followed by zeros. `template` tells of a pipeline what it
+    puts around a prompt, and around a negative one too unless `bare_negative`.
     """
 
     name: str
@@ -29,6 +43,26 @@ class Encoder:
     length: str | None = None
     behind: str | None = None
     masked: bool = False
+    template: Callable[[Any], Template] | None = None
+    bare_negative: bool = False
+
+    def reader(self, pipe: Any, offset: int, *, negative: bool = False) -> TextReader:
+        """How `pipe` has a prompt read, its tokens standing from `offset` on."""
+        tokenizer = getattr(pipe, self.tokenizer)
+        tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor's, of pictures too
+        bare = self.template is None or (negative and self.bare_negative)
+        around = Template() if bare or self.template is None else self.template(pipe)
+        left = getattr(tokenizer, "padding_side", "right") == "left" and not self.masked
+        return TextReader(
+            tokenizer,
+            self.limit(pipe),
+            offset,
+            self.lowered,
+            around.before,
+            around.behind,
+            around.dropped,
+            left,
+        )
 
     def limit(self, pipe: Any) -> int:
         """The length of the sequence that the pipeline makes, in tokens, unless its caller asks."""
@@ -46,13 +80,15 @@ class Family:
     attention processors that can be served, which of its calls of `scaled_dot_product_attention`
     meets the text; `inputs` says how it is given latents and text. `block` turns a layer's name
     into its block's, `level` says how often a block's grid halves the latent's. `encoders` are its
-    text encoders. `order` says what a sequence holds: "cross" one of image or text, and joint
-    attention both, the image or the text first; `masked` that a mask keeps pixels from some of
-    the text. Layers whose names end in one of `alone` hold the
-    image alone, those whose names begin with one of `skip` are not served. `registers` tokens stand
-    before the text and belong to none; an image before the text is filled up to a multiple of
-    `rounded` tokens. `presets` names, by the number of a model's layers, the blocks that are known
-    to find words best.
+    text encoders.
+
+    `order` says what a sequence holds: "cross" one of image or text, and joint attention both, the
+    image or the text first; `masked` that a mask keeps pixels from some of the text. Layers with
+    one of `alone` in their name hold the image alone, those with one of `skip` are not served.
+    `registers` tokens stand before the text and belong to none; an image before the text is filled
+    up to a multiple of `rounded` tokens. `sides` says how guidance is asked for: in one batch, the
+    negative rows first or, "reversed", last, or in "calls" of their own. `presets` names, by the
+    number of a model's layers, the blocks that are known to find words best.
     """
 
     denoiser: str
@@ -69,15 +105,17 @@ class Family:
     masked: bool = False
     alone: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    sides: Literal["batch", "reversed", "calls"] = "batch"
     registers: int = 0
     rounded: int = 1
     presets: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def kinds(self, name: str, attention: Any) -> tuple[Kind, ...]:
         """What the layer's image attends to; read from the layer itself, since names mislead."""
-        if name.startswith(self.skip):
+        parts = name.split(".")
+        if any(part in parts for part in self.skip):
             return ()
-        if name.endswith(self.alone):
+        if any(part in parts for part in self.alone):
             return ("self",)
         if self.order != "cross":
             return "cross", "self"

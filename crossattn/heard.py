@@ -17,16 +17,22 @@ MOST = 64
 
 @dataclass(frozen=True)
 class Text:
-    """A text as one encoder read it: the token ids that the denoiser is given, with padding."""
+    """A text as one encoder read it: the token ids that the denoiser is given.
+
+    `padded` says whether padding may stand among them.
+    """
 
     encoder: str
     ids: tuple[int, ...]
+    padded: bool = True
 
     def says(self, prompt: Prompt) -> bool:
         """Whether these are the ids of `prompt` (its first stretch), with one kind of padding."""
         for encoding in prompt.encodings:
             if encoding.name == self.encoder:
                 own = tuple(token.id for token in encoding.tokens)
+                if not self.padded:
+                    return self.ids == own
                 if len(own) > len(self.ids):
                     own = own[: len(self.ids) - 1]  # the end of a stretch that others follow
                 return self.ids[: len(own)] == own and len(set(self.ids[len(own) :])) <= 1
@@ -44,7 +50,7 @@ class _Output:
 
     def forms(self, state: Tensor) -> Iterator[Tensor]:
         """What pipelines hand on of a state: all of it, or what was read, followed by zeros."""
-        low, high = self.encoder.reader.dropped
+        low, high = _dropped(self.encoder, state.shape[1])
         yield torch.cat([state[:, :low], state[:, high:]], 1) if high > low else state
         if self.mask is None or not self.encoder.kind.masked:
             return
@@ -96,8 +102,13 @@ class Heard:
 
     def words_of(self, text: Text) -> str:
         """A heard text in words, as its tokenizer spells them."""
-        tokenizer = next(e.tokenizer for e in self.encoders if e.name == text.encoder)
-        return str(tokenizer.decode(list(text.ids), skip_special_tokens=True)).strip()
+        reader = next(each.reader for each in self.encoders if each.name == text.encoder)
+        ids, (lead, trail) = list(text.ids), reader.around
+        if lead or trail:
+            while text.padded and ids and ids[-1] == reader.tokenizer.pad_token_id:
+                ids.pop()
+            ids = ids[lead : len(ids) - trail]
+        return str(reader.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def texts(self, embeds: Tensor) -> tuple[tuple[Text, ...], ...]:
         """For each row of `embeds`, the texts that it holds: one an encoder, none if unheard.
@@ -147,9 +158,17 @@ class Heard:
         return tuple(tuple(each.values()) for each in found)
 
 
+def _dropped(encoder: TextEncoder, length: int) -> tuple[int, int]:
+    """Which tokens of a text of that length are not given on."""
+    # Where a negative prompt stands alone, only a prompt in its template is longer than the limit.
+    alone = encoder.kind.bare_negative and length <= encoder.limit
+    return (0, 0) if alone else encoder.reader.dropped
+
+
 def _text(encoder: TextEncoder, ids: list[int], mask: Tensor | None, row: int) -> Text:
     """A row of ids as a text: what was read of it, where that is told, and given on."""
-    low, high = encoder.reader.dropped
-    if mask is not None and encoder.kind.masked:
+    low, high = _dropped(encoder, len(ids))
+    padded = mask is None or not (encoder.kind.masked or encoder.reader.left)
+    if mask is not None and not padded:
         ids = [each for each, read in zip(ids, mask[row].tolist(), strict=True) if read]
-    return Text(encoder.name, (*ids[:low], *ids[high:]))
+    return Text(encoder.name, (*ids[:low], *ids[high:]), padded)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crossattn.errors import UnsupportedModelError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,10 +37,13 @@ class Inputs:
         """Rows of the batch."""
         return len(arguments[self.latents])
 
+    def texts(self, arguments: Arguments) -> "tuple[Tensor, ...]":
+        """The tensors that the text is given in."""
+        return (arguments[self.text],)
+
     def embeds(self, arguments: Arguments) -> "Tensor":
         """What the text encoders made of the prompts: (rows, tokens, channels)."""
-        embeds: Tensor = arguments[self.text]
-        return embeds
+        return self.texts(arguments)[0]
 
     def tokens(self, arguments: Arguments) -> int:
         """The text tokens that are attended to."""
@@ -113,3 +118,59 @@ class PackedInputs(Inputs):
         grid = picture.unflatten(-1, (-1, side)).unflatten(2, (-1, side))
         # (rows, channels, high, side, wide, side) -> (rows, high, wide, channels, side, side)
         return grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+@dataclass(frozen=True)
+class RaggedInputs(Inputs):
+    """A text of which only what its mask lets through is attended to."""
+
+    def tokens(self, arguments: Arguments) -> int:
+        """The text tokens that are attended to; `UnsupportedModelError` if rows differ in that."""
+        lengths = set(arguments["encoder_attention_mask"].sum(1).tolist())
+        if len(lengths) != 1:
+            raise UnsupportedModelError(
+                "Prompts of different length stand at different places of this model's sequence "
+                f"({', '.join(map(str, sorted(lengths)))} tokens); draw them one at a time."
+            )
+        return int(lengths.pop())
+
+
+@dataclass(frozen=True)
+class ListedInputs(Inputs):
+    """Latents and texts given as lists of (channels, 1, height, width) and (tokens, channels)."""
+
+    def size(self, arguments: Arguments) -> tuple[int, int]:
+        """The latent's (height, width); raises `UnsupportedModelError` for several pictures."""
+        first = arguments[self.latents][0]
+        if isinstance(first, list):
+            raise UnsupportedModelError(
+                "Pictures that are given beside the prompt (omni mode) are not served."
+            )
+        return first.shape[-2], first.shape[-1]
+
+    def texts(self, arguments: Arguments) -> "tuple[Tensor, ...]":
+        """The text of each row: (tokens, channels)."""
+        return tuple(arguments[self.text])
+
+    def embeds(self, arguments: Arguments) -> "Tensor":
+        """What the text encoders made of the prompts, then zeros: (rows, tokens, channels)."""
+        from torch.nn.utils.rnn import pad_sequence
+
+        padded: Tensor = pad_sequence(list(self.texts(arguments)), batch_first=True)
+        return padded
+
+    def tokens(self, arguments: Arguments) -> int:
+        """The text tokens that are attended to: as many as the longest has, in whole 32s."""
+        longest = max(len(each) for each in self.texts(arguments))
+        return -(-longest // 32) * 32
+
+    def picture(self, arguments: Arguments) -> "Tensor":
+        """The latents as a picture: (rows, channels, height, width)."""
+        from torch import stack
+
+        return stack(list(arguments[self.latents])).squeeze(2)
+
+    def moved(self, arguments: Arguments, by: "Tensor") -> Any:
+        """The argument of latents, moved by (rows, channels, height, width)."""
+        pairs = zip(arguments[self.latents], by, strict=True)
+        return [latents + move[:, None] for latents, move in pairs]

@@ -133,7 +133,13 @@ class Latents:
 
 
 def _rows(value: Any, rows: list[int], count: int) -> Any:
-    """Those rows of a tensor that has one for each of the batch; of all such in a collection."""
+    """Those rows of a tensor that has one for each of the batch; of all such in a collection.
+
+    A list of as many, which are not themselves batches, has one for each row too.
+    """
+    listed = isinstance(value, list) and len(value) == count and isinstance(value[0], Tensor)
+    if listed and value[0].shape[0] != count:
+        return [value[row] for row in rows]
     if isinstance(value, dict):
         return {name: _rows(each, rows, count) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention
@@ -192,8 +193,9 @@ class Recorder(Control):
         if not layout.rest:
             return attention.probabilities(row, heads, slice(layout.tokens))
         probs = attention.probabilities(row, heads)
-        rest = probs[..., layout.tokens :].sum(-1, keepdim=True)
-        return torch.cat([probs[..., : layout.tokens], rest], -1)
+        # The sides of guidance may differ in length.
+        own = F.pad(probs[..., : layout.tokens], (0, max(0, layout.tokens - probs.shape[-1])))
+        return torch.cat([own, probs[..., layout.tokens :].sum(-1, keepdim=True)], -1)
 
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts, negatives = session.prompts, session.negative_prompts

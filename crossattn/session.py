@@ -21,7 +21,9 @@ from crossattn.hooks import after, before
 from crossattn.in_flight import InFlight
 from crossattn.intercept import SdpaCall, intercepted
 from crossattn.latents import Latents
+from crossattn.rows import Rows
 from crossattn.schedule import Clock, Plan
+from crossattn.sides import listen
 from crossattn.site import Site, site_modules
 from crossattn.softmax import ALL
 from crossattn.step import LayerCall, Step
@@ -57,11 +59,16 @@ class Session:
         self.controls = tuple(controls)
         self.encoders = text_encoders(pipe_or_model)
         self.prompts = read_prompts(prompt, self.encoders)
-        self.negative_prompts = read_prompts(negative_prompt, self.encoders)
+        self.negative_prompts = read_prompts(negative_prompt, self.encoders, negative=True)
         self.latents = Latents(pipe_or_model, self.denoiser, self.family.inputs)
         self.heard = Heard(self.encoders)
         self.guidance = Guidance(
-            pipe_or_model, self.heard, self.prompts, self.negative_prompts, guided
+            pipe_or_model,
+            self.heard,
+            self.prompts,
+            self.negative_prompts,
+            guided,
+            self.family.sides,
         )
         self._named = bool(self.prompts)
         self._clock = Clock()
@@ -71,6 +78,9 @@ class Session:
         self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
         self._layers = {site.name: module for site, module in self.modules.items()}
+        cross = {site.name for site in self.sites if site.kind == "cross"}
+        self._joint = {s.name for s in self.sites if s.kind == "self" and s.name in cross}
+        self._embeds: tuple[tuple[Tensor, ...], Tensor] | None = None
         self._wanted: dict[str, list[tuple[Control, Site]]] = {}
         for control in self.controls:
             for site in self.sites:
@@ -142,7 +152,7 @@ class Session:
         _, site = self._wanted[layer][0]
         height, width = site.grid(self.step.height, self.step.width)
         pixels, image, tokens = height * width, ALL, 0
-        if self._is_joint(site):
+        if site.name in self._joint:
             tokens = self.step.tokens
             image, text = self.family.stretches(pixels, tokens)
             there = max(image.stop, text.stop) <= call.query.shape[2] == call.key.shape[2]
@@ -164,7 +174,7 @@ class Session:
         for control, site in self._wanted[layer]:
             height, width = site.grid(step.height, step.width)
             keys = ALL
-            if self._is_joint(site):
+            if site.name in self._joint:
                 image, text = self.family.stretches(height * width, step.tokens)
                 keys = text if site.kind == "cross" else image
             attention = Attention(in_flight, keys)
@@ -178,6 +188,7 @@ class Session:
         for encoder in self.encoders:
             if encoder.module is not None:
                 stack.callback(after(encoder.module, self._in_context(self.heard.hear(encoder))))
+        stack.callback(listen(self.denoiser))
         stack.callback(before(self.called, self._announce))
         for layer in self._wanted:
             module = self._layers[layer]
@@ -205,10 +216,6 @@ class Session:
         self.latents.settle()
         self._clock.step(scheduler)
         return latents
-
-    def _is_joint(self, site: Site) -> bool:
-        """Whether the site's layer attends from and to image and text at once."""
-        return self.family.order != "cross" and not site.name.endswith(self.family.alone)
 
     @property
     def _acts(self) -> bool:
@@ -267,14 +274,14 @@ class Session:
 
     def _read_step(self, scheduler: Any, arguments: Mapping[str, Any]) -> Step:
         inputs = self.family.inputs
-        embeds, tokens = inputs.embeds(arguments), inputs.tokens(arguments)
+        embeds, tokens = self._text(arguments), inputs.tokens(arguments)
         rows = self.guidance.rows(embeds, inputs.rows(arguments))
         if arguments.get("skip_layers") is not None:
             # Skip-layer guidance (SD3.5) runs the prompt through a part of the model.
             rows = rows.aside()
         if not self._named and rows.positive:
             self.prompts = self.guidance.read(embeds, rows)
-        self._place_words(tokens)
+        self._place_words(rows, tokens)
         like = Step(0, 0, 1, 0, 0, 0.0, 0.0, *self.latents.size, tokens, rows)
 
         def timestep() -> float:
@@ -282,7 +289,16 @@ class Session:
 
         return self._clock.at(scheduler, timestep, like)
 
-    def _place_words(self, tokens: int) -> None:
+    def _text(self, arguments: Mapping[str, Any]) -> Tensor:
+        """The text of this call (rows, tokens, channels): the same tensor for the same text."""
+        parts = self.family.inputs.texts(arguments)
+        last = self._embeds[0] if self._embeds else ()
+        if len(parts) != len(last) or any(a is not b for a, b in zip(parts, last, strict=True)):
+            self._embeds = parts, self.family.inputs.embeds(arguments)
+        assert self._embeds is not None
+        return self._embeds[1]
+
+    def _place_words(self, rows: Rows, tokens: int) -> None:
         """Make sure that the words have known places in a text embedding of that many tokens.
 
         Embeddings of several stretches (75 tokens, each between a start and an end token) hold the
@@ -290,7 +306,8 @@ class Session:
         sequence: prompts that do not fit, or that were cut, are read again. Raises `ControlError`
         where words have no known place.
         """
-        for name in ("prompts", "negative_prompts"):
+        sides = (("prompts", rows.positive), ("negative_prompts", rows.negative))
+        for name in (name for name, own in sides if own):
             prompts: tuple[Prompt, ...] = getattr(self, name)
             fitted = tuple(self._fitted(prompt, tokens) for prompt in prompts)
             setattr(self, name, fitted)
@@ -307,7 +324,7 @@ class Session:
         last = prompt.encodings[-1]
         given = tokens - last.offset
         encoder = next((each for each in self.encoders if each.name == last.name), None)
-        if encoder is not None and encoder.kind.length and given > 0:
+        if encoder is not None and encoder.kind.length and not encoder.reader.left and given > 0:
             # The caller asked for another length than the pipeline's own.
             longer = prompt.dropped and given > last.limit
             if longer or last.offset + len(last.tokens) > tokens:

@@ -9,6 +9,7 @@ an unknown stretch); the model cannot tell these apart, so they count as one wor
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from crossattn.errors import UnsupportedModelError
@@ -77,7 +78,8 @@ class TextReader:
 
     Cut at `limit` tokens (None: the tokenizer's own), from `offset` on in the sequence that is
     attended to; `lowered` first, and put between `before` and `behind`. The tokens at `dropped`
-    (the first, and the one past the last) are read, but not given to the denoiser.
+    (the first, and the one past the last) are read, but not given to the denoiser. `left` says that
+    padding stands before the text.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -87,6 +89,15 @@ class TextReader:
     before: str = ""
     behind: str = ""
     dropped: Span = (0, 0)
+    left: bool = False
+
+    @cached_property
+    def around(self) -> tuple[int, int]:
+        """How many tokens of a template the denoiser is given before a prompt, and behind it."""
+        if not self.before and not self.behind:
+            return 0, 0
+        special = [piece.special for piece in read_pieces("", self, "a")]
+        return special.index(False), special[::-1].index(False)
 
 
 def read_pieces(name: str, reader: TextReader, text: str) -> tuple[Piece, ...]:
@@ -174,6 +185,7 @@ def encode(
     touched = [_touched(spans, piece) for piece in pieces]
     owners = [first if first < beyond else None for first, beyond in touched]
     kept_owners = [*owners[:fits], *owners[body:]]
+    offset = reader.offset + (limit - len(kept) if reader.left else 0)
     tokens = tuple(
         Token(
             index,
@@ -182,11 +194,11 @@ def encode(
             owner,
             piece.special,
         )
-        for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True), reader.offset)
+        for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True), offset)
     )
     indices: list[list[int]] = [[] for _ in spans]
     for token in tokens:
         if token.word is not None:
             indices[token.word].append(token.index)
     cut = frozenset(owner for owner in owners[fits:body] if owner is not None)
-    return Encoding(name, limit, tokens, reader.offset), tuple(map(tuple, indices)), cut
+    return Encoding(name, limit, tokens, offset), tuple(map(tuple, indices)), cut

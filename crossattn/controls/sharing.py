@@ -59,8 +59,8 @@ class ShareSelfAttention(FromSource):
             return
         query, key = list(attention.query), list(attention.key)
         for pair in pairs:
-            source, row = self.origin.self_attention(call, attention, pair.source), rows[pair.image]
-            query[row], key[row] = source.query, source.key
+            row = rows[pair.image]
+            query[row], key[row] = self.origin.self_attention(call, attention, pair.source)
         targets = [rows[pair.image] for pair in pairs]
         attention.replace(query=_stack(query), key=_stack(key), rows=targets)
         self.touch(call)
@@ -75,8 +75,8 @@ class MutualSelfAttention(FromSource):
 
     Target rows attend with their own queries to the source's keys and values, in `window`, at the
     self-attention sites that `sites` chooses: unless given, those of the decoder (up) that are
-    finer than its coarsest, and in a transformer the later half. A `source` kept earlier has them if it was recorded with
-    `SourceRecorder(keys_values=...)`.
+    finer than its coarsest, and in a transformer the later half. A `source` kept earlier has them
+    if it was recorded with `SourceRecorder(keys_values=...)`.
     Cao et al., "MasaCtrl" (2023): from step 4 of 50 and layer 10 of 16.
     """
 

@@ -87,8 +87,10 @@ class SourceRun:
         key = self.tensors[f"{name}/key"].to(attention.query)
         return UnformedMap(query, key, None, attention.scale)
 
-    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
-        """What the source attended with at this call; raises as `cross_attention` does."""
+    def self_attention(
+        self, call: LayerCall, attention: Attention, image: int
+    ) -> tuple[Tensor, Tensor]:
+        """The source's queries and keys at this call; raises as `cross_attention` does."""
         at = self._at(call.step, self.kept.own, "self-attention")
         name = f"{SELF}/{call.site.name}"
         if f"{name}/query" not in self.tensors:
@@ -97,9 +99,7 @@ class SourceRun:
                 f"with SourceRecorder(pixels={call.height * call.width})."
             )
         query, key = (self.tensors[f"{name}/{part}"][at] for part in ("query", "key"))
-        return UnformedMap(
-            query.to(attention.query), key.to(attention.query), None, attention.scale
-        )
+        return query.to(attention.query), key.to(attention.query)
 
     def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool

@@ -61,3 +61,86 @@ def clip_encoder(tokenizer: Any, width: int, seed: int = 2, pooled: bool = True)
             if "token_embedding" in name:
                 weights.mul_(20)
     return encoder
+
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{% if not enable_thinking %}<think>\n{% endif %}"
+)
+"""A template of the kind that Qwen's tokenizers come with."""
+
+
+def _merged(
+    words: tuple[str, ...], letters: list[str]
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """A vocabulary of letters and whole words, and the merges that make the words."""
+    pieces, merges = list(letters), []
+    for word in words:
+        symbols = list(word)
+        while len(symbols) > 1:
+            merge = (symbols[0], symbols[1])
+            symbols[:2] = ["".join(merge)]
+            if merge not in merges:
+                merges.append(merge)
+                pieces.append(symbols[0])
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}, merges
+
+
+def qwen_tokenizer(length: int = 256) -> Any:
+    """Qwen's, of bytes: no start token and no end token, but marks of who speaks."""
+    from transformers import Qwen2TokenizerFast
+
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(others))]
+    vocab, merges = _merged(tuple(f"Ġ{word}" for word in (*WORDS, "ball")), letters)
+    tokenizer = Qwen2TokenizerFast(vocab=vocab, merges=merges, model_max_length=length)
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": ["<|im_start|>", "<|im_end|>"], "pad_token": "<|endoftext|>"}
+    )
+    tokenizer.chat_template = CHAT
+    return tokenizer
+
+
+def gemma_tokenizer(length: int = 256) -> Any:
+    """Gemma's, of pieces: a start token and no end token."""
+    from transformers import GemmaTokenizerFast
+
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    letters = [letter for letter in string.printable if letter.isprintable() and letter != " "]
+    vocab, merges = _merged(
+        tuple(f"▁{word}" for word in (*WORDS, "ball")), [*special, "▁", "\n", *letters]
+    )
+    return GemmaTokenizerFast(
+        vocab=vocab,
+        merges=merges,
+        model_max_length=length,
+        padding_side="right",
+        add_bos_token=True,
+    )
+
+
+def language_model(kind: str, tokenizer: Any, width: int, layers: int = 2) -> Any:
+    """A tiny language model as text encoder: "Qwen2", "Qwen3" or "Gemma2"."""
+    import transformers
+
+    torch.manual_seed(4)
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    encoder = getattr(transformers, f"{kind}Model")(config).eval()
+    with torch.no_grad():
+        for name, weights in encoder.named_parameters():
+            if "embed_tokens" in name:
+                weights.mul_(20)
+    return encoder
