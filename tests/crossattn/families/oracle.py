@@ -54,7 +54,8 @@ class Oracle(TorchFunctionMode):
 
     def __enter__(self) -> "Oracle":
         for name, module in self.denoiser.named_modules():
-            if name.split(".")[-1] in self.layers:
+            # Refiners see the image alone or the text alone, before the two meet.
+            if name.split(".")[-1] in self.layers and "refiner" not in name:
                 self._hooks.append(module.register_forward_pre_hook(self._entered(name)))
                 self._hooks.append(module.register_forward_hook(self._left))
         return super().__enter__()

@@ -21,8 +21,6 @@ from crossattn.controls import (
 
 OTHER = "a red dog left of a blue balloon on grass"
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
-NEAR = {"rtol": 1e-3, "atol": 2e-4}
-"""Of latents, after two steps of the host's float32 against the oracle's float64."""
 
 every = pytest.mark.parametrize("name", TINY)
 both = pytest.mark.parametrize("guided", [False, True])
@@ -54,6 +52,13 @@ def written_out(name: str, guided: bool, edit: Any = None, prompt: Any = PROMPT)
     with oracle:
         made = draw(name, pipe, prompt, guided=guided)
     return made, oracle.seen
+
+
+def agree(made: Tensor, expected: Tensor, untouched: Tensor) -> None:
+    """An edit is the one written out, within a hundredth of what it does."""
+    effect = (expected - untouched).abs().max()
+    assert effect > 2e-4
+    assert (made - expected).abs().max() < 0.01 * effect
 
 
 def tokens(name: str, word: str, prompt: str = PROMPT) -> list[int]:
@@ -126,8 +131,9 @@ def test_every_words_tokens_are_the_pipelines(name: str) -> None:
     for encoding, (_, _, offset) in zip(prompt.encodings, tiny.encoders, strict=True):
         ids = [token.id for token in encoding.tokens]
         heard = read[encoding.name]
+        # Where a template's tokens are dropped, Sana keeps the first of all.
+        ids, heard = (ids[1:], heard[1:]) if name == "sana" else (ids, heard)
         at = next(at for at in range(len(heard)) if heard[at : at + len(ids)] == ids)
-        # The tokens that are dropped stand before the prompt's, the first of Sana's is kept.
         assert bool(at) == tiny.drops and encoding.offset == offset
         words = [token.word for token in encoding.tokens if token.word is not None]
         assert sorted(set(words)) == list(range(10))
@@ -169,8 +175,7 @@ def test_a_words_weight_multiplies_its_probabilities_for_pixels_alone(
     expected, _ = written_out(name, guided, edit)
     with attach(pipe_of(name), Reweight({"car": 2.5}), prompt=PROMPT):
         made = draw(name, pipe_of(name), guided=guided)
-    torch.testing.assert_close(made, expected, **NEAR)
-    assert (made - plain(name, guided)).abs().max() > 1e-3
+    agree(made, expected, plain(name, guided))
 
 
 @every
@@ -191,8 +196,7 @@ def test_a_word_is_shut_out_of_where_it_is_not_held(name: str) -> None:
     expected, _ = written_out(name, True, edit)
     with attach(pipe_of(name), HoldRegions({"car": Box(0, 0, 0.5, 1)}), prompt=PROMPT):
         made = draw(name, pipe_of(name), guided=True)
-    torch.testing.assert_close(made, expected, **NEAR)
-    assert (made - plain(name, True)).abs().max() > 1e-4
+    agree(made, expected, plain(name, True))
 
 
 @both
@@ -216,9 +220,8 @@ def test_a_swapped_word_looks_where_the_sources_looked(name: str, guided: bool) 
     expected, _ = written_out(name, guided, edit, prompts)
     with attach(pipe_of(name), Replace(Window(0, 1)), prompt=prompts):
         made = draw(name, pipe_of(name), prompts, guided=guided)
-    torch.testing.assert_close(made, expected, **NEAR)
+    agree(made, expected, plain(name, guided, True))
     assert torch.equal(made[0], plain(name, guided, True)[0])
-    assert (made[1] - plain(name, guided, True)[1]).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if not TINY[name].linear])
@@ -242,8 +245,7 @@ def test_a_shared_composition_attends_with_the_sources_queries_and_keys(name: st
         expected = draw(name, pipe_of(name), prompts, guided=True)
     with attach(pipe_of(name), ShareSelfAttention(Window(0, 1)), prompt=prompts):
         made = draw(name, pipe_of(name), prompts, guided=True)
-    torch.testing.assert_close(made, expected, **NEAR)
-    assert (made[1] - plain(name, True, True)[1]).abs().max() > 1e-4
+    agree(made, expected, plain(name, True, True))
 
 
 @every

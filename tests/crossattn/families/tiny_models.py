@@ -71,11 +71,17 @@ class Tiny:
 
 
 def sharpened(denoiser: Any, by: float = 4.0) -> Any:
-    """The same with queries that tell keys apart, so that maps are not flat."""
+    """The same with queries that tell keys apart, and blocks whose attention makes a difference.
+
+    So maps are not flat, and an edit is far above what rounding does.
+    """
     with torch.no_grad():
         for name, weights in denoiser.named_parameters():
             if name.endswith(("to_q.weight", "add_q_proj.weight", "norm_q.weight")):
                 weights.mul_(by)
+            modulates = "norm" in name or "adaLN" in name or "modulation" in name
+            if modulates and name.endswith(("linear.weight", "1.weight", "0.weight")):
+                weights.mul_(10)
             if "norm" not in name and weights.ndim == 1 and "gate" not in name:
                 weights.normal_(0, 0.02)
     return denoiser.eval()
@@ -488,6 +494,7 @@ TINY = {
         layers=("attn2",),
         size=(96, 128),
         linear=True,
+        drops=True,
     ),
 }
 
