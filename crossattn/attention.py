@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.in_flight import InFlight, Mix
+from crossattn.intercept import SdpaCall
 from crossattn.softmax import ALL, AttentionMap, FormedMap, UnformedMap, block, without_autocast
 
 
@@ -25,10 +26,10 @@ class Attention:
     `edit` forms a row's probabilities. The text's own queries are never edited.
     """
 
-    def __init__(self, in_flight: InFlight, keys: slice = ALL) -> None:
-        self._whole = in_flight
+    def __init__(self, call: InFlight | SdpaCall, keys: slice = ALL) -> None:
+        self._whole = InFlight(call) if isinstance(call, SdpaCall) else call
         self._keys = keys
-        self._block = block(keys, in_flight.key.shape[2])
+        self._block = block(keys, self._whole.key.shape[2])
 
     @property
     def query(self) -> Tensor:
@@ -196,6 +197,10 @@ class Attention:
         cell = row, self._block
         self._whole.edited[cell] = probs
         self._whole.mixes.pop(cell, None)
+
+    def output(self) -> Tensor:
+        """The attention's result, in all its blocks: (rows, heads, queries, width)."""
+        return self._whole.output()
 
     def _in_sequence(self, whole: Tensor, part: Tensor) -> Tensor:
         """`whole` (rows, heads, keys, width) with `part` in the block's place."""

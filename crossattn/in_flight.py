@@ -1,5 +1,6 @@
 """A call of the host's attention while controls act on it, and what the host gets of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,17 +83,11 @@ class InFlight:
         if not rows:
             return self._run_untouched()[0]
         if not self.joint:
-            whole = {"attn_mask": self._bias_of_all()} if self._biases else {}
+            whole = {"attn_mask": self._bias_of(range(len(self.query)))} if self._biases else {}
             run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
             return self._completed(run, range(len(run))) if self.mixes or self.edited else run
         output = self._run_untouched()[0].clone()
-        biases = [self._bias(row) for row in rows]
-        bias = None
-        if any(each is not None for each in biases):
-            zero = self.query.new_zeros(1, 1, 1)
-            each_of = [zero if each is None else each for each in biases]
-            bias = torch.stack(torch.broadcast_tensors(*each_of)).to(self.query.dtype)
-            bias = bias.expand(*bias.shape[:-1], self.key.shape[2])
+        bias = self._bias_of(rows)
         run = F.scaled_dot_product_attention(
             self.query[rows],
             self.key[rows],
@@ -121,12 +116,16 @@ class InFlight:
             return bias.masked_fill(~mask, float("-inf"))
         return mask if bias is None else mask + bias
 
-    def _bias_of_all(self) -> Tensor:
-        biases = [self._bias(row) for row in range(len(self.query))]
+    def _bias_of(self, rows: Sequence[int]) -> Tensor | None:
+        """What is added to those rows' logits: broadcastable to (rows, heads, pixels, keys)."""
+        biases = [self._bias(row) for row in rows]
+        shapes = [each.shape for each in biases if each is not None]
+        if not shapes:
+            return None
+        shape = [max(sizes) for sizes in zip(*shapes, (1, 1, self.key.shape[2]), strict=True)]
         zero = self.query.new_zeros(1, 1, 1)
-        return torch.stack(
-            torch.broadcast_tensors(*[zero if each is None else each for each in biases])
-        )
+        each_of = [(zero if each is None else each).expand(shape) for each in biases]
+        return torch.stack(each_of).to(self.query.dtype)
 
     def _weighted(self) -> Tensor:
         """The values, each token's times what is kept of its probabilities."""
@@ -140,7 +139,7 @@ class InFlight:
                 value[row, :, first:beyond] = 0
         return value
 
-    def _completed(self, output: Tensor, rows: "list[int] | range") -> Tensor:
+    def _completed(self, output: Tensor, rows: Sequence[int]) -> Tensor:
         """With the parts of edited rows that come from elsewhere than their own softmax."""
         each = dict(zip(rows, output.unbind(0), strict=True))
         with without_autocast(output):

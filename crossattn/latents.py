@@ -121,9 +121,9 @@ class Latents:
         return given | {self._inputs.latents: self._inputs.moved(given, self.scaled(step, by))}
 
     def scaled(self, step: Step, by: Tensor) -> Tensor:
-        """A move of the latents as the denoiser sees it: schedulers scale what they hand on."""
-        scaled: Tensor = self.scheduler.scale_model_input(by, step.timestep)
-        return scaled
+        """A move of the latents as the denoiser sees it: some schedulers scale what they give."""
+        scale = getattr(self.scheduler, "scale_model_input", None)
+        return by if scale is None else scale(by, step.timestep)
 
     def before_step(self, latents: Tensor) -> Tensor:
         """The latents that the scheduler goes on from, moved as the denoiser saw them."""

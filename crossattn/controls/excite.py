@@ -158,6 +158,8 @@ class _Look(Control):
     def attend(self, call: LayerCall, attention: Attention) -> None:
         for image, row, _ in call.step.rows.conditional():
             probs = attention.probabilities(row).mean(0)
+            if attention.joint:
+                probs = probs / probs.sum(-1, keepdim=True)  # shares of what the text gets
             self.maps[image] = self.maps[image] + probs if image in self.maps else probs
 
 

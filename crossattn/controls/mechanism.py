@@ -111,4 +111,7 @@ class Mechanism(Control):
         for row in range(len(key)):
             mask = attention.allowed(row)
             weights = self._weigh(attention.query[row], key[row], mask, self.argument, self._first)
+            if attention.joint:
+                # Among the text's tokens it weighs; how much the text gets in all is the model's.
+                weights = weights * attention.probabilities(row).sum(-1, keepdim=True)
             attention.edit(row, weights)

@@ -241,7 +241,10 @@ class SourceRecorder(Control):
         dtype: torch.dtype = next(session.denoiser.parameters()).dtype
         limit = self.pixels if self.pixels is not None else coarse_pixels(session.sites, step)
         specs: dict[str, Spec] = {}
-        sides = 1 + bool(step.rows.negative or session.guidance.guided)
+        guided = session.guidance.guided
+        # A side that is called for by itself may be yet to come.
+        comes = guided or (guided is None and session.family.sides == "calls")
+        sides = 1 + bool(step.rows.negative or comes)
         taken = texture_sites(session.sites) if kept.keys_values else ()
         # Queries and the text's keys do not make a map where pixels or a mask have a part in it.
         formed = session.family.order != "cross" or session.family.masked

@@ -12,8 +12,8 @@ from crossattn.step import LayerCall
 class TopK(Edit):
     """Keep the `count` strongest tokens of each pixel and head, and share the rest out to them.
 
-    On conditional rows, in `window`; the probabilities sum to 1 again. With as many as there are
-    tokens nothing changes. Raises `ControlError` for fewer than 1.
+    On conditional rows, in `window`; the probabilities sum to what they did. With as many as there
+    are tokens nothing changes. Raises `ControlError` for fewer than 1.
     """
 
     def __init__(
@@ -33,7 +33,8 @@ class TopK(Edit):
             probs = attention.probabilities(row)
             strongest = probs.topk(self.count, dim=-1)
             sparse = torch.zeros_like(probs).scatter(-1, strongest.indices, strongest.values)
-            attention.edit(row, sparse / sparse.sum(-1, keepdim=True))
+            sparse = sparse / sparse.sum(-1, keepdim=True)
+            attention.edit(row, sparse * probs.sum(-1, keepdim=True) if attention.joint else sparse)
             self.touch(call)
 
     def reason(self) -> str:

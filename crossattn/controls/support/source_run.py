@@ -113,7 +113,7 @@ class SourceRun:
                 "sites=, or give the source in the batch."
             )
         key, value = (self.tensors[f"{name}/{part}"][at] for part in ("key", "value"))
-        if negative and len(key) < 2:
+        if negative and (len(key) < 2 or not key[1].any()):
             raise ControlError(
                 "The source was run without guidance, the edit with it; give both the same."
             )
