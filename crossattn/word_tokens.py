@@ -44,6 +44,8 @@ class Token:
     id: int
     word: int | None
     """Position in Prompt.words; None for start, end, punctuation and other tokens of no word."""
+    special: bool = False
+    """Whether it is the tokenizer's own (start, end) and stands for nothing in the prompt."""
     weight: float = 1.0
     """That of its characters; 1.0 for special tokens."""
 
@@ -67,6 +69,21 @@ class Encoding:
         """The tokens of each stretch, one for a prompt that is read at once."""
         size = self.size or self.limit
         return tuple(self.tokens[at : at + size] for at in range(0, len(self.tokens), size))
+
+    @property
+    def start(self) -> int | None:
+        """Position of the start token; None where the encoder has none (T5)."""
+        return 0 if len(self.tokens) > 1 and self.tokens[0].special else None
+
+    @property
+    def end(self) -> int | None:
+        """Position of the last end token; None where the encoder has none."""
+        return len(self.tokens) - 1 if self.tokens and self.tokens[-1].special else None
+
+    @property
+    def body(self) -> tuple[int, ...]:
+        """Positions of the tokens that stand for something in the prompt."""
+        return tuple(token.index for token in self.tokens if not token.special)
 
 
 @dataclass(frozen=True)
@@ -189,7 +206,7 @@ def encode(
         weight = 1.0 if piece.special or not shown else weights[piece.span[0]]
         if owner is not None:
             indices[owner].append(len(tokens))
-        tokens.append(Token(len(tokens), shown, piece.id, owner, weight))
+        tokens.append(Token(len(tokens), shown, piece.id, owner, piece.special, weight))
 
     owners = [_owner(spans, piece) for piece in body]
     for number, stretch in enumerate(kept):

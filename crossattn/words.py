@@ -63,7 +63,7 @@ class Word:
 class Prompt:
     """A prompt read once, for the model and for everybody who asks about its words."""
 
-    source: str
+    raw: str
     """As the user wrote it, weight syntax included."""
     text: str
     """What the model reads: the weight syntax taken out."""
@@ -76,6 +76,8 @@ class Prompt:
     """Where in the text `BREAK` begins a new stretch."""
     marks: tuple[Mark, ...] = ()
     """What each mark of the source did, in order."""
+    dialect: Dialect = "compel"
+    """Whose marks they are."""
 
     def find(self, text: str) -> tuple[Word, ...]:
         """Return all occurrences of a word, whatever its case; WordNotFoundError if none."""
@@ -151,6 +153,11 @@ class Prompt:
         return f"The prompt has no {quoted(text)}; {hint}"
 
 
+def token_positions(words: Iterable[Word]) -> list[int]:
+    """The positions of words in the sequence that is attended to; side-by-side encoders share."""
+    return sorted({token for word in words for tokens in word.tokens for token in tokens})
+
+
 def read_prompt(
     source: str,
     tokenizers: Mapping[str, "PreTrainedTokenizerBase"] | None = None,
@@ -214,7 +221,9 @@ def read_prompt(
             )
             warnings.warn(message, PromptCutWarning, stacklevel=2)
     dropped = tuple(words[position] for position in sorted(frozenset().union(*cuts)))
-    return Prompt(source, text, tuple(words), tuple(encodings), dropped, read.breaks, read.marks)
+    return Prompt(
+        source, text, tuple(words), tuple(encodings), dropped, read.breaks, read.marks, dialect
+    )
 
 
 def _refuse_several(source: str) -> None:
@@ -231,7 +240,7 @@ def _refuse_several(source: str) -> None:
 
 
 def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
-    """Return the prompt's source with other weights on the words at these positions.
+    """Return the prompt's raw text with other weights on the words at these positions.
 
     The other words keep theirs, and all are written as `(word:1.3)`; 1.0 takes a weight away.
     Raises PromptError for a weight out of bounds, WordNotFoundError for a position of no word.

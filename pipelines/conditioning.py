@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from crossattn.encoders import TEXT_ENCODERS, tokenizers_of
+from crossattn.encoders import text_encoders
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.word_tokens import Token
 from crossattn.words import Prompt
@@ -58,16 +58,18 @@ def encode_stretches(
     hidden = hasattr(pipe, "text_encoder_2")  # SDXL takes the layer before the last
     encoded = []
     pooled: Tensor | None = None
+    encoders = {encoder.name: encoder for encoder in text_encoders(pipe)}
     for encoding in prompt.encodings:
-        encoder = getattr(pipe, TEXT_ENCODERS[encoding.name])
-        pad = tokenizers_of(pipe)[encoding.name].pad_token_id
+        reader = encoders[encoding.name]
+        assert reader.module is not None
+        pad = reader.tokenizer.pad_token_id
         ids = torch.stack([_padded(each, encoding.size, pad) for each in encoding.stretches])
         mask = None
         if places := list(masked):
             mask = torch.ones(ids.numel(), dtype=ids.dtype)
             mask[places] = 0
             mask = mask.view_as(ids).to(pipe._execution_device)
-        out = encoder(
+        out = reader.module(
             ids.to(pipe._execution_device), attention_mask=mask, output_hidden_states=hidden
         )
         encoded.append((out.hidden_states[-2] if hidden else out[0]).flatten(0, 1))

@@ -1,7 +1,7 @@
 """The one place that draws: recipes that share a shape in, pictures and their traces out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
 from crossattn.pipelines.result import PassageTrace, Result, WordShare, notes_on, word_shares
 from crossattn.pipelines.settle import numbers, pipeline_of, settle
+from crossattn.pipelines.threads import on_its_threads
 from crossattn.pipelines.weighting import weigh_controls, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 
+@on_its_threads
 @in_own_context
 def draw(
     recipes: Sequence[Recipe],
@@ -46,7 +48,7 @@ def draw(
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
     length: int = 1,
-) -> Iterator[Progress | list[Result]]:
+) -> Generator[Progress | list[Result]]:
     """Make pictures in one batch of the model: `Progress` per call, then a `Result` of each recipe.
 
     The recipes differ in prompts and seed alone; what changes or weighs words, regions, `controls`

@@ -5,9 +5,10 @@ from collections.abc import Collection
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control, Step
+from crossattn.control import Control
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 
 
 class During(Control):
@@ -18,9 +19,9 @@ class During(Control):
         self.steps = frozenset(steps)
 
     @property
-    def of_latents(self) -> bool:
+    def touches_latents(self) -> bool:
         """As the control."""
-        return self.control.of_latents
+        return self.control.touches_latents
 
     def start(self, session: Session) -> None:
         self.control.start(session)
@@ -35,7 +36,7 @@ class During(Control):
     def shift(self, step: Step) -> Tensor | None:
         return self.control.shift(step) if step.index in self.steps else None
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         if call.step.index in self.steps:
             self.control.attend(call, attention)
 

@@ -73,7 +73,7 @@ def keep_source(
     kept there rather than in memory. Its prompt is encoded in `length` stretches, as many as the
     longest edit's has, or as many as it needs. Raises as `run` does.
     """
-    recorder = SourceRecorder(cross=cross, share=share, file=file)
+    recorder = SourceRecorder(cross=cross, self_attention=share, file=file)
     drawing = draw(
         [recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder], length=length
     )

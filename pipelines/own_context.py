@@ -1,6 +1,6 @@
 """Iterators that run in a context of their own, so that several at once are each as if alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextvars import copy_context
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -9,7 +9,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_own_context(function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+def in_own_context(function: Callable[P, Generator[T]]) -> Callable[P, Generator[T]]:
     """Make a generator function whose body keeps its context variables to itself.
 
     A plain generator shares them with whoever asks it for the next event, so what is attached
@@ -17,7 +17,7 @@ def in_own_context(function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T
     """
 
     @wraps(function)
-    def alone(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def alone(*args: P.args, **kwargs: P.kwargs) -> Generator[T]:
         context = copy_context()
         events = function(*args, **kwargs)
         try:
@@ -28,6 +28,6 @@ def in_own_context(function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T
                     return
                 yield event
         finally:
-            context.run(events.close)  # type: ignore[attr-defined]
+            context.run(events.close)
 
     return alone

@@ -96,6 +96,12 @@ class Recipe(BaseModel):
     device: str | None = Field(
         default=None, pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$", description="cpu, mps, cuda or cuda:1"
     )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="a whole number of CPU threads from 1 to 1024, which decides the last bits",
+    )
     versions: dict[str, str] = Field(
         default_factory=dict, description="the versions of the libraries that made the picture"
     )

@@ -1,6 +1,6 @@
 """Recipe in, picture and trace out: `run(recipe)` is the whole system."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -26,7 +26,7 @@ def run(
     heads: bool = False,
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
-) -> Iterator[Progress | Result]:
+) -> Generator[Progress | Result]:
     """Make a picture and record which words attend where: `Progress` per call, then a `Result`.
 
     Without `pipe` the recipe's model is loaded. `bins` is the number of groups of steps that the

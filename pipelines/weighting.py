@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control
-from crossattn.controls.embeddings import a1111, comfy, compel
-from crossattn.controls.places import places
+from crossattn.control import Control
+from crossattn.controls.support.embeddings import a1111, comfy, compel
 from crossattn.pipelines.conditioning import encode_stretches, stretches, token_weights
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.recorder import Recorder
 from crossattn.session import Session
-from crossattn.words import Prompt
+from crossattn.step import LayerCall
+from crossattn.words import Prompt, token_positions
 
 if TYPE_CHECKING:
     from crossattn.dialects import Dialect
@@ -111,7 +111,7 @@ def _down(prompt: Prompt) -> Iterator[tuple[list[int], float]]:
 def _word_weights(prompt: Prompt, length: int) -> Tensor:
     weights = torch.ones(length)
     for word in prompt.words:
-        weights[places([word])] = word.weight
+        weights[token_positions([word])] = word.weight
     return weights
 
 
@@ -124,7 +124,7 @@ class _TokenWeights(Control):
         self._weights = {"positive": positive, "negative": negative}
         self._normalised = normalised
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         rows = call.step.rows
         for side, of_side in (("positive", rows.positive), ("negative", rows.negative)):
             for image, row in enumerate(of_side):
@@ -153,7 +153,7 @@ class _PlainRecorder(Recorder):
             if self.wants(site)
         }
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         super().attend(call, attention.looking_at(self._keys[call.site.name]))
 
     def leave(self) -> None:

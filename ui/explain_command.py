@@ -10,7 +10,7 @@ from crossattn.ui.flow_view import draw_flows, flow_json, show_flows
 from crossattn.ui.show import add_row, print_json, progress_bar, show, table, warn
 
 if TYPE_CHECKING:
-    from crossattn.controls.alignment import Unit
+    from crossattn.controls.support.alignment import Unit
     from crossattn.words import Prompt
 
 STEPS = 100

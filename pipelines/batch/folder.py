@@ -103,7 +103,7 @@ class BatchFolder:
         `files` are named relative to the folder. Raises InputError if there is no room.
         """
         for name, data in files.items():
-            write_file(self.path / name, data)
+            write_file(self.path / name, data, replace=True)
         with _writing(self._own):
             if self._manifest is None:
                 self._manifest = self._begin()
@@ -120,7 +120,7 @@ class BatchFolder:
         lines = (self.records.line(item.id) for item in self._plan if item.id in self.records)
         data = as_line(self._header) + b"".join(lines)
         if not whole.is_file() or whole.read_bytes() != data:
-            write_file(whole, data)
+            write_file(whole, data, replace=True)
         for path in manifests(self.path):
             if path != whole:
                 path.unlink()
@@ -157,7 +157,7 @@ class BatchFolder:
             )
         data = "".join(item.line() + "\n" for item in self._plan).encode()
         if not path.is_file() or path.read_bytes() != data:
-            write_file(path, data)
+            write_file(path, data, replace=True)
 
     def _load(self) -> None:
         for path in manifests(self.path):
@@ -174,7 +174,7 @@ class BatchFolder:
 
     def _begin(self) -> int:
         if not self._own.is_file():
-            write_file(self._own, as_line(self._header))
+            write_file(self._own, as_line(self._header), replace=True)
         handle = os.open(self._own, os.O_RDWR | os.O_APPEND)
         # A line that a killed run left unfinished would spoil the next.
         os.ftruncate(handle, self._own.read_bytes().rfind(b"\n") + 1)

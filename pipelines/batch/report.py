@@ -31,7 +31,7 @@ def write_reports(folder: Path, plan: Plan, records: Mapping[str, Record]) -> No
     for name, data in reports.items():
         path = folder / name
         if not path.is_file() or path.read_bytes() != data:
-            write_file(path, data)
+            write_file(path, data, replace=True)
 
 
 def has_pyarrow() -> bool:

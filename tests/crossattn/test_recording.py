@@ -7,9 +7,9 @@ import torch
 
 from crossattn import (
     Attention,
-    Call,
     Control,
     ControlError,
+    LayerCall,
     PromptCutWarning,
     Recorder,
     TraceError,
@@ -36,7 +36,7 @@ def explicit(pipe: Any) -> dict[str, list[torch.Tensor]]:
     seen: dict[str, list[torch.Tensor]] = {}
 
     class Spy(Control):
-        def attend(self, call: Call, attention: Attention) -> None:
+        def attend(self, call: LayerCall, attention: Attention) -> None:
             row = call.step.rows.positive[0]
             query, key = attention.query[row], attention.key[row]
             logits = torch.einsum("hpd,htd->hpt", query, key) / query.shape[-1] ** 0.5
@@ -274,7 +274,7 @@ def test_the_chosen_layers_alone_are_recorded(sd_pipe: Any) -> None:
     recorder, whole = Recorder(layers=["mid", "up.0"]), Recorder()
     with attach(sd_pipe, recorder, whole, prompt=PROMPT):
         latents(sd_pipe)
-    assert {site.place for site in recorder.trace.view.sites} == {"mid", "up.0"}
+    assert {site.block for site in recorder.trace.view.sites} == {"mid", "up.0"}
     part = whole.trace.at(layers=["mid", "up.0"])
     assert torch.equal(recorder.trace["car"].data, part["car"].data)
     with (

@@ -152,6 +152,7 @@ def test_an_output_that_cannot_be_is_told_before_the_work(
         (["generate", "a", "red", "car"], "put words that belong together in quotes"),
         (["generate"], "see crossattn generate --help"),
         (["generate", "a dog", "--sed", "7"], "see crossattn generate --help"),
+        (["edit", "a cat", "-dog"], "put -- before words that begin with a dash"),
         (["heatmap", "a dog", "--steps", "ten"], "expected a whole number, but got 'ten'"),
         (["edit", "a dog", "a cat", "--begin", "late"], "expected a number, but got 'late'"),
         (["generate", "a dog", "--region", "dog=0,0.5"], "give left,top,right,bottom"),

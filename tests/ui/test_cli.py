@@ -64,7 +64,7 @@ def test_whatever_draws_has_the_same_options(
     assert call([command, "--help"]) == 0
     text = capsys.readouterr().out
     names = "seed steps guidance size negative-prompt scheduler region dialect"
-    names += " model revision config device dtype output json"
+    names += " model revision config device dtype threads output json"
     assert [name for name in names.split() if f"--{name} " not in text] == []
 
 
@@ -311,3 +311,26 @@ def test_stopping_a_run_leaves_nothing_behind(
 )
 def test_a_size_is_one_side_or_width_by_height(text: str, size: tuple[int, int]) -> None:
     assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("output", [".", "..", "inner/.."])
+def test_a_folder_that_is_told_without_its_name_gets_one_inside(
+    output: str, sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outer" / "here" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "outer" / "here")
+    options = ["--model", str(sd_folder), "--steps", "1", "-o", output]
+    assert call(["heatmap", "a dog", *options]) == 0
+    assert call(["edit", "a dog", "a cat", *options]) == 0
+    assert (Path(output) / "a-dog-seed0" / "picture.png").is_file()
+    assert (Path(output) / "a-cat-seed0" / "edited.png").is_file()
+
+
+def test_an_empty_folder_behind_a_link_is_filled(
+    sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    options = ["--model", str(sd_folder), "--steps", "1", "-o", str(tmp_path / "link")]
+    assert call(["heatmap", "a dog", *options]) == 0
+    assert (tmp_path / "real" / "picture.png").is_file()

@@ -13,7 +13,7 @@ from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.settle import read
-from crossattn.pipelines.takeaway import overlays_zip
+from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.payload import served

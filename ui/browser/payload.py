@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from crossattn.pipelines.takeaway import batch_line, command_line, python_script
+from crossattn.pipelines.snippets import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.fields import word_by_word
@@ -35,7 +35,7 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
     return {
         "id": made.id,
         "title": title(made),
-        "prompt": trace.prompt.source,
+        "prompt": trace.prompt.raw,
         "width": recipe.width,
         "height": recipe.height,
         "seconds": made.seconds,
@@ -154,8 +154,8 @@ def _depth(trace: Trace) -> dict[str, Any]:
     view = trace.view
     layout = view.record.layout
     grids: dict[str, tuple[int, int]] = {}
-    for site in sorted(view.sites, key=lambda site: _order(site.place)):
-        grids.setdefault(site.place, view.grid(site))
+    for site in sorted(view.sites, key=lambda site: _order(site.block)):
+        grids.setdefault(site.block, view.grid(site))
     return {
         "steps": layout.steps,
         "layers": [[place, f"{place}, {h} × {w}"] for place, (h, w) in grids.items()],

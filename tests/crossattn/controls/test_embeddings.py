@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from crossattn.controls.embeddings import a1111, comfy, compel
+from crossattn.controls.support.embeddings import a1111, comfy, compel
 
 GENERATOR = torch.Generator().manual_seed(0)
 EMBEDS, EMPTY, MASKED = torch.randn(3, 7, 5, generator=GENERATOR) + 0.5
