@@ -14,8 +14,8 @@ _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(r"(?<!\\)(?:\{[^{}]*\|[^{}]*\}|\{[\d-]+\$\$|\$\{|(?<!\w)__[\w/*.~-]+?__(?!\w))"),
-        "a choice of dynamic prompts, and a recipe is one picture: expand it first, by "
-        "crossattn.pipelines.dynamic.expand or the key dynamic of a plan",
+        "a choice of dynamic prompts, and a recipe is one picture: crossattn expand makes a plan "
+        "of all that it stands for",
     ),
     (
         re.compile(r"[\w)\"]\s*\.(?:blend|and|add)\([^()]*\)"),
