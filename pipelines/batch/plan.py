@@ -13,7 +13,7 @@ from crossattn.pipelines.batch.rows import Row, read_rows
 from crossattn.pipelines.batch.sweep import Point, Sweep
 from crossattn.pipelines.files import slug
 from crossattn.pipelines.recipe import Recipe
-from crossattn.words import read_prompt
+from crossattn.whole_prompt import plain_text
 
 MOST_ITEMS = 100_000
 """Pictures that one plan may ask for."""
@@ -131,7 +131,7 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt
-            words = read_prompt(prompt).text
+            words = plain_text(prompt, recipe.dialect)
             name = f"{slug(words, words=5)}-seed{recipe.seed}-{digest}"
         else:
             name = _checked_name(name)
