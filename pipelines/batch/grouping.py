@@ -15,7 +15,7 @@ MOST_AT_ONCE = 4
 """Pictures of one shape that a device other than a CPU draws at once."""
 
 
-def arrange(items: Iterable[Item]) -> list[list[Item]]:
+def grouped(items: Iterable[Item]) -> list[list[Item]]:
     """Return groups of items, each for one worker: edits of one picture together, with itself.
 
     Groups of the same model follow each other, so that it is loaded as seldom as can be, and
