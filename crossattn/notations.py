@@ -18,16 +18,16 @@ _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
         "of all that it stands for",
     ),
     (
-        re.compile(r"[\w)\"]\s*\.(?:blend|and|add)\([^()]*\)"),
+        re.compile(r"(?<=[\w)\"])\.(?:blend|and|add)\([^()]*\)"),
         "compel's way to join the embeddings of several prompts, which is not read here: AND draws "
         "by several prompts at once, BREAK puts them side by side",
     ),
     (
-        re.compile(r"[\w)\"]\.swap\([^()]*\)"),
+        re.compile(r"(?<=[\w)\"])\.swap\([^()]*\)"),
         "compel's way to swap words, which does nothing there either: crossattn edit swaps them",
     ),
     (
-        re.compile(r"[\w)\"]\.attend\([^()]*\)"),
+        re.compile(r"(?<=[\w)\"])\.attend\([^()]*\)"),
         "compel's long way to write a weight: write (word:1.3)",
     ),
     (

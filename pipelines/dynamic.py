@@ -105,8 +105,8 @@ def _all_of(
             yield _State(state.text, state.chosen, {**state.variables, node.name: node.value})
             return
         for made in _all(node.value, _State("", state.chosen, state.variables), depth + 1):
-            said = {**state.variables, node.name: (made.text,)}
-            yield _State(state.text, made.chosen, said)
+            known = {**state.variables, node.name: (made.text,)}
+            yield _State(state.text, made.chosen, known)
     else:
         for picked in node.picks():
             for said, last in _each(picked, state, depth):
