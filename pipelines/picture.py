@@ -51,7 +51,7 @@ def read_picture(path: Path) -> Image.Image:
 
     Raises InputError if it is missing, broken, no picture, or over 40 million pixels.
     """
-    with _opened(path) as opened:
+    with open_picture(path) as opened:
         image: Image.Image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):
             image = _eight_bits(image)
@@ -67,7 +67,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises InputError if it is no such picture, RecipeError if the recipe in it is not sound.
     """
-    with _opened(path) as image:
+    with open_picture(path) as image:
         text = image.info.get(KEY)
     if not isinstance(text, str):
         raise InputError(
@@ -78,7 +78,8 @@ def read_recipe(path: Path) -> Recipe:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """Open a picture as it is, with what its file says of it; raises as `read_picture`."""
     try:
         with warnings.catch_warnings():
             # Pillow only warns about pictures up to twice its own limit; they are too big as well.
