@@ -51,8 +51,8 @@ def read_picture(path: Path) -> Image.Image:
 
     Raises InputError if it is missing, broken, no picture, or over 40 million pixels.
     """
-    with _opened(path) as opened:
-        image: Image.Image = ImageOps.exif_transpose(opened)
+    with opened(path) as stored:
+        image: Image.Image = ImageOps.exif_transpose(stored)
         if image.mode.startswith("I"):
             image = _eight_bits(image)
         if image.has_transparency_data:
@@ -67,7 +67,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises InputError if it is no such picture, RecipeError if the recipe in it is not sound.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         text = image.info.get(KEY)
     if not isinstance(text, str):
         raise InputError(
@@ -78,7 +78,8 @@ def read_recipe(path: Path) -> Recipe:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Give the picture in a file as it is stored; raises InputError as `read_picture` does."""
     try:
         with warnings.catch_warnings():
             # Pillow only warns about pictures up to twice its own limit; they are too big as well.

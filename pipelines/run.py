@@ -110,7 +110,7 @@ def run(
     generator = torch.Generator("cpu").manual_seed(settled.seed)
     recorder = Recorder(bins=min(bins, steps), heads=heads)
     text = encode(pipe, prompt.text, negative.text, guidance)
-    controls = [*controls, *region_controls(settled.regions)]
+    controls = [*controls, *region_controls(settled.regions, prompt)]
     had = None
     if weighted(prompt):
         weights, had = weighing(prompt, settled.dialect, text)
