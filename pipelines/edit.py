@@ -25,6 +25,7 @@ from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.load import load
+from crossattn.pipelines.named_words import check_words
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import target_regions
 from crossattn.pipelines.run import Result, read, run
@@ -92,6 +93,7 @@ def edit(
     if pipe is None:
         where = recipe.model_dump(include={"revision", "config", "dtype", "device"})
         pipe = load(recipe.model, **where)
+    check_words(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
     start = recipe.source

@@ -15,7 +15,8 @@ from crossattn.controls.regions import HoldRegions
 from crossattn.errors import ControlError
 from crossattn.pipelines.mask_picture import read_mask
 from crossattn.pipelines.region_recipe import RegionRecipe
-from crossattn.words import Prompt, quoted
+from crossattn.word_spans import quoted
+from crossattn.words import Prompt
 
 FULL_HOLD = 8.0
 """What `hold` 1 takes from a word's logits outside its region: almost all of its attention."""
