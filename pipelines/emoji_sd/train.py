@@ -176,7 +176,7 @@ class Training:
         decoder = self.folder / "decoder.pt"
         autoencoder = self._load_autoencoder(decoder if decoder.exists() else self._frozen)
         pipeline = assemble(autoencoder, denoiser, tokenizer)
-        export(pipeline, self.folder / "tokenizer", self.model)
+        export(pipeline, self.model, self.folder / "tokenizer")
         judge = Judge()
         judge.load_state_dict(load(self.folder / "judge.pt")["average"])
         judge.save(self.model / "judge.safetensors")
