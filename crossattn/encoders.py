@@ -72,6 +72,7 @@ def read_again(encoders: Sequence[TextEncoder], prompt: Prompt, limit: int) -> P
         {encoder.name: encoder.tokenizer for encoder in encoders},
         {encoder.name: limit for encoder in encoders},
         syntax=prompt.raw != prompt.text,
+        dialect=prompt.dialect,
     )
 
 

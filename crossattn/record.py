@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from crossattn.crop import Crop
 from crossattn.errors import TraceError
 from crossattn.site import Site
 from crossattn.step import Step
@@ -25,7 +26,8 @@ class Layout:
 
     `height` and `width` are the latent's; `tokens` the prefix of the encoder's sequence that is
     kept (start token, prompt, end token); `prompt_of[i]` the index in `prompts` of image i;
-    `steps` the length of the run, `bins` the groups of steps kept apart.
+    `steps` the length of the run, `bins` the groups of steps kept apart; `crop` the part of the
+    picture that was drawn, None for all of it.
     """
 
     sites: tuple[Site, ...]
@@ -39,6 +41,7 @@ class Layout:
     prompt_of: tuple[int, ...]
     prompts: tuple[Prompt, ...]
     negative_prompts: tuple[Prompt, ...]
+    crop: Crop | None = None
 
     @property
     def images(self) -> int:

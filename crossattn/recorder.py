@@ -205,4 +205,5 @@ class Recorder(Control):
             prompt_of=step.rows.prompt,
             prompts=prompts,
             negative_prompts=negatives,
+            crop=session.crop,
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.compiled import run_eagerly
 from crossattn.control import Control
+from crossattn.crop import Crop, hear_crops
 from crossattn.encoders import Prompts, read_again, read_prompts, text_encoders
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.family import family_of, find_denoiser, refuse_pipeline, refuse_processor
@@ -62,6 +63,8 @@ class Session:
             pipe_or_model, self.heard, self.prompts, self.negative_prompts, guided
         )
         self._named = bool(self.prompts)
+        self._embeds: Tensor | None = None
+        self.crop: Crop | None = None
         self._clock = Clock()
         self._step: Step | None = None
         self._visited: set[Site] = set()
@@ -157,6 +160,7 @@ class Session:
             module = self.modules[site]
             stack.callback(before(module, enter(self, site)))
             stack.callback(after(module, leave))
+        stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
         if getattr(self.pipe, "scheduler", None) is not None:
             self._watch(stack)
         elif any(control.touches_latents for control in self.controls):
@@ -191,6 +195,9 @@ class Session:
 
         return hear
 
+    def _cropped(self, crop: Crop) -> None:
+        self.crop = crop
+
     def _watch(self, stack: ExitStack) -> None:
         """Follow the pipeline's scheduler, and another that is put in its place."""
         self._scheduler = self.pipe.scheduler
@@ -219,6 +226,7 @@ class Session:
         self._visited = set()
         for control in self.controls:
             control.before_step(step)
+        self.crop = None  # of this run, and the next may have none
         self._move(step, last)
         if not self.latents.moved:
             return None
@@ -239,9 +247,10 @@ class Session:
         embeds = arguments["encoder_hidden_states"]
         given = self.latents.given
         rows = self.guidance.rows(embeds, len(given))
-        if not self._named and rows.positive:
-            self.prompts = self.guidance.read(embeds, rows)
-        self._place_words(embeds.shape[1])
+        if rows.positive and embeds is not self._embeds:
+            read = self.guidance.read_beside if self._named else self.guidance.read
+            self.prompts, self._embeds = read(embeds, rows), embeds
+            self._place_words(embeds.shape[1])
         height, width = self.family.size(given)
         like = Step(0, 0, 1, 0, 0, 0.0, 0.0, height, width, embeds.shape[1], rows)
 

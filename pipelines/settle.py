@@ -5,9 +5,11 @@ import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
 from crossattn.pipelines.load import EMBEDDED, ModelSource, load
 from crossattn.pipelines.recipe import Recipe
+from crossattn.word_spans import quoted
 from crossattn.words import Prompt, PromptCutWarning, read_prompt
 
 if TYPE_CHECKING:
@@ -58,9 +60,18 @@ def numbers(recipe: Recipe) -> tuple[int, float, int, int]:
     return recipe.steps, recipe.guidance, recipe.height, recipe.width
 
 
-def read(source: str, tokenizers: dict[str, Any]) -> tuple[Prompt, list[str]]:
-    """Read a prompt as the named encoders will, and say what fell off the end."""
+def read(
+    source: str, tokenizers: dict[str, Any], dialect: Dialect = "compel"
+) -> tuple[Prompt, list[str]]:
+    """Read a prompt as the named encoders will, in as many stretches as it needs.
+
+    Also gives, in sentences, what fell off the end, and which marks weigh nothing in the dialect.
+    Raises PromptError.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PromptCutWarning)
-        prompt = read_prompt(source, tokenizers)
-    return prompt, [str(one.message) for one in caught]
+        prompt = read_prompt(source, tokenizers, dict.fromkeys(tokenizers), dialect=dialect)
+    foreign = list(dict.fromkeys(f"{quoted(m.text)}: {m.does}." for m in prompt.marks if m.foreign))
+    if foreign:
+        foreign.append("Weights are written (word:1.3) in every dialect.")
+    return prompt, [*(str(one.message) for one in caught), *foreign]

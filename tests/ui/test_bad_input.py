@@ -140,7 +140,7 @@ def test_an_output_that_cannot_be_is_told_before_the_work(
     def worked(*arguments: object, **options: object) -> None:
         raise AssertionError("the work was begun")
 
-    for work in ("run.load", "edit.load", "load.load"):
+    for work in ("settle.load", "load.load"):
         monkeypatch.setattr(f"crossattn.pipelines.{work}", worked)
     Path("file").touch()
     assert sentence in refused(*command, "--model", str(sd_folder), "-o", output)

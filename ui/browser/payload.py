@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from torch import Tensor
 
@@ -23,7 +24,7 @@ MASK_SIDE = 64
 
 def served(path: Path) -> dict[str, str]:
     """Where the browser gets a file of the shelf, bit for bit."""
-    return {"url": f"gradio_api/file={path}", "name": path.name}
+    return {"url": f"gradio_api/file={quote(str(path))}", "name": path.name}
 
 
 def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
@@ -103,9 +104,9 @@ def swapped(source: str, target: str) -> str:
 
 
 def _before(made: Made, shelf: Shelf) -> dict[str, Any] | None:
-    if made.before is None:
+    before = shelf.find(made.before)
+    if before is None:
         return None
-    before = shelf.get(made.before)
     return {
         "picture": served(before.picture),
         "name": "Source" if made.report else "Before",

@@ -156,21 +156,21 @@ class Studio:
 
     def _source(self, result: Result, made: list[str]) -> tuple[list[str], str]:
         """The ids with that of an edit's source among them, and its id."""
-        for key in reversed(made):
-            if self.shelf.get(key).recipe == result.recipe:
-                return made, key
+        for kept in reversed(self.shelf.kept(made)):
+            if kept.recipe == result.recipe:
+                return made, kept.id
         one = self.shelf.put(result)
         return self._noted(one, made), one.id
 
     def _told_of(self, one: Made, made: list[str]) -> Updates:
         """The header at rest, the stage, the history, the seed, and the ids of this session."""
-        cards = [card(self.shelf.get(key)) for key in reversed(made)]
+        kept = self.shelf.kept(made)
         return (
             self.rest(one.recipe.model),
             describe(one, self.shelf),
-            gr.HTML(cards=cards, value=one.id),
+            gr.HTML(cards=[card(each) for each in reversed(kept)], value=one.id),
             str(one.recipe.seed),
-            made,
+            [each.id for each in kept],
         )
 
     def _noted(self, one: Made, made: list[str]) -> list[str]:
@@ -179,7 +179,7 @@ class Studio:
 
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
         """The picture to compare with: the same without weights, or else the one before."""
-        earlier = [self.shelf.get(key) for key in reversed(made)]
+        earlier = self.shelf.kept(reversed(made))
         plain = recipe.replace(prompt=without_weights(recipe.prompt), regions=())
         if plain != recipe:
             for one in earlier:
