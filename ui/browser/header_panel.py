@@ -13,7 +13,13 @@ LARGEST_UPLOAD = 20 * 2**20
 
 def header_panel(model: tuple[str, str], functions: Sequence[Callable[..., Any]]) -> gr.HTML:
     """Build the header; its value is `status(...)`, `model` is (name shown, name in recipes)."""
-    return part("header", value=status(model), functions=functions, largest=LARGEST_UPLOAD)
+    return part(
+        "header",
+        label="progress",
+        value=status(model),
+        functions=functions,
+        largest=LARGEST_UPLOAD,
+    )
 
 
 def status(model: tuple[str, str], busy: dict[str, Any] | None = None) -> dict[str, Any]:

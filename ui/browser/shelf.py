@@ -89,6 +89,10 @@ class Shelf:
             raise InputError("That picture is no longer kept here; generate it again.")
         return made
 
+    def held(self, keys: Iterable[str]) -> list[Made]:
+        """Those of the pictures that are still here, in the same order."""
+        return [made for key in keys if (made := self._made.get(key))]
+
     def trace(self, made: Made) -> Trace:
         """The trace of a picture."""
         with self._lock:

@@ -29,7 +29,7 @@ def test_two_people_keep_their_pictures_apart(browser: Browser, address: str, pe
     other.wait()
     for one, prompt in ((person, "a red car"), (other, "a blue cat")):
         one.see("#picture").to_have_attribute("aria-label", prompt)
-        one.see("#strip button").to_have_count(1)
+        one.see("#strip .card").to_have_count(1)
     other_context.close()
 
 
@@ -69,7 +69,7 @@ def test_closing_the_page_stops_its_run(
 def test_every_event_can_be_driven_by_a_program(address: str) -> None:
     client = Client(address, verbose=False)
     names = client.view_api(return_format="dict")["named_endpoints"]
-    asked = {"/generate", "/draw_again", "/edit", "/restore", "/open_picture"}
+    asked = {"/generate", "/draw_again", "/edit", "/open", "/open_picture"}
     assert asked <= set(names)
     _, picture, *_ = client.predict(*FIELDS, True, api_name="/generate")
     assert [word["text"] for word in picture["words"]] == ["a", "red", "car"]

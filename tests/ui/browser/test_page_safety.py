@@ -12,7 +12,7 @@ def test_no_request_leaves_the_pages_own_host(person: Any, address: str) -> None
     person.write("a red car", steps=2).generate()
     for tab, last in (("Edit", "#align td"), ("Regions", "#region-words button")):
         person.tab(tab).page.wait_for_selector(last)
-    person.tab("Time and depth").page.wait_for_selector("#heads button")
+    person.tab("Time").page.wait_for_selector("#heads button")
     hosts = {urlsplit(url).netloc for url in person.asked if url.startswith("http")}
     assert hosts == {urlsplit(address).netloc}
 
@@ -21,7 +21,7 @@ def test_no_request_leaves_the_pages_own_host(person: Any, address: str) -> None
 def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
     faults = set()
     drawn.page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
-    for tab in ("Edit", "Regions", "Time and depth", "Weights"):
+    for tab in ("Edit", "Regions", "Time", "Weights"):
         drawn.tab(tab)
         drawn.page.wait_for_function("!document.getAnimations().length")
         found = Axe().run(drawn.page, context=".part").response["violations"]

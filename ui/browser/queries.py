@@ -18,13 +18,14 @@ from crossattn.ui.browser import stacks
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
+from crossattn.weight_syntax import format_weights
 from crossattn.word_spans import same_word
 from crossattn.words import Prompt, with_weights
 
 Asked = dict[str, Any]
 
 
-class Desk:
+class Queries:
     """Functions that the page's parts call directly; each takes and returns one JSON object.
 
     What a person can mend comes back as {"problem": sentence}.
@@ -37,7 +38,7 @@ class Desk:
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
-        asked = self.read, self.write, self.align, self.steps, self.heads
+        asked = self.read, self.write, self.swap, self.align, self.steps, self.heads
         return [_told(one) for one in (*asked, self.overlays, self.sheet)]
 
     def read(self, asked: Asked) -> Asked:
@@ -59,6 +60,25 @@ class Desk:
         """The `prompt` with other `weights`, one for each of its words."""
         prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
         return {"prompt": with_weights(prompt, dict(enumerate(map(float, asked["weights"]))))}
+
+    def swap(self, asked: Asked) -> Asked:
+        """The `prompt` with `text` in place of its words `first` to `last`; none takes them out.
+
+        `weights` are those of its words; the new ones have that of the first they replace.
+        """
+        prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
+        first, last = int(asked["first"]), int(asked["last"])
+        start, end = prompt.words[first].span[0], prompt.words[last].span[1]
+        text = f"{prompt.text[:start]}{asked['text']}{prompt.text[end:]}"
+        plain = format_weights(" ".join(text.split()), ())
+        if not plain:
+            raise RecipeError("No word would be left: keep at least one.")
+        swapped, _ = self._read(plain, str(asked["model"]))
+        weights = [float(weight) for weight in asked["weights"]]
+        gone = last - first + 1
+        new = len(swapped.words) - (len(weights) - gone)
+        weights[first : last + 1] = [weights[first]] * new
+        return {"prompt": with_weights(swapped, dict(enumerate(weights)))}
 
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row."""
