@@ -21,8 +21,9 @@ from crossattn.ui.browser.drawing import Models, Sources, draw
 from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_queue import Queue
-from crossattn.ui.browser.payload import EDIT_FIELDS, describe
+from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.ui.browser.sweeps import swept
 
 WAITING = 8
 """Pictures that are drawn or wait at a time; whoever comes then is told to try again."""
@@ -110,6 +111,41 @@ class Events:
             recipe = source.replace(edit={"prompt": target, **known})
             yield from self._draw(recipe.replace(regions=regions_of(held, prompt, target)), made)
 
+    def sweep(
+        self,
+        prompt: str,
+        negative: str,
+        model: str,
+        seed: str,
+        steps: float,
+        guidance: float,
+        size: str,
+        scheduler: str,
+        dialect: str,
+        asked: dict[str, Any],
+        held: dict[str, Any],
+        made: list[str],
+    ) -> Iterator[Updates]:
+        """Draw a row of pictures: `asked` as `sweeps.swept` has it, the rest as in `generate`."""
+        with told():
+            recipe = recipe_of(
+                prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
+            ).replace(regions=regions_of(held, prompt))
+            row = list(swept(recipe, asked))
+            name = self.offered.get(model, model), model
+            shown: list[dict[str, Any]] = []
+            for label, one in row:
+                for event in self._run(one):
+                    if isinstance(event, dict):
+                        far = {"of": [len(shown) + 1, len(row)]}
+                        yield status(name, {**event, **far}), gr.skip(), made
+                    elif isinstance(event, Result):
+                        drawn = self.shelf.put(event, self._before(event.recipe, made))
+                        made = self._noted(drawn, made)
+                        shown.append({"label": label, **card(drawn)})
+                yield status(name, {}), {**asked, "shown": list(shown)}, made
+            yield self.rest(model), {**asked, "shown": shown, "done": True}, made
+
     def open(self, asked: dict[str, str], made: list[str]) -> Iterator[Updates]:
         """Bring a picture back, with its fields: {recipe: JSON, id}.
 
@@ -151,17 +187,19 @@ class Events:
             yield (*kept, *updates)
 
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
+        for event in self._run(recipe):
+            if isinstance(event, dict):
+                yield status((self.offered[recipe.model], recipe.model), event), *KEEP
+            else:
+                yield self._finished(event, made)
+
+    def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Result | Edited]:
+        """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
         bounds.check(recipe, self.offered)
-        name = self.offered[recipe.model], recipe.model
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
-                waiting = {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
-                yield status(name, waiting), *KEEP
-            for event in draw(recipe, self.models, self.sources):
-                if isinstance(event, dict):
-                    yield status(name, event), *KEEP
-                else:
-                    yield self._finished(event, made)
+                yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
+            yield from draw(recipe, self.models, self.sources)
 
     def _finished(self, event: Result | Edited, made: list[str]) -> Updates:
         if isinstance(event, Result):

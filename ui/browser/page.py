@@ -39,7 +39,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
     )
     with page:
         made = gr.State([], delete_callback=events.leave)
-        header = header_panel(first, Queries(shelf, models, offered).functions())
+        header = header_panel(first, Queries(shelf, models, offered, events.queue).functions())
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
                 make = make_panel([(shown, name) for name, shown in offered.items()])
@@ -88,6 +88,12 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
                 events.open_picture, [take.drop, made], back, api_name="open_picture", **draws
             ),
         ]
+        row = [*fields, weights.sweep, held, made]
+        runs.append(
+            weights.sweep.submit(
+                events.sweep, row, [header, weights.sweep, made], api_name="sweep", **draws
+            )
+        )
         # The place to drop is free again at once, whatever comes of the file.
         take.drop.upload(lambda: None, None, take.drop, api_name="free_drop", **quiet)
         make.stop.click(None, cancels=runs)

@@ -12,10 +12,11 @@ from crossattn.pipelines.export import word_sheet
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import read
+from crossattn.pipelines.run import Result, read, run
 from crossattn.pipelines.takeaway import overlays_zip
-from crossattn.ui.browser import stacks
-from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser import bounds, stacks
+from crossattn.ui.browser.drawing import Models, data_url
+from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.weight_syntax import format_weights
@@ -23,6 +24,8 @@ from crossattn.word_spans import same_word
 from crossattn.words import Prompt, with_weights
 
 Asked = dict[str, Any]
+SKETCH = 8
+"""Steps of a quick look."""
 
 
 class Queries:
@@ -31,15 +34,18 @@ class Queries:
     What a person can mend comes back as {"problem": sentence}.
     """
 
-    def __init__(self, shelf: Shelf, models: Models, offered: Mapping[str, str]) -> None:
+    def __init__(
+        self, shelf: Shelf, models: Models, offered: Mapping[str, str], queue: Queue
+    ) -> None:
         self.shelf = shelf
         self.models = models
         self.offered = offered
+        self.queue = queue
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
         asked = self.read, self.write, self.swap, self.align, self.steps, self.heads
-        return [_told(one) for one in (*asked, self.overlays, self.sheet)]
+        return [_told(one) for one in (*asked, self.overlays, self.sheet, self.quick)]
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
@@ -88,6 +94,20 @@ class Queries:
         spec = EditRecipe(prompt=str(asked["target"]))
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         return {"rows": rows, "unknown": unknown(target.text, model)}
+
+    def quick(self, asked: Asked) -> Asked:
+        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""
+        recipe = Recipe.from_json(asked["recipe"]).replace(device=None, edit=None, versions={})
+        prompt, _ = self._read(recipe.prompt, recipe.model)
+        weights = dict(enumerate(map(float, asked["weights"])))
+        sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)
+        bounds.check(sketch, self.offered)
+        with self.queue.place() as place:
+            if place.ahead:
+                return {}
+            *_, result = run(sketch, pipe=self.models.load(sketch))
+        assert isinstance(result, Result)
+        return {"picture": data_url(result.image), "steps": SKETCH}
 
     def overlays(self, asked: Asked) -> Asked:
         """A ZIP of the picture under each word's map: {run}; returns where it is."""

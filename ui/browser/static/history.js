@@ -12,6 +12,7 @@ export function mount(root, { props, trigger }) {
     props.value = asked;
     trigger("select");
   });
+  offer("note", note);
   on("run", () => state.run.cards && note(state.run.cards));
   on("shown", thumbs);
   on("history run busy", () => show(strip));

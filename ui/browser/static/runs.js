@@ -2,7 +2,7 @@
 
 import { all, ask, find, offer, on, set, state } from "./store.js";
 
-const RUNS = ["#go", "#weights-draw", "#edit-run", "#regions-draw"];
+const RUNS = ["#go", "#weights-draw", "#edit-run", "#regions-draw", "#sweep-word", "#sweep-seeds"];
 let running = false; // whether a run was asked for and not cancelled
 let largest = 0; // bytes that a dropped file may have
 
@@ -15,6 +15,7 @@ export function mountRuns(bytes) {
   new MutationObserver(readMessages).observe(document.body, { childList: true, subtree: true });
   offer("start", start);
   offer("cancel", cancel);
+  offer("finished", rest);
   on("busy", show);
 }
 
@@ -23,7 +24,7 @@ export const underWay = () => running;
 // A run was asked for: say so at once, whatever the server does.
 function start(pressed = "") {
   running = true;
-  set({ pressed, busy: { step: 0, total: 0, seconds: 0 }, place: null, hover: null, comparing: false });
+  set({ pressed, busy: { step: 0, total: 0, seconds: 0 }, place: null, hover: null, comparing: false, glance: null });
 }
 
 function clicked(event) {
@@ -51,7 +52,7 @@ function cancel() {
 // A run has been cancelled, or came to nothing: what it still has to say is not heard.
 function rest() {
   running = false;
-  set({ busy: null });
+  set({ busy: null, pressed: "" });
 }
 
 function show() {
@@ -60,8 +61,9 @@ function show() {
     const button = find(selector);
     if (!button) continue;
     const mine = Boolean(state.busy) && selector === state.pressed;
-    button.dataset.name ??= button.textContent;
-    button.textContent = mine ? "Cancel" : button.dataset.name;
+    if (mine && button.textContent !== "Cancel") button.dataset.name = button.textContent;
+    if (mine) button.textContent = "Cancel";
+    else if (button.textContent === "Cancel") button.textContent = button.dataset.name;
     button.classList.toggle("running", mine);
     button.setAttribute("aria-disabled", Boolean(state.busy) && !mine);
   }

@@ -1,6 +1,6 @@
 // The stage: the picture, what is drawn over it, and the line below that says what is seen.
 
-import { all, ask, element, fill, find, offer, on, percent, radios, set, state } from "./store.js";
+import { all, ask, element, fill, find, offer, on, percent, radios, server, set, state } from "./store.js";
 import { isMinor, mountChips } from "./chips.js";
 import { mountCompare } from "./compare.js";
 import { mountPlace } from "./place.js";
@@ -23,7 +23,9 @@ export function mount(root, { props, watch }) {
   mountView(root);
   on("run hover pins tokens phrases mode strength shared view comparing busy tab current stack", drawOverlay);
   on("run hover pins tokens phrases mode shared view comparing busy tab place current stack", caption);
-  on("busy run", showProgress);
+  on("busy run glance", showProgress);
+  on("run fields", () => set({ glance: null }));
+  offer("quick", quick);
   caption();
   take();
 }
@@ -141,6 +143,13 @@ function showProgress() {
   find("#progress").hidden = !busy;
   find("#preview").hidden = !busy?.preview;
   find("#invite").hidden = Boolean(busy?.preview || state.run);
+  const { glance } = state;
+  find("#tag-glance").hidden = !glance;
+  if (glance && !busy) {
+    find("#preview").hidden = false;
+    find("#preview").src = glance.url;
+    find("#tag-glance").textContent = glance.tag;
+  }
   if (!busy) return;
   find("#progress i").style.width = `${(100 * busy.step) / (busy.total || 1)}%`;
   if (busy.preview) find("#preview").src = busy.preview;
@@ -181,11 +190,29 @@ function captionParts() {
   return [line("Point at a word to see where it went, double-click it to replace it."), ...tail];
 }
 
-function progressText({ step, total, seconds, ahead }) {
+// A sketch in few steps of the weights as they are: one is under way, the newest waits.
+let sketching = false;
+let sketchAgain = false;
+async function quick() {
+  sketchAgain = true;
+  if (sketching || state.busy || state.run.edit || !state.run.code) return;
+  sketching = true;
+  while (sketchAgain && !state.busy) {
+    sketchAgain = false;
+    const { run, weights } = state;
+    const answer = await server.quick({ recipe: run.code.Recipe, weights });
+    if (run !== state.run || state.busy || !answer.picture) break;
+    set({ glance: { url: answer.picture, tag: `a sketch in ${answer.steps} steps: draw again for the picture` } });
+  }
+  sketching = false;
+}
+
+function progressText({ step, total, seconds, ahead, of }) {
   if (ahead) return ["Waiting for the model, ", strong(`${ahead} ahead`)];
   if (!total) return ["Starting…"];
   const left = step ? `, ${((seconds / step) * (total - step)).toFixed(1)} s left` : "";
-  return [strong(`Step ${step} of ${total}`), left];
+  const which = of ? `Picture ${of[0]} of ${of[1]}, ` : "";
+  return [which, strong(`${which ? "step" : "Step"} ${step} of ${total}`), left];
 }
 
 function wordText(key) {

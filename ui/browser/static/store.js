@@ -19,6 +19,7 @@ export const state = {
   comparing: false,
   model: "", // its name in recipes
   modelName: "", // and for people
+  glance: null, // {url, tag}: a picture that is seen on the stage for a moment
   pressed: "", // the button that the run under way came from
   busy: null, // {step, total, seconds, preview} while a picture is made
   tab: "Weights",
