@@ -21,6 +21,7 @@ from crossattn.ui.browser.drawing import Models, Sources, draw
 from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_queue import Queue
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.ui.browser.sweeps import swept
@@ -166,6 +167,12 @@ class Events:
     def rest(self, model: str) -> dict[str, Any]:
         """What the header shows when nothing runs."""
         return status((self.offered.get(model, model), model))
+
+    def suit(self, model: str) -> Updates:
+        """Size, steps and guidance of a model that a person has chosen."""
+        usual = settings_of(model)
+        sizes = gr.Dropdown(choices=usual.sizes, value=usual.sizes[0])
+        return sizes, usual.steps, usual.guidance
 
     def leave(self, made: list[str]) -> None:
         """Forget what a person made, when the page has been closed and no other has it open."""

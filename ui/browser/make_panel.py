@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from crossattn.ui.browser.bounds import LONGEST_PROMPT, MOST_STEPS
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.parts import part
 
-SIZES = ("128 × 128", "160 × 96", "96 × 160")
 SCHEDULERS = {
     "By the model": "",
     "DDIM": "ddim",
@@ -54,8 +54,9 @@ class MakePanel:
         ]
 
 
-def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) -> MakePanel:
-    """Build the panel; `models` are (name shown, name in recipes)."""
+def make_panel(models: Sequence[tuple[str, str]]) -> MakePanel:
+    """Build the panel; `models` are (name shown, name in recipes), the first one chosen."""
+    usual = settings_of(models[0][1])
     prompt = gr.Textbox(
         label="Prompt",
         value="a red car left of a blue balloon on green grass",
@@ -85,12 +86,16 @@ def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) 
             seed = gr.Textbox(label="Seed", value="7", max_lines=1, elem_id="seed", min_width=80)
             lock = part("seed", label="keep_seed", value=True)
         with gr.Row(elem_id="steps-row"):
-            steps = gr.Slider(1, MOST_STEPS, value=25, step=1, label="Steps", elem_id="steps")
-            guidance = gr.Slider(0, 20, value=4.0, step=0.5, label="Guidance", elem_id="guidance")
+            steps = gr.Slider(
+                1, MOST_STEPS, value=usual.steps, step=1, label="Steps", elem_id="steps"
+            )
+            guidance = gr.Slider(
+                0, 20, value=usual.guidance, step=0.5, label="Guidance", elem_id="guidance"
+            )
         with gr.Row(elem_id="size-row"):
             size = gr.Dropdown(
-                choices=list(sizes),
-                value=sizes[0],
+                choices=usual.sizes,
+                value=usual.sizes[0],
                 label="Size",
                 allow_custom_value=True,
                 min_width=80,

@@ -9,7 +9,7 @@ from crossattn.ui.browser.depth_panel import depth_panel
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.edit_panel import edit_panel
 from crossattn.ui.browser.events import WAITING, Events
-from crossattn.ui.browser.header_panel import header_panel
+from crossattn.ui.browser.header_panel import header_panel, is_shipped
 from crossattn.ui.browser.history_panel import history_panel
 from crossattn.ui.browser.make_panel import make_panel
 from crossattn.ui.browser.parts import part
@@ -39,7 +39,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
     )
     with page:
         made = gr.State([], delete_callback=events.leave)
-        header = header_panel(first, Queries(shelf, models, offered, events.queue).functions())
+        begins = is_shipped(first[1])
+        header = header_panel(
+            first, begins, Queries(shelf, models, offered, events.queue).functions()
+        )
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
                 make = make_panel([(shown, name) for name, shown in offered.items()])
@@ -98,6 +101,8 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         take.drop.upload(lambda: None, None, take.drop, api_name="free_drop", **quiet)
         make.stop.click(None, cancels=runs)
         make.model.change(events.rest, make.model, header, api_name="choose_model", **quiet)
+        suits = [make.size, make.steps, make.guidance]
+        make.model.input(events.suit, make.model, suits, api_name="suit_model", **quiet)
         gr.on(
             [page.load, *(one.change for one in every_field)],  # type: ignore[attr-defined]
             None,

@@ -82,3 +82,15 @@ def test_a_file_that_is_too_large_is_not_sent(person: Any, tmp_path: Path) -> No
     person.page.set_input_files("#drop input[type=file]", file)
     person.see("#notice").to_contain_text("large.png has 21.0 MB, and the page takes 20.0 MB")
     assert not any("/upload" in url for url in person.asked)
+
+
+def test_a_file_may_be_dropped_anywhere(person: Any) -> None:
+    transfer = person.page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["hello"], "strange.png", {type: "image/png"}));
+          return transfer;
+        }"""
+    )
+    person.page.dispatch_event("#stage", "drop", {"dataTransfer": transfer})
+    person.is_told("strange.png is not a picture in a known format")

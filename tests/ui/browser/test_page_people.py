@@ -71,6 +71,12 @@ def test_every_event_can_be_driven_by_a_program(address: str) -> None:
     names = client.view_api(return_format="dict")["named_endpoints"]
     asked = {"/generate", "/draw_again", "/edit", "/open", "/open_picture"}
     assert asked <= set(names)
+    returned = [
+        (one["parameter_name"] if "parameter_name" in one else one["label"], one["type"])
+        for one in names["/generate"]["returns"]
+    ]
+    assert [name for name, _ in returned] == ["progress", "picture", "Seed"]
+    assert {"type": "object", "additionalProperties": True} in [kind for _, kind in returned]
     _, picture, *_ = client.predict(*FIELDS, True, api_name="/generate")
     assert [word["text"] for word in picture["words"]] == ["a", "red", "car"]
     edit = {"cross": [0, 0.8], "share": [0, 0.4], "blend": None, "protect": []}

@@ -107,3 +107,20 @@ def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
     person.wait()
     assert picture(person) != usual
     person.see("#code").to_contain_text("a1111")
+
+
+def test_a_word_is_seen_from_weak_to_strong_and_sketched_while_it_is_dragged(person: Any) -> None:
+    person.write("a red car on grass", steps=1).generate()
+    person.chip("car").hover()
+    person.see("#sweep-word").to_have_text("car from 0 to 2.5")
+    person.page.click("#sweep-word")
+    person.see("#sweep-row span").to_have_text(["0", "0.5", "1", "1.5", "2.5"])
+    person.rest()
+    person.see("#strip .card").to_have_count(5)  # at 1 it is the picture that is there
+    person.page.fill("#sweep-at", "4")
+    person.see("#tag-glance").to_have_text("2.5")
+    person.page.locator("#sweep-row button").last.click()
+    person.see("#picture").to_have_attribute("aria-label", "a red (car:2.5) on grass")
+    person.wait()
+    person.page.fill("input[aria-label='Weight of car']", "1.5")
+    person.see("#tag-glance").to_contain_text("a sketch in 8 steps")

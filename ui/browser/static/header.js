@@ -20,6 +20,7 @@ export function mount(root, { props, watch, server: functions }) {
   on("busy model", showStatus);
   mountRuns(props.largest);
   offer("warn", warn);
+  offer("begin", () => props.begins && begin());
   offer("generate", () => find("#go").click());
   offer("step", (step) => set({ view: { ...state.view, step: clamp(step, 0, state.run.steps) } }));
   follow();
@@ -30,6 +31,13 @@ const answered = (call) => async (asked) => {
   const answer = await call(asked).catch(() => null); // where the server is gone, it is undefined
   return answer ?? { problem: "The page did not get an answer; is crossattn still running?" };
 };
+
+// The picture that ships, so that there are words to point at in the first second.
+async function begin() {
+  const answer = await fetch("crossattn/first.json");
+  const first = await answer.json();
+  if (!state.run && !state.busy) ask("show", first);
+}
 
 // What went wrong between pictures, where nothing of Gradio's tells of it.
 let fading = 0;

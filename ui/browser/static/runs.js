@@ -12,6 +12,8 @@ export function mountRuns(bytes) {
   for (const given of ["change", "drop"]) {
     document.addEventListener(given, (event) => event.target.closest?.("#drop") && dropped(event), true);
   }
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => event.target.closest?.("#drop") || droppedElsewhere(event));
   new MutationObserver(readMessages).observe(document.body, { childList: true, subtree: true });
   offer("start", start);
   offer("cancel", cancel);
@@ -80,6 +82,18 @@ function readMessages() {
     message.dataset.read = "";
     rest();
   }
+}
+
+// A file may be dropped anywhere: it goes where files go, and the browser does not leave the page.
+function droppedElsewhere(event) {
+  event.preventDefault();
+  const [file] = event.dataTransfer.files;
+  const input = find("#drop input[type=file]");
+  if (!file || !input) return;
+  const list = new DataTransfer();
+  list.items.add(file);
+  input.files = list.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 // A picture was dropped: its run is heard of once the file has arrived.

@@ -11,10 +11,18 @@ import {
 } from "./maps.js";
 
 const LONGER_SIDE = 384;
+// What the caption teaches on the first picture, one after the other.
+const TEACHES = [
+  "Point at a word below: its map shows where it went.",
+  "Now pull its slider, then Generate: more of the word, or less.",
+  "Double-click a word, type another, Enter: the rest of the picture stays.",
+];
+let taught = 0; // times that a word was pointed at
 
 export function mount(root, { props, watch }) {
   offer("say", (text) => (find("#say").textContent = text));
   const take = () => props.value && open(props.value);
+  offer("show", open);
   watch("value", take);
   mountChips(find("#chips", root));
   mountWordBar(find("#word-bar", root));
@@ -23,6 +31,7 @@ export function mount(root, { props, watch }) {
   mountView(root);
   on("run hover pins tokens phrases mode strength shared view comparing busy tab current stack", drawOverlay);
   on("run hover pins tokens phrases mode shared view comparing busy tab place current stack", caption);
+  on("hover", () => state.run?.shipped && state.hover === null && (taught += 1));
   on("busy run glance", showProgress);
   on("run fields", () => set({ glance: null }));
   offer("quick", quick);
@@ -187,6 +196,7 @@ function captionParts() {
   }
   if (pinned().length) return [legend(), ...tail, ...legendButtons()];
   if (looked()) return [line(...wordText(looked())), ...tail, ramp(looked())];
+  if (run.shipped) return [line(TEACHES[Math.min(taught, TEACHES.length - 1)])];
   return [line("Point at a word to see where it went, double-click it to replace it."), ...tail];
 }
 

@@ -12,8 +12,7 @@ export function mount(root) {
     ["The stage as it is seen", "PNG", stage],
     ["Overlays, one a word", "ZIP", () => made("overlays", "-overlays.zip")],
     ["Contact sheet", "PNG", () => made("sheet", "-words.png")],
-    ["Film of the steps", "WebP", () => made("film", "-steps.webp")],
-    ["Attention trace", "safetensors", () => save(`${stem()}-trace.safetensors`, state.run.trace.url)],
+    ["Attention trace", "safetensors", () => (state.run.shipped ? made() : save(`${stem()}-trace.safetensors`, state.run.trace.url))],
     ["Recipe", "JSON", text(".recipe.json", "Recipe")],
     ["Python script", "py", text(".py", "Python")],
     ["Batch line", "JSONL", text(".jsonl", "JSONL")],
@@ -56,6 +55,7 @@ function save(name, href) {
 
 // Files that the server makes when they are asked for.
 async function made(name, end) {
+  if (state.run.shipped) return void ask("warn", "This picture came with the page; generate it to take this away.");
   ask("say", "Drawing the file");
   const called = stem();
   const answer = await server[name]({ run: state.run.id });
