@@ -104,7 +104,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         suits = [make.size, make.steps, make.guidance]
         make.model.input(events.suit, make.model, suits, api_name="suit_model", **quiet)
         gr.on(
-            [page.load, *(one.change for one in every_field)],  # type: ignore[attr-defined]
+            [page.load, *(one.change for one in every_field)],
             None,
             every_field,
             js=_TELL,

@@ -44,7 +44,7 @@ def part(
         **props,
     )
     # Programs see its value as what it is, an object, under its label.
-    made.api_info = lambda: dict(_OBJECT)  # type: ignore[method-assign]
+    made.api_info = lambda: dict(_OBJECT)
     return made
 
 

@@ -102,7 +102,7 @@ def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
     usual = picture(person)
     person.page.click("#dialect input")
     person.page.click("[role=option][aria-label='a1111']")
-    person.see("#dialect-hint").to_contain_text("Embedding")
+    person.see("#dialect-hint").to_contain_text("As Stable Diffusion WebUI")
     person.page.click("#weights-draw")
     person.wait()
     assert picture(person) != usual
