@@ -37,6 +37,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
     `also` are pictures that were made on the way, for the history.
     """
     trace = shelf.trace(made)
+    seen = stacks.joined(trace)
     recipe = made.recipe
     held = (one.model_dump(mode="json") for one in recipe.regions)
     source = [read_prompt(recipe.prompt)] if recipe.edit else []
@@ -63,7 +64,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
                 "occurrence": word.occurrence,
                 "weight": word.weight,
                 "tokens": list(word.tokens[0]),
-                "cover": _cover(trace, word),
+                "cover": _cover(seen, word),
             }
             for word in trace.prompt.words
         ],
@@ -156,9 +157,9 @@ def _weighed(made: Made, shelf: Shelf) -> Iterator[dict[str, Any]]:
     words = [word for word in made.words if word.weight != 1]
     if not words:
         return
-    trace = shelf.trace(made)
+    trace = stacks.joined(shelf.trace(made))
     plain = made.recipe.replace(prompt=without_weights(made.recipe.prompt), regions=())
-    before = [shelf.trace(one) for one in held if one.recipe == plain]
+    before = [stacks.joined(shelf.trace(one)) for one in held if one.recipe == plain]
     for word in words:
         now, *then = (coverage(one.word(word.text, word.occurrence)) for one in (trace, *before))
         yield {"text": word.text, "before": then[0] if then else None, "after": now}

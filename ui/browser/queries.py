@@ -114,7 +114,9 @@ class Queries:
         made = self.shelf.get(asked["run"])
         file = made.picture.with_suffix(".zip")
         if not file.is_file():
-            file.write_bytes(overlays_zip(read_picture(made.picture), self.shelf.trace(made)))
+            file.write_bytes(
+                overlays_zip(read_picture(made.picture), stacks.joined(self.shelf.trace(made)))
+            )
         return dict(served(file))
 
     def sheet(self, asked: Asked) -> Asked:
@@ -122,7 +124,7 @@ class Queries:
         made = self.shelf.get(asked["run"])
         file = made.picture.with_stem(f"{made.picture.stem}-words")
         if not file.is_file():
-            picture, trace = read_picture(made.picture), self.shelf.trace(made)
+            picture, trace = read_picture(made.picture), stacks.joined(self.shelf.trace(made))
             word_sheet(picture, trace, made.recipe, made.sampler).save(file)
         return dict(served(file))
 
