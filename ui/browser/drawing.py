@@ -1,9 +1,11 @@
 """From the page's fields to a picture: recipes are built here, run, and told of as they go."""
 
 import base64
+import ctypes
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -151,6 +153,12 @@ def _worth_keeping(recipe: Recipe, pipe: "Pipeline") -> bool:
         width=recipe.width or 64,
     )
     return size <= LARGEST_SOURCE
+
+
+def give_back() -> None:
+    """Return memory that is free to the system, where the C library can."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Result | Edited]:

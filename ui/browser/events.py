@@ -17,7 +17,7 @@ from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result
 from crossattn.ui.browser import bounds
-from crossattn.ui.browser.drawing import Models, Sources, draw
+from crossattn.ui.browser.drawing import Models, Sources, draw, give_back
 from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_queue import Queue
@@ -206,7 +206,10 @@ class Events:
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
-            yield from draw(recipe, self.models, self.sources)
+            try:
+                yield from draw(recipe, self.models, self.sources)
+            finally:
+                give_back()
 
     def _finished(self, event: Result | Edited, made: list[str]) -> Updates:
         if isinstance(event, Result):

@@ -53,7 +53,7 @@ function showStatus() {
   const { busy } = state;
   const name = state.modelName;
   find("#status").textContent = busy?.total
-    ? `${name}, step ${busy.step} of ${busy.total}`
+    ? `${innerWidth < 820 ? "" : `${name}, `}step ${busy.step} of ${busy.total}`
     : busy ? `${name}, starting` : `${name} ready`;
 }
 
