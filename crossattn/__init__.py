@@ -24,13 +24,14 @@ from crossattn.errors import (
 )
 
 if TYPE_CHECKING:
-    from crossattn.attention import Attention, Source
-    from crossattn.control import Call, Control, Step
+    from crossattn.attention import Attention, UnformedMap
+    from crossattn.control import Control
     from crossattn.flow import Flow
     from crossattn.heatmap import HeatMap
     from crossattn.recorder import Recorder
     from crossattn.session import Session, attach
     from crossattn.site import Site, sites
+    from crossattn.step import LayerCall, Step
     from crossattn.trace import Trace
     from crossattn.words import (
         Encoding,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Attention",
-    "Call",
     "Control",
     "ControlError",
     "CrossattnError",
@@ -52,6 +52,7 @@ __all__ = [
     "Flow",
     "HeatMap",
     "InputError",
+    "LayerCall",
     "ModelLoadError",
     "NothingTouchedError",
     "Prompt",
@@ -61,11 +62,11 @@ __all__ = [
     "Recorder",
     "Session",
     "Site",
-    "Source",
     "Step",
     "Token",
     "Trace",
     "TraceError",
+    "UnformedMap",
     "UnsupportedModelError",
     "Word",
     "WordNotFoundError",
@@ -77,13 +78,14 @@ __all__ = [
 
 # Torch takes seconds to import, and `crossattn --help` does not need it.
 _HOMES = {
-    "attention": ("Attention", "Source"),
-    "control": ("Call", "Control", "Step"),
+    "attention": ("Attention", "UnformedMap"),
+    "control": ("Control",),
     "flow": ("Flow",),
     "heatmap": ("HeatMap",),
     "recorder": ("Recorder",),
     "session": ("Session", "attach"),
     "site": ("Site", "sites"),
+    "step": ("LayerCall", "Step"),
     "trace": ("Trace",),
     "words": (
         "Encoding",

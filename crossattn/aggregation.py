@@ -15,7 +15,7 @@ Join = Callable[[View, Sequence[int]], Tensor]
 
 def mean(view: View, tokens: Sequence[int]) -> Tensor:
     """All sites alike: (height, width), a share, which over all tokens together is 1 everywhere."""
-    return _power_mean(view, view.sites, tokens, 1)
+    return _power_mean(view, view.visited, tokens, 1)
 
 
 def semantic(view: View, tokens: Sequence[int]) -> Tensor:
@@ -32,8 +32,8 @@ def semantic(view: View, tokens: Sequence[int]) -> Tensor:
         height, width = view.grid(site)
         return max(height * width / 256, 256 / (height * width))
 
-    nearest = min(map(distance, view.sites))
-    return _power_mean(view, [s for s in view.sites if distance(s) == nearest], tokens, 2)
+    nearest = min(map(distance, view.visited))
+    return _power_mean(view, [s for s in view.visited if distance(s) == nearest], tokens, 2)
 
 
 def daam(view: View, tokens: Sequence[int]) -> Tensor:
@@ -46,7 +46,7 @@ def daam(view: View, tokens: Sequence[int]) -> Tensor:
     layout = view.record.layout
     if not layout.heads:
         raise TraceError('by("daam") up-samples each head by itself: use Recorder(heads=True).')
-    sites = [site for site in view.sites if site.place != "mid" and site.level < 3]
+    sites = [site for site in view.visited if site.block != "mid" and site.level < 3]
     if not sites:
         raise TraceError('by("daam") reads the down and up blocks; the view holds none of them.')
     size = layout.height, layout.width
@@ -62,7 +62,7 @@ def _power_mean(view: View, sites: Sequence[Site], tokens: Sequence[int], power:
     layout = view.record.layout
     grids: dict[tuple[int, int], list[Tensor]] = {}
     for site in sites:
-        heads = view.sums(site, tokens) / view.visits
+        heads = view.mean(site, tokens)
         grids.setdefault(view.grid(site), []).append(heads.pow(power).mean(0))
     # Up-sampling is linear but for its clamp, so once a grid does what once a site would.
     total = torch.stack(

@@ -1,17 +1,26 @@
 """One attention in flight: what a control may see of it and do to it, at the least cost."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from crossattn.meeting import HostCall
+from crossattn.intercept import SdpaCall
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager[None]:
+    """Keep autocast, where it is on, from the precision of products on that tensor's device."""
+    kind = tensor.device.type
+    if kind == "meta" or not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a row's probabilities come from, kept so that they need not be formed.
+class UnformedMap:
+    """A row's probabilities by what they are made of, so that they need not be formed.
 
     `query` (heads, pixels, width), `key` (heads, tokens, width), `bias` broadcastable to
     (heads, pixels, tokens) and added to the scaled logits, or None; `scale` of the logits.
@@ -30,8 +39,9 @@ class Source:
         if self.bias is not None:
             bias, beta = self.bias if self.bias.shape[0] == 1 else self.bias[heads], 1
             bias = bias.to(wide).transpose(-1, -2)
-        # Tokens stand before pixels, so that sums over tokens run along whole vectors of pixels.
-        logits = torch.baddbmm(bias, key, query.transpose(-1, -2), beta=beta, alpha=self.scale)
+        with without_autocast(query):
+            # Tokens before pixels, so that sums over tokens run along whole vectors of pixels.
+            logits = torch.baddbmm(bias, key, query.transpose(-1, -2), beta=beta, alpha=self.scale)
         logits -= logits.detach().amax(-2, keepdim=True)
         shares = logits.exp_()
         return (shares[:, tokens] / shares.sum(-2, keepdim=True)).transpose(-1, -2)
@@ -45,7 +55,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Formed:
+class FormedMap:
     """Probabilities (heads, pixels, tokens) that were formed earlier, where that is the smaller."""
 
     formed: Tensor
@@ -57,10 +67,11 @@ class Formed:
 
     def attend(self, value: Tensor) -> Tensor:
         """Probabilities times `value` (heads, tokens, width): (heads, pixels, width)."""
-        return self.formed.to(value) @ value
+        with without_autocast(value):
+            return self.formed.to(value) @ value
 
 
-Probabilities = Source | Formed
+AttentionMap = UnformedMap | FormedMap
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class _Mix:
     """
 
     keep: Tensor
-    terms: tuple[tuple[Probabilities, Tensor], ...] = ()
+    terms: tuple[tuple[AttentionMap, Tensor], ...] = ()
 
 
 class Attention:
@@ -83,7 +94,7 @@ class Attention:
     `edit` forms a row's probabilities.
     """
 
-    def __init__(self, host: HostCall) -> None:
+    def __init__(self, host: SdpaCall) -> None:
         self._host = host
         self.query = host.query
         self.key = host.key
@@ -112,21 +123,31 @@ class Attention:
         """The same queries before other keys (rows, heads, tokens, width), to look at only."""
         return Attention(replace(self._host, query=self.query, key=key, attn_mask=None))
 
-    def source(self, row: int) -> Source:
-        """What `row` attends by now: its queries, keys and bias, as views."""
+    def unformed(self, row: int) -> UnformedMap:
+        """The map of `row` before any edit of its probabilities, as views."""
         bias = self._mask
         if bias is not None:
             if bias.dtype == torch.bool:
                 bias = torch.zeros(bias.shape, dtype=self.query.dtype, device=bias.device)
                 bias = bias.masked_fill(~self._mask, float("-inf"))  # type: ignore[operator]
             bias = bias[row if bias.shape[0] > 1 else 0]
-        return Source(self.query[row], self.key[row], bias, self.scale)
+        return UnformedMap(self.query[row], self.key[row], bias, self.scale)
 
-    def attended(self, row: int) -> Probabilities:
+    def allowed(self, row: int) -> Tensor | None:
+        """Where the host's mask lets `row` attend: bool, broadcastable to (heads, pixels, tokens).
+
+        None for everywhere; a bias of -9,999 and below shuts out, as hosts write it.
+        """
+        if (mask := self._host.attn_mask) is None:
+            return None
+        mask = mask[row if mask.shape[0] > 1 else 0]
+        return mask if mask.dtype == torch.bool else mask > -9_999
+
+    def map_of(self, row: int) -> AttentionMap:
         """What `row` attends with by now, edits included; formed only where there are any."""
         if row in self._edited or row in self._mixes:
-            return Formed(self.probabilities(row))
-        return self.source(row)
+            return FormedMap(self.probabilities(row))
+        return self.unformed(row)
 
     def probabilities(
         self, row: int, heads: slice = slice(None), tokens: slice = slice(None)
@@ -135,13 +156,14 @@ class Attention:
         if row in self._edited:
             return self._edited[row][heads, :, tokens]
         if row not in self._mixes:
-            return self.source(row).probabilities(heads, tokens)
+            return self.unformed(row).probabilities(heads, tokens)
         mix = self._mixes[row]
-        probs = self.source(row).probabilities(heads)
+        probs = self.unformed(row).probabilities(heads)
         probs = probs * mix.keep.to(probs)
-        for source, matrix in mix.terms:
-            taken = source.probabilities(heads)
-            probs = probs + taken @ matrix.to(taken)
+        with without_autocast(probs):
+            for source, matrix in mix.terms:
+                taken = source.probabilities(heads)
+                probs = probs + taken @ matrix.to(taken)
         return probs[..., tokens]
 
     def replace(
@@ -155,16 +177,17 @@ class Attention:
     def add_bias(self, row: int, bias: Tensor) -> None:
         """Add `bias`, broadcastable to (heads, pixels, tokens), to the logits of `row`.
 
-        On a row that is mixed or edited already this scales and renormalises its probabilities,
-        which is the same thing.
+        Weights on tokens commute with it. Probabilities that were formed or taken from elsewhere
+        have no logits: they are scaled, each pixel's keeping their sum.
         """
-        if row in self._edited or row in self._mixes:
+        if row in self._edited or (row in self._mixes and self._mixes[row].terms):
             probs = self.probabilities(row)
             bias = bias.to(probs)
             scaled = probs * (bias - bias.amax(-1, keepdim=True)).exp()
             total = scaled.sum(-1, keepdim=True)
             # A pixel that is shut out of all that an edit left it attends to nothing.
-            self.edit(row, (scaled / total).where(total != 0, 0.0))
+            kept = probs.sum(-1, keepdim=True) / total
+            self.edit(row, scaled * kept.where(total != 0, 0.0))
             return
         shape = len(self.query), *(1, 1, 1, *bias.shape)[-3:]
         whole = torch.zeros(shape, dtype=self.query.dtype, device=self.query.device)
@@ -185,7 +208,7 @@ class Attention:
         terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
         self._mixes[row] = _Mix(mix.keep * weights, terms)
 
-    def mix(self, row: int, keep: Tensor, source: Probabilities, matrix: Tensor) -> None:
+    def mix(self, row: int, keep: Tensor, source: AttentionMap, matrix: Tensor) -> None:
         """Make the probabilities of `row` P·diag(keep) + P_source·matrix.
 
         `keep` is (tokens,), `matrix` (source tokens, tokens). `source` may be another row of this
@@ -194,7 +217,8 @@ class Attention:
         if row in self._edited:
             taken = source.probabilities()
             kept = self._edited[row] * keep.to(taken)
-            self.edit(row, kept + taken @ matrix.to(taken))
+            with without_autocast(taken):
+                self.edit(row, kept + taken @ matrix.to(taken))
             return
         self.scale_tokens(row, keep)
         mix = self._mixes[row]
@@ -214,11 +238,12 @@ class Attention:
             value[row] *= mix.keep.to(value)[:, None]
         output = self._run(value)
         rows = list(output.unbind(0))
-        for row, mix in self._mixes.items():
-            for source, matrix in mix.terms:
-                rows[row] = rows[row] + source.attend(matrix.to(self.value) @ self.value[row])
-        for row, probs in self._edited.items():
-            rows[row] = (probs @ self.value[row].to(probs)).to(output)
+        with without_autocast(output):
+            for row, mix in self._mixes.items():
+                for source, matrix in mix.terms:
+                    rows[row] = rows[row] + source.attend(matrix.to(self.value) @ self.value[row])
+            for row, probs in self._edited.items():
+                rows[row] = (probs @ self.value[row].to(probs)).to(output)
         return torch.stack(rows)
 
     def _run(self, value: Tensor) -> Tensor:

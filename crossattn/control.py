@@ -1,54 +1,15 @@
-"""What a control is, and what it is told: the step, the call, the attention in flight."""
+"""What a control is: something attached that looks at attention, changes it, or moves latents."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from crossattn.rows import Rows
+from crossattn.attention import Attention
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 
 if TYPE_CHECKING:
-    from crossattn.attention import Attention
     from crossattn.session import Session
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call of the denoiser, as it announced it.
-
-    `index` of `total` counts from 0 in the order of the schedule; a scheduler that calls the
-    denoiser twice at one timestep stays at one index, and `call` counts on. `timestep` is the
-    model's own number, `sigma` the noise level at it (standard deviation of the noise relative to
-    the signal), `height` and `width` the latent's, in latent pixels, `tokens` the length of the
-    text embedding.
-    """
-
-    index: int
-    call: int
-    total: int
-    timestep: float
-    sigma: float
-    height: int
-    width: int
-    tokens: int
-    rows: Rows
-
-    @property
-    def share(self) -> float:
-        """How much of the schedule lies behind: 0 at the first step, below 1 at the last."""
-        return self.index / self.total
-
-
-@dataclass(frozen=True)
-class Call:
-    """One visit to a site: `height` × `width` is the site's grid of pixels, `tokens` its keys."""
-
-    site: Site
-    step: Step
-    height: int
-    width: int
-    tokens: int
 
 
 class Control:
@@ -59,8 +20,8 @@ class Control:
     """
 
     @property
-    def of_latents(self) -> bool:
-        """Whether it changes or keeps latents, for which there must be a scheduler."""
+    def touches_latents(self) -> bool:
+        """Whether it reads or changes latents; needs a scheduler."""
         own = type(self)
         return own.shift is not Control.shift or own.after_step is not Control.after_step
 
@@ -72,16 +33,17 @@ class Control:
         return site.kind == "cross"
 
     def before_step(self, step: Step) -> None:
-        """Called when the denoiser announces a step."""
+        """Called at each call of the denoiser, of which an evaluation may have several."""
 
     def shift(self, step: Step) -> Tensor | None:
-        """What to move the latents by (images, channels, height, width) before this step, or None.
+        """What to move the latents by (images, channels, height, width), or None.
 
-        The denoiser sees them moved, and the scheduler goes on from there.
+        Called once an evaluation. The denoiser sees them moved, and the scheduler goes on from
+        there.
         """
         return None
 
-    def attend(self, call: Call, attention: "Attention") -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Look at, or change, one attention in flight."""
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:

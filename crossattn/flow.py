@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossattn.encoders import TEXT_ENCODERS
+from crossattn.encoders import text_encoders
 from crossattn.errors import ControlError, UnsupportedModelError
+from crossattn.intercept import SdpaCall, intercepted, listener
 from crossattn.mechanisms import attend
-from crossattn.meeting import HostCall, Meeting
-from crossattn.words import Prompt
+from crossattn.words import Encoding, Prompt
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,21 @@ class Flow:
         owned = [list(self._tokens(word)) for word in self.read]
         flow = self.tokens()
         rows = torch.stack([flow[tokens].mean(0) for tokens in owned])
-        return torch.stack([rows[:, each].sum(-1) for each in ([0], *owned)], -1)
+        starts = [self.encoding.start] if self.encoding.start is not None else []
+        return torch.stack([rows[:, each].sum(-1) for each in (starts, *owned)], -1)
 
     @property
     def read(self) -> tuple[int, ...]:
         """The positions in `prompt.words` of the words that the encoder has read."""
         return tuple(word for word in range(len(self.prompt.words)) if self._tokens(word))
 
+    @property
+    def encoding(self) -> Encoding:
+        """What this encoder reads of the prompt."""
+        return next(each for each in self.prompt.encodings if each.name == self.encoder)
+
     def _tokens(self, word: int) -> tuple[int, ...]:
-        names = [encoding.name for encoding in self.prompt.encodings]
-        return self.prompt.words[word].tokens[names.index(self.encoder)]
+        return self.prompt.words[word].tokens[self.prompt.encodings.index(self.encoding)]
 
 
 def read_flows(pipe: Any, prompts: Sequence[Prompt]) -> tuple[Flow, ...]:
@@ -66,12 +71,13 @@ def read_flows(pipe: Any, prompts: Sequence[Prompt]) -> tuple[Flow, ...]:
     Raises `ControlError` where there is no prompt or no text encoder to read.
     """
     # SDXL's denoiser is given what comes before the last layer.
-    unused = 1 if getattr(pipe, "text_encoder_2", None) is not None else 0
-    encoders = {name: getattr(pipe, part, None) for name, part in TEXT_ENCODERS.items()}
+    modules = {encoder.name: encoder.module for encoder in text_encoders(pipe) if encoder.module}
+    unused = 1 if "clip-2" in modules else 0
     flows = tuple(
-        read_flow(encoding.name, encoders[encoding.name], prompt, unused_layers=unused)
+        read_flow(encoding.name, modules[encoding.name], prompt, unused_layers=unused)
         for prompt in prompts
         for encoding in prompt.encodings
+        if encoding.name in modules
     )
     if not flows:
         raise ControlError(
@@ -91,12 +97,16 @@ def read_flow(name: str, text_encoder: Any, prompt: Prompt, *, unused_layers: in
     ids = torch.tensor([[token.id for token in encoding.tokens]], device=text_encoder.device)
     weights: list[Tensor] = []
 
-    def listen(call: HostCall) -> Tensor:
+    def listen(call: SdpaCall) -> Tensor:
         weights.append(_weights(call))
         return call.run()
 
-    with Meeting(listen):
-        text_encoder(ids)
+    with intercepted():
+        token = listener.set(listen)
+        try:
+            text_encoder(ids)
+        finally:
+            listener.reset(token)
     if not weights:
         raise UnsupportedModelError(
             f"{type(text_encoder).__name__} does not call scaled_dot_product_attention, so its "
@@ -106,7 +116,7 @@ def read_flow(name: str, text_encoder: Any, prompt: Prompt, *, unused_layers: in
     return Flow(name, prompt, torch.stack(used).cpu())
 
 
-def _weights(call: HostCall) -> Tensor:
+def _weights(call: SdpaCall) -> Tensor:
     """The weights (heads, tokens, tokens) of an attention of one row."""
     query, mask = call.query, call.attn_mask
     if call.is_causal:

@@ -10,13 +10,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from crossattn.control import Step
+from crossattn.crop import Crop
 from crossattn.errors import TraceError
 from crossattn.site import Site
+from crossattn.step import Step
 from crossattn.words import Prompt
 
 Side = Literal["positive", "negative"]
-FORMAT = "crossattn trace 1"
+FORMAT = "crossattn trace 2"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Layout:
 
     `height` and `width` are the latent's; `tokens` the prefix of the encoder's sequence that is
     kept (start token, prompt, end token); `prompt_of[i]` the index in `prompts` of image i;
-    `steps` the length of the schedule, `bins` the groups of steps kept apart.
+    `steps` the length of the run, `bins` the groups of steps kept apart; `crop` the part of the
+    picture that was drawn, None for all of it.
     """
 
     sites: tuple[Site, ...]
@@ -39,6 +41,7 @@ class Layout:
     prompt_of: tuple[int, ...]
     prompts: tuple[Prompt, ...]
     negative_prompts: tuple[Prompt, ...]
+    crop: Crop | None = None
 
     @property
     def images(self) -> int:
@@ -53,7 +56,12 @@ class Layout:
     @property
     def mass_shape(self) -> tuple[int, int, int, int]:
         """(steps, sites, images, tokens)."""
-        return self.steps, len(self.sites), self.images, self.tokens
+        return *self.visits_shape, self.images, self.tokens
+
+    @property
+    def visits_shape(self) -> tuple[int, int]:
+        """(steps, sites)."""
+        return self.steps, len(self.sites)
 
     @property
     def nbytes(self) -> int:
@@ -68,18 +76,19 @@ class Layout:
 
 @dataclass
 class Record:
-    """Probabilities summed over the visits of each step.
+    """Probabilities summed over the visits to each site.
 
     `maps[side, site name]` is shaped as `Layout.map_shape` (a mean over heads where they are not
     kept), `mass[side]` as `Layout.mass_shape` (a mean over heads and pixels), both float32.
-    `visits` (steps,) counts the denoiser's calls at each step, `timesteps` and `sigmas` (steps,)
-    are the model's own.
+    `site_visits[side]` (steps, sites) counts how often that side of each site was computed at each
+    step: caches skip sites, and guidance may end in mid-run. `timesteps` and `sigmas` (steps,) are
+    those at which the step was first evaluated.
     """
 
     layout: Layout
     maps: dict[tuple[Side, str], Tensor] = field(default_factory=dict)
     mass: dict[Side, Tensor] = field(default_factory=dict)
-    visits: Tensor = field(default_factory=lambda: torch.zeros(0))
+    site_visits: dict[Side, Tensor] = field(default_factory=dict)
     timesteps: Tensor = field(default_factory=lambda: torch.zeros(0))
     sigmas: Tensor = field(default_factory=lambda: torch.zeros(0))
 
@@ -94,7 +103,8 @@ class Record:
                 for s in layout.sites
             },
             {side: torch.zeros(layout.mass_shape) for side in layout.sides},
-            *(torch.zeros(layout.steps) for _ in range(3)),
+            {side: torch.zeros(layout.visits_shape) for side in layout.sides},
+            *(torch.zeros(layout.steps) for _ in range(2)),
         )
 
     def to(self, device: str) -> "Record":
@@ -105,17 +115,38 @@ class Record:
             mass={side: mass.to(device) for side, mass in self.mass.items()},
         )
 
-    def visit(self, step: Step) -> None:
-        """Count one call of the denoiser."""
-        self.visits[step.index] += 1
-        self.timesteps[step.index] = step.timestep
-        self.sigmas[step.index] = step.sigma
+    @property
+    def visits(self) -> Tensor:
+        """How often the model was run at each step: (steps,)."""
+        return torch.stack([each.amax(1) for each in self.site_visits.values()]).amax(0)
+
+    def announce(self, step: Step) -> None:
+        """Note the time of a step, at its first evaluation."""
+        if not self.timesteps[step.index] and not self.sigmas[step.index]:
+            self.timesteps[step.index] = step.timestep
+            self.sigmas[step.index] = step.sigma
+
+    def snapshot(self) -> "Record":
+        """A copy on the CPU, which stays as it is while the run goes on."""
+
+        def copied(tensors: dict[Any, Tensor]) -> dict[Any, Tensor]:
+            return {key: tensor.detach().to("cpu", copy=True) for key, tensor in tensors.items()}
+
+        return Record(
+            self.layout,
+            copied(self.maps),
+            copied(self.mass),
+            copied(self.site_visits),
+            self.timesteps.clone(),
+            self.sigmas.clone(),
+        )
 
     def to_bytes(self) -> bytes:
         """The record as a safetensors file, its layout as JSON in the header."""
         tensors = {f"map/{side}/{name}": maps for (side, name), maps in self.maps.items()}
         tensors |= {f"mass/{side}": mass for side, mass in self.mass.items()}
-        tensors |= {name: getattr(self, name) for name in ("visits", "timesteps", "sigmas")}
+        tensors |= {f"visits/{side}": visits for side, visits in self.site_visits.items()}
+        tensors |= {name: getattr(self, name) for name in ("timesteps", "sigmas")}
         layout = TypeAdapter(Layout).dump_json(self.layout).decode()
         return to_safetensors(tensors, {FORMAT: layout})
 
@@ -127,7 +158,8 @@ class Record:
                 header = file.metadata() or {}
                 if FORMAT not in header:
                     raise TraceError(
-                        f"{path} is no trace: expected a header {FORMAT!r}, got {sorted(header)}."
+                        f"{path} is not a trace that this version reads: expected a header "
+                        f'"{FORMAT}", got {", ".join(sorted(header)) or "none"}; record it again.'
                     )
                 layout = TypeAdapter(Layout).validate_json(header[FORMAT])
                 return cls._read(layout, file.get_tensor)
@@ -141,7 +173,7 @@ class Record:
             tensor = get(name)
             if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
                 raise TraceError(
-                    f"A trace's {name!r} should be float32 {shape}; this one is "
+                    f"The {name} of a trace should be float32 {shape}; this one is "
                     f"{tensor.dtype} {tuple(tensor.shape)}."
                 )
             return tensor
@@ -154,5 +186,6 @@ class Record:
                 for s in layout.sites
             },
             {side: shaped(f"mass/{side}", layout.mass_shape) for side in layout.sides},
-            *(shaped(name, (layout.steps,)) for name in ("visits", "timesteps", "sigmas")),
+            {side: shaped(f"visits/{side}", layout.visits_shape) for side in layout.sides},
+            *(shaped(name, (layout.steps,)) for name in ("timesteps", "sigmas")),
         )

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control, Step
+from crossattn.control import Control
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError, TraceError
 from crossattn.flow import Flow, read_flows
@@ -13,7 +13,13 @@ from crossattn.record import Layout, Record, Side
 from crossattn.rows import Rows
 from crossattn.session import Session
 from crossattn.site import Layers, Site, is_among
+from crossattn.step import LayerCall, Step
 from crossattn.trace import Trace
+
+NO_NEGATIVE = (
+    "Recorder(negative=True): the model is run without guidance, so no row is of the negative "
+    "prompt; use guidance above 1, or leave negative=True out."
+)
 
 # A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
 CHUNK = 32 * 32 * 77
@@ -54,15 +60,15 @@ class Recorder(Control):
         self.layers = layers
         self._session: Session | None = None
         self._record: Record | None = None
-        self._last = -1
-        self._schedule: Any = None
+        self._run = -1
 
     @property
     def trace(self) -> Trace:
-        """What was recorded; raises `TraceError` before the first step."""
+        """What was recorded by now; raises `TraceError` before the first step."""
         if self._record is None:
             raise TraceError("Nothing is recorded yet: run the pipeline inside `with attach(...)`.")
-        return Trace.of(self._record.to("cpu"))
+        # In mid-run the sums go on changing, and a trace stays as it was taken.
+        return Trace.of(self._record.snapshot() if self._session else self._record)
 
     def nbytes(
         self,
@@ -82,9 +88,10 @@ class Recorder(Control):
         session = Session(pipe, (self,), prompt, negative_prompt, guided=False)
         factor = pipe.vae_scale_factor
         prompts = len(session.prompts)
-        rows = Rows.read(images * prompts, guided=False, prompts=prompts)
-        tokens = pipe.tokenizer.model_max_length
-        step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
+        rows = Rows.by_blocks(images * prompts, ("positive",), prompts)
+        tokens = session.encoders[0].limit
+        size = height // factor, width // factor
+        step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
         return self._layout(session, step).nbytes
 
     def wants(self, site: Site) -> bool:
@@ -94,10 +101,10 @@ class Recorder(Control):
     def start(self, session: Session) -> None:
         """Forget the run before; raises `ControlError` if no site was chosen."""
         if not any(self.wants(site) for site in session.sites):
-            places = dict.fromkeys(site.place for site in session.sites if site.kind == "cross")
+            blocks = dict.fromkeys(site.block for site in session.sites if site.kind == "cross")
             raise ControlError(
                 f"Recorder(layers={self.layers!r}) leaves none of the model's cross-attention; "
-                f"there are {', '.join(places)}."
+                f"there are {', '.join(blocks)}."
             )
         self._session = session
         self._record = None
@@ -106,13 +113,9 @@ class Recorder(Control):
     def before_step(self, step: Step) -> None:
         """Make room at the first step of a run."""
         assert self._session is not None
-        schedule = self._session.schedule.planned
-        if self._record is None or step.index < self._last or schedule is not self._schedule:
-            if self.negative and not step.rows.negative:
-                raise ControlError(
-                    "Recorder(negative=True): the model is run without guidance, so no row is of "
-                    "the negative prompt; use guidance above 1, or leave negative=True out."
-                )
+        if self._record is None or step.run != self._run:
+            if self.negative and self._session.guidance.guided is False:
+                raise ControlError(NO_NEGATIVE)
             layout = self._layout(self._session, step)
             if layout.nbytes > self.limit:
                 raise TraceError(
@@ -120,27 +123,48 @@ class Recorder(Control):
                     f"{self.limit / 2**20:,.0f}: choose fewer layers or bins, heads=False, or a "
                     "higher limit."
                 )
-            self._record = Record.empty(layout)
-        self._last, self._schedule = step.index, schedule
-        self._record.visit(step)
+            self._record, self._run = Record.empty(layout), step.run
+        if self._record.layout.prompt_of != step.rows.prompt:
+            raise ControlError(
+                f"The model drew {self._record.layout.images} image(s) at first and "
+                f"{step.rows.images} at step {step.index}; record runs of another number apart."
+            )
+        self._record.announce(step)
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Add this call's probabilities; the attention is left untouched."""
-        rows = {"positive": call.step.rows.positive, "negative": call.step.rows.negative}
-        assert self._record is not None
-        for side in self._record.layout.sides:
-            for image, row in enumerate(rows[side]):
-                self._add(self._record, call, side, image, attention, row)
+        record = self._record
+        assert record is not None
+        place = call.step.index, record.layout.sites.index(call.site)
+        for side in record.layout.sides:
+            rows = call.step.rows.of_images(side)
+            for image, row in rows.items():
+                self._add(record, call, side, image, attention, row)
+            if 0 in rows:
+                record.site_visits[side][place] += 1
+
+    def finish(self) -> None:
+        """Raise `ControlError` if a side that was asked for was never computed."""
+        if self._record is None:
+            return
+        if self.negative and not self._record.site_visits["negative"].any():
+            raise ControlError(NO_NEGATIVE)
 
     def leave(self) -> None:
         """Let go of the model and its device."""
-        self._session = self._schedule = None
+        self._session = None
         if self._record is not None:
-            self._record = self._record.to("cpu")
+            self._record = self._record.snapshot()
 
     @torch.no_grad()
     def _add(
-        self, record: Record, call: Call, side: Side, image: int, attention: Attention, row: int
+        self,
+        record: Record,
+        call: LayerCall,
+        side: Side,
+        image: int,
+        attention: Attention,
+        row: int,
     ) -> None:
         layout, maps, masses = record.layout, record.maps, record.mass
         key, device = (side, call.site.name), attention.query.device
@@ -162,35 +186,24 @@ class Recorder(Control):
         mass += total.mean(1)
 
     def _layout(self, session: Session, step: Step) -> Layout:
-        prompts = session.prompts
-        negatives = session.negative_prompts
-        if self.negative and not negatives and session.guided:
+        prompts, negatives = session.prompts, session.negative_prompts
+        if self.negative and not negatives:
             raise ControlError(
                 "Recorder(negative=True) needs the negative prompt's words: "
                 'attach(..., negative_prompt="...") (it may be empty).'
             )
-        for prompt in (*prompts, *negatives):
-            # However an embedding was lengthened, the words within the first stretch stay there.
-            limit = prompt.encodings[0].limit
-            if step.tokens < limit or (step.tokens > limit and prompt.dropped):
-                raise ControlError(
-                    f"The model is given {step.tokens} text tokens where its tokenizer makes "
-                    f"{limit}, so words have no known place; attach without prompt= and ask the "
-                    "trace by token."
-                )
+        read = [encoding for prompt in (*prompts, *negatives) for encoding in prompt.encodings]
         return Layout(
             sites=tuple(site for site in session.sites if self.wants(site)),
             sides=("positive", "negative") if self.negative else ("positive",),
             height=step.height,
             width=step.width,
-            tokens=max(
-                (len(prompt.encodings[0].tokens) for prompt in (*prompts, *negatives)),
-                default=step.tokens,
-            ),
+            tokens=max((len(encoding.tokens) for encoding in read), default=step.tokens),
             steps=step.total,
             bins=min(self.bins, step.total),
             heads=self.heads,
             prompt_of=step.rows.prompt,
             prompts=prompts,
             negative_prompts=negatives,
+            crop=session.crop,
         )

@@ -1,5 +1,6 @@
 """The rows of a denoiser's batch: which image each belongs to, and which side of guidance."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from crossattn.errors import ControlError
@@ -7,35 +8,77 @@ from crossattn.errors import ControlError
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one denoiser call.
+    """Rows of one call of the denoiser.
 
-    `positive[i]` is the row that image i is conditioned in, `negative[i]` the row of its negative
-    prompt (empty without guidance), `prompt[i]` the index of the prompt that image i was asked by.
+    `positive` are the rows that images are conditioned in, `negative` those of their negative
+    prompts, in the order of the images; either may be empty, as in guidance by separate calls.
+    `other` are rows of neither side (perturbed or image guidance). `image` has the image that each
+    row belongs to, `prompt` the index of the prompt that each image of the run was asked by.
     """
 
     positive: tuple[int, ...]
     negative: tuple[int, ...]
+    other: tuple[int, ...]
+    image: tuple[int, ...]
     prompt: tuple[int, ...]
 
-    @classmethod
-    def read(cls, count: int, guided: bool, prompts: int | None) -> "Rows":
-        """Rows of a batch of `count`: diffusers stacks all negatives first, then all positives.
+    @property
+    def images(self) -> int:
+        """Images of the run."""
+        return len(self.prompt)
 
-        With several images a prompt, images of the same prompt stand together. `prompts` is None
-        where nobody named them: every image then is its own. Raises `ControlError` when `count`
-        does not divide so.
+    def of_images(self, side: str = "positive") -> dict[int, int]:
+        """The row of each image that this call has on the "positive" or the "negative" side."""
+        rows = self.positive if side == "positive" else self.negative
+        return {self.image[row]: row for row in rows}
+
+    def conditional(self) -> Iterator[tuple[int, int, int]]:
+        """Each image that is conditioned in this call, with its row and its prompt's index."""
+        for image, row in self.of_images().items():
+            yield image, row, self.prompt[image]
+
+    @classmethod
+    def by_blocks(cls, count: int, blocks: Sequence[str], prompts: int | None) -> "Rows":
+        """Rows of a batch of `count` that holds one block of all images for each side.
+
+        `blocks` names the sides in order: "negative", "positive" or "other". With several images a
+        prompt, images of the same prompt stand together. `prompts` is None where nobody named
+        them: every image then is its own. Raises `ControlError` when `count` does not divide so.
         """
-        images, rest = divmod(count, 2 if guided else 1)
-        each, unowned = divmod(images, prompts or images or 1)
-        if rest or unowned or not each:
+        images, rest = divmod(count, len(blocks))
+        if rest or not images or images % (prompts or images):
             raise ControlError(
-                f"The model was called with {count} rows {'with' if guided else 'without'} "
-                f"guidance, which does not divide over {prompts} prompt(s); give attach the "
-                "prompts that the pipeline was given."
+                f"The model was called with {count} row(s), which does not divide over "
+                f"{'' if prompts is None else f'{prompts} prompt(s) and '}the sides "
+                f"{', '.join(blocks)}; give attach the prompts that the pipeline was given, or "
+                "guided=True or False."
             )
-        first = count - images
-        return cls(
-            positive=tuple(range(first, count)),
-            negative=tuple(range(first)),
-            prompt=tuple(image // each for image in range(images)),
-        )
+        sides: dict[str, list[int]] = {"positive": [], "negative": [], "other": []}
+        for number, side in enumerate(blocks):
+            sides[side] += range(number * images, (number + 1) * images)
+        return cls.of_sides(*sides.values(), prompts_of(images, prompts))
+
+    @classmethod
+    def of_sides(
+        cls,
+        positive: Sequence[int],
+        negative: Sequence[int],
+        other: Sequence[int],
+        prompt: Sequence[int],
+        first: int = 0,
+    ) -> "Rows":
+        """Rows given side by side in the order of their images, the first of which is `first`."""
+        count = max(len(positive), len(negative))
+        image = {
+            row: first + place % count
+            for side in (positive, negative, other)
+            for place, row in enumerate(side)
+        }
+        owners = tuple(image[row] for row in sorted(image))
+        return cls(tuple(positive), tuple(negative), tuple(other), owners, tuple(prompt))
+
+
+def prompts_of(images: int, prompts: int | None) -> tuple[int, ...]:
+    """The prompt's index of each image, `images` being a multiple of `prompts` (None: as many)."""
+    each = images // (prompts or images)
+    return tuple(image // each for image in range(images))

@@ -3,23 +3,42 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control, Step
-from crossattn.encoders import Prompts, read_prompts
+from crossattn.compiled import run_eagerly
+from crossattn.control import Control
+from crossattn.crop import Crop, hear_crops
+from crossattn.encoders import Prompts, read_again, read_prompts, text_encoders
 from crossattn.errors import ControlError, UnsupportedModelError
-from crossattn.processor import SiteProcessor
-from crossattn.rows import Rows
-from crossattn.schedule import Schedule, watch
-from crossattn.site import Site, check_processors, find_denoiser, site_modules
+from crossattn.family import family_of, find_denoiser, refuse_pipeline, refuse_processor
+from crossattn.guidance import Guidance
+from crossattn.heard import Heard
+from crossattn.hooks import after, before
+from crossattn.intercept import intercepted
+from crossattn.latents import Latents
+from crossattn.schedule import Clock, Plan
+from crossattn.site import Site, site_modules
+from crossattn.step import LayerCall, Step
+from crossattn.stepping import watch
+from crossattn.visit import enter, forget, leave
+from crossattn.word_spans import quoted
+from crossattn.words import Prompt
+
+_active: ContextVar[tuple["Session", ...]] = ContextVar("active", default=())
+"""The sessions that act in this context: those that were entered in it and have not been left."""
 
 
 class Session:
-    """What the controls of one `attach` share: the model's sites, the prompts, the present step."""
+    """What the controls of one `attach` share: the model's sites, the prompts, the present step.
+
+    It acts in the context (`contextvars`) that entered it alone: other threads, and generators that
+    run in contexts of their own, draw with the same model as if nothing were attached.
+    """
 
     def __init__(
         self,
@@ -30,26 +49,32 @@ class Session:
         guided: bool | None,
     ) -> None:
         self.pipe = pipe_or_model
-        self.denoiser = find_denoiser(pipe_or_model)
+        self.denoiser, self.called = find_denoiser(pipe_or_model)
+        self.family = family_of(self.denoiser)
         self.modules = dict(site_modules(self.denoiser))
         self.sites = tuple(self.modules)
         self.controls = tuple(controls)
-        self.prompts = read_prompts(prompt, pipe_or_model)
-        self.negative_prompts = read_prompts(negative_prompt, pipe_or_model)
-        self._guided = guided
-        # What the scheduler was last given, and whether it drew noise for the whole batch at once.
-        self.predicted: Tensor | None = None
-        self.drew = False
-        # The number of the call that the present run began with: not 0 for a picture's variation.
-        self.begun = 0
+        self.encoders = text_encoders(pipe_or_model)
+        self.prompts = read_prompts(prompt, self.encoders)
+        self.negative_prompts = read_prompts(negative_prompt, self.encoders)
+        self.latents = Latents(pipe_or_model, self.denoiser, self.family.latents)
+        self.heard = Heard(self.encoders)
+        self.guidance = Guidance(
+            pipe_or_model, self.heard, self.prompts, self.negative_prompts, guided
+        )
+        self._named = bool(self.prompts)
+        self._embeds: Tensor | None = None
+        self.crop: Crop | None = None
+        self._clock = Clock()
         self._step: Step | None = None
-        self._arguments: dict[str, Any] = {}
-        self._shifts: list[Tensor] = []
+        self._visited: set[Site] = set()
         self._paused = False
+        self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
         self._wanted = {
-            site: tuple(control for control in self.controls if control.wants(site))
+            site: wanting
             for site in self.sites
+            if (wanting := tuple(c for c in self.controls if c.wants(site)))
         }
 
     @property
@@ -60,134 +85,210 @@ class Session:
         return self._step
 
     @property
-    def given(self) -> Tensor:
-        """The latents (rows, channels, height, width) that the denoiser is given at this step."""
-        latents: Tensor = self._arguments["sample"]
-        return latents
-
-    @property
-    def guided(self) -> bool:
-        """Whether the batch holds negative rows: as told to `attach`, else as the pipeline says."""
-        if self._guided is not None:
-            return self._guided
-        return bool(getattr(self.pipe, "do_classifier_free_guidance", False))
-
-    @property
-    def scheduler(self) -> Any:
-        """The pipeline's scheduler; raises `ControlError` for a bare model, which has none."""
-        if (scheduler := getattr(self.pipe, "scheduler", None)) is None:
-            raise ControlError(
-                "A control of latents follows the scheduler, and a bare model has none: attach to "
-                "the pipeline."
-            )
-        return scheduler
-
-    @property
-    def schedule(self) -> Schedule:
-        """What the pipeline's scheduler plans; nothing where there is none."""
-        return Schedule(getattr(self.pipe, "scheduler", None))
+    def plan(self) -> Plan | None:
+        """What the pipeline's scheduler plans; None where there is none, or no steps are set."""
+        return Plan.read(getattr(self.pipe, "scheduler", None))
 
     @contextmanager
-    def aside(self) -> Iterator[Callable[[Tensor], None]]:
-        """Run the denoiser on the side at this step, unseen by every attached session.
+    def without_controls(self) -> Iterator[Callable[[Tensor], None]]:
+        """Run the denoiser on the side at this step, unseen by every session of this context.
 
         Gives a function that runs it on this step's latents moved by a tensor (images, channels,
         height, width), as `Control.shift` would; on the conditional rows alone, with gradients.
         """
-        attached = {s for module in self.modules.values() for s in module.processor.sessions}
-        rows = list(self.step.rows.positive)
-        count = len(rows) + len(self.step.rows.negative)
-        given = {name: _rows(value, rows, count) for name, value in self._arguments.items()}
+        sessions = _active.get()
+        step = self.step
 
         def run(by: Tensor) -> None:
-            self.denoiser(**given | {"sample": given["sample"] + self._scaled(by)})
+            self.called(**self.latents.moved_rows(step, by))
 
-        for session in attached:
+        for session in sessions:
             session._paused = True
         try:
             with torch.enable_grad():
                 yield run
         finally:
-            for session in attached:
+            for session in sessions:
                 session._paused = False
 
+    def check_processors(self) -> None:
+        """Raise `UnsupportedModelError` for a processor that cannot be served at a wanted site."""
+        for site in self._wanted:
+            refuse_processor(site.name, self.modules[site].processor, self.family)
+
+    def finish(self) -> None:
+        """Let each control tell what it missed; raise if the model was run, but not in sight."""
+        if self._elsewhere and self._step is None:
+            raise ControlError(
+                "The model was run in another thread or context than the one that attached, so "
+                "nothing was seen; enter attach where the pipeline is run."
+            )
+        for control in self.controls:
+            control.finish()
+
     def acts_at(self, site: Site) -> bool:
-        """Whether any control of this session wants `site` now."""
-        return self._step is not None and not self._paused and bool(self._wanted[site])
+        """Whether a control wants this visit to `site`.
+
+        A second visit within one call of the denoiser is a recomputation, as gradient checkpointing
+        does in the backward pass, and not shown.
+        """
+        return self._acts and self._step is not None and site not in self._visited
 
     def attend(self, site: Site, attention: Attention) -> None:
         """Show one attention in flight to the controls that want the site, in order."""
         step = self.step
+        self._visited.add(site)
         height, width = site.grid(step.height, step.width)
         if height * width != attention.pixels:
             raise UnsupportedModelError(
                 f"{site.name} attends from {attention.pixels} pixels where {height} × {width} were "
                 f"expected for a latent of {step.height} × {step.width}."
             )
-        call = Call(site, step, height, width, attention.tokens)
+        call = LayerCall(site, step, height, width, attention.tokens)
         for control in self._wanted[site]:
             control.attend(call, attention)
 
-    def _announce(self, denoiser: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Any:
-        if self._paused:
-            return None
-        # The model announces the step itself; the timestep may come by position or by name.
-        bound = self._signature.bind(denoiser, *args, **kwargs)
-        self._arguments = {
-            name: bound.arguments[name] for name in bound.arguments if name != "self"
-        }
-        sample = self.given
-        timestep = float(torch.as_tensor(self._arguments["timestep"]).flatten()[0])
-        index, call, total = self.schedule.at(timestep, self._step)
-        if self._step is None or call <= self._step.call:
-            self.begun = call
-        self._step = step = Step(
-            index=index,
-            call=call,
-            total=total,
-            timestep=timestep,
-            sigma=self.schedule.sigma(timestep),
-            height=sample.shape[-2],
-            width=sample.shape[-1],
-            tokens=self._arguments["encoder_hidden_states"].shape[1],
-            rows=Rows.read(sample.shape[0], self.guided, len(self.prompts) or None),
-        )
-        self._shifts = []
-        for control in self.controls:
-            control.before_step(step)
-        for control in self.controls:
-            if (by := control.shift(step)) is not None:
-                self._shift(by)
-        if not self._shifts:
-            return None
-        bound.arguments["sample"] = self.given
-        return bound.args[1:], bound.kwargs
+    def enter(self, stack: ExitStack) -> None:
+        """Begin to listen and to act; what `stack` is given ends it."""
+        stack.enter_context(intercepted())
+        stack.enter_context(run_eagerly(self.pipe, self.denoiser))
+        for encoder in self.encoders:
+            if encoder.module is not None:
+                stack.callback(after(encoder.module, self._in_context(self.heard.hear(encoder))))
+        stack.callback(before(self.called, self._announce))
+        for site in self._wanted:
+            module = self.modules[site]
+            stack.callback(before(module, enter(self, site)))
+            stack.callback(after(module, leave))
+        stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
+        if getattr(self.pipe, "scheduler", None) is not None:
+            self._watch(stack)
+        elif any(control.touches_latents for control in self.controls):
+            _ = self.latents.scheduler
+        _active.set((*_active.get(), self))
+        stack.callback(self._deactivate)
 
-    def _shift(self, by: Tensor) -> None:
-        moved = self.given.clone()
-        for side in (self.step.rows.positive, self.step.rows.negative):
-            if side:
-                moved[list(side)] += self._scaled(by)
-        self._arguments["sample"] = moved
-        self._shifts.append(by)
-
-    def _scaled(self, by: Tensor) -> Tensor:
-        """A move of the latents as the denoiser sees it: schedulers scale what they hand on."""
-        scaled: Tensor = self.scheduler.scale_model_input(by, self.step.timestep)
-        return scaled
-
-    def _before(self, latents: Tensor) -> Tensor:
+    def before(self, latents: Tensor) -> Tensor:
         """The latents that the scheduler goes on from, moved as the denoiser saw them."""
-        for by in self._shifts:
-            latents = latents + by.to(latents)
-        return latents
+        return self.latents.before_step(latents) if self._acts else latents
 
-    def _after(self, predicted: Tensor, latents: Tensor, drew: bool) -> Tensor:
-        self.predicted, self.drew = predicted, drew
-        # Until the denoiser is first asked, the scheduler but walks to where the run begins.
+    def after(self, scheduler: Any, predicted: Tensor, latents: Tensor, drew: bool) -> Tensor:
+        """The latents that the scheduler made, or what the controls make of them."""
+        if not self._acts:
+            return latents
+        self.latents.predicted, self.latents.shared_noise = predicted, drew
+        # Until the denoiser is first called, the scheduler only advances to where the run begins.
         for control in self.controls if self._step else ():
             latents = control.after_step(self.step, latents)
+        self.latents.settle()
+        self._clock.step(scheduler)
         return latents
+
+    @property
+    def _acts(self) -> bool:
+        return self in _active.get() and not self._paused
+
+    def _in_context(self, listener: Callable[..., None]) -> Callable[..., None]:
+        def hear(*args: Any) -> None:
+            if self._acts:
+                listener(*args)
+
+        return hear
+
+    def _cropped(self, crop: Crop) -> None:
+        self.crop = crop
+
+    def _watch(self, stack: ExitStack) -> None:
+        """Follow the pipeline's scheduler, and another that is put in its place."""
+        self._scheduler = self.pipe.scheduler
+        self._unwatch = watch(self._scheduler, self)
+        stack.callback(lambda: self._unwatch())
+
+    def _deactivate(self) -> None:
+        _active.set(tuple(session for session in _active.get() if session is not self))
+        forget()
+
+    def _announce(self, called: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        if not self._acts:
+            self._elsewhere |= not self._paused
+            return None
+        forget()
+        scheduler = getattr(self.pipe, "scheduler", None)
+        if scheduler is not None and scheduler is not self._scheduler:
+            self._unwatch()
+            self._scheduler, self._unwatch = scheduler, watch(scheduler, self)
+        # The model announces the step itself; its arguments may come by position or by name.
+        bound = self._signature.bind(self.denoiser, *args, **kwargs)
+        arguments = {name: bound.arguments[name] for name in bound.arguments if name != "self"}
+        self.latents.announce(arguments)
+        last, self._step = self._step, self._read_step(scheduler, arguments)
+        step = self._step
+        self._visited = set()
+        for control in self.controls:
+            control.before_step(step)
+        self.crop = None  # of this run, and the next may have none
+        self._move(step, last)
+        if not self.latents.moved:
+            return None
+        bound.arguments[self.family.latents] = self.latents.given
+        return bound.args[1:], bound.kwargs
+
+    def _move(self, step: Step, last: Step | None) -> None:
+        """Let controls move the latents once an evaluation, and all its calls see them moved."""
+        if last and (last.run, last.evaluation) == (step.run, step.evaluation):
+            self.latents.move_again(step)
+            return
+        self.latents.settle()
+        for control in self.controls:
+            if (by := control.shift(step)) is not None:
+                self.latents.move(step, by)
+
+    def _read_step(self, scheduler: Any, arguments: Mapping[str, Any]) -> Step:
+        embeds = arguments["encoder_hidden_states"]
+        given = self.latents.given
+        rows = self.guidance.rows(embeds, len(given))
+        if rows.positive and embeds is not self._embeds:
+            read = self.guidance.read_beside if self._named else self.guidance.read
+            self.prompts, self._embeds = read(embeds, rows), embeds
+            self._place_words(embeds.shape[1])
+        height, width = self.family.size(given)
+        like = Step(0, 0, 1, 0, 0, 0.0, 0.0, height, width, embeds.shape[1], rows)
+
+        def timestep() -> float:
+            return float(torch.as_tensor(arguments["timestep"]).flatten()[0])
+
+        return self._clock.at(scheduler, timestep, like)
+
+    def _place_words(self, tokens: int) -> None:
+        """Make sure that the words have known places in a text embedding of that many tokens.
+
+        Embeddings of several stretches (75 tokens, each between a start and an end token) hold the
+        words that one stretch cuts off: such prompts are read again. Raises `ControlError` where
+        words have no known place.
+        """
+        for name in ("prompts", "negative_prompts"):
+            prompts: tuple[Prompt, ...] = getattr(self, name)
+            if any(prompt.dropped for prompt in prompts):
+                setattr(self, name, tuple(self._stretched(prompt, tokens) for prompt in prompts))
+            for prompt in prompts:
+                if len(prompt.encodings[0].tokens) > tokens:
+                    raise ControlError(
+                        f"The model is given {tokens} text tokens, too few for "
+                        f"{quoted(prompt.text)}: attach was told another prompt, or the pipeline "
+                        "cuts it shorter (max_sequence_length)."
+                    )
+
+    def _stretched(self, prompt: Prompt, tokens: int) -> Prompt:
+        """A prompt that was cut, read in as many stretches as the model is given."""
+        limit = prompt.encodings[0].limit
+        if not prompt.dropped or tokens == limit:
+            return prompt
+        if tokens % limit or prompt.encodings[0].start is None or not self.encoders:
+            raise ControlError(
+                f"The model is given {tokens} text tokens where its tokenizer makes {limit}, so "
+                "words have no known place; attach without prompt= and ask the trace by token."
+            )
+        return read_again(self.encoders, prompt, tokens)
 
 
 @contextmanager
@@ -198,71 +299,26 @@ def attach(
     negative_prompt: Prompts | None = None,
     guided: bool | None = None,
 ) -> Iterator[Session]:
-    """Attach controls to a pipeline or denoiser; leaving restores the identical processors.
+    """Attach controls to a pipeline or denoiser, and leave both as they were.
 
     `prompt` and `negative_prompt` name the words: the texts (or one text) that the pipeline is
-    given, read as they stand. `guided` says whether the model's batch holds the negative rows
-    first; a pipeline says so itself, a bare model is taken as unguided. Nests; safe under
-    exceptions. Raises `UnsupportedModelError` for a model or processor that cannot be served,
-    before anything is changed, and on leaving if somebody replaced the processors meanwhile.
+    given, read as they stand. Without `prompt` they are read from what the pipeline's text encoders
+    are given. Which rows of the model's batch are conditional is heard there too; for embeddings
+    made beforehand the pipeline says it, or `guided` tells whether the batch holds negative rows.
+    Acts in the context (`contextvars`) that enters it: other threads draw as if alone. Nests, may
+    be left in any order, and is safe under exceptions. A compiled model runs eagerly meanwhile.
+
+    Raises `UnsupportedModelError` for a model or processor that cannot be served, before anything
+    is changed, and `ControlError` at the first step where rows or words have no certain meaning.
     """
+    refuse_pipeline(pipe_or_model)
     session = Session(pipe_or_model, controls, prompt, negative_prompt, guided)
-    check_processors(session.denoiser)
+    session.check_processors()
     for control in session.controls:
         control.start(session)
     with ExitStack() as stack:
         for control in session.controls:
             stack.callback(control.leave)
-        handle = session.denoiser.register_forward_pre_hook(session._announce, with_kwargs=True)
-        stack.callback(handle.remove)
-        if session.schedule.scheduler or any(control.of_latents for control in controls):
-            stack.callback(watch(session.scheduler, session._before, session._after))
-        stack.callback(_install(session))
+        session.enter(stack)
         yield session
-        _check_kept(session)
-        for control in session.controls:
-            control.finish()
-
-
-def _install(session: Session) -> Callable[[], None]:
-    """Put the session's processor in place at every site; returns how to take it out again."""
-    fresh: list[tuple[Any, SiteProcessor]] = []
-    for site, module in session.modules.items():
-        if not isinstance(module.processor, SiteProcessor):
-            wrapped = SiteProcessor(module.processor, site)
-            module.set_processor(wrapped)
-            fresh.append((module, wrapped))
-        module.processor.sessions.append(session)
-    ours = [(module, module.processor) for module in session.modules.values()]
-
-    def remove() -> None:
-        for _, processor in ours:
-            processor.sessions.remove(session)
-        for module, processor in fresh:
-            # Somebody else's processor, put in meanwhile, is theirs and stays.
-            if module.processor is processor:
-                module.set_processor(processor.host)
-
-    return remove
-
-
-def _check_kept(session: Session) -> None:
-    for site, module in session.modules.items():
-        processor = module.processor
-        if not isinstance(processor, SiteProcessor) or session not in processor.sessions:
-            raise UnsupportedModelError(
-                f"{type(processor).__name__} replaced the attached processor at {site.name} during "
-                "the run, so what was recorded or edited is incomplete; load adapters and switch "
-                "attention before attaching."
-            )
-
-
-def _rows(value: Any, rows: list[int], count: int) -> Any:
-    """Those rows of a tensor that has one for each of the batch; of all such in a collection."""
-    if isinstance(value, dict):
-        return {name: _rows(each, rows, count) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_rows(each, rows, count) for each in value)
-    if isinstance(value, Tensor) and value.ndim and value.shape[0] == count:
-        return value[rows]
-    return value
+        session.finish()

@@ -15,7 +15,9 @@ from crossattn.heatmap import HeatMap
 from crossattn.record import Record
 from crossattn.site import Layers
 from crossattn.view import View
-from crossattn.words import Prompt, Word
+from crossattn.word_spans import quoted
+from crossattn.word_tokens import Encoding
+from crossattn.words import Prompt, Word, token_positions
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,15 @@ class Trace:
         return cls.of(Record.load(path))
 
     def save(self, path: str | Path) -> None:
-        """Write the whole record as one safetensors file, its layout as JSON in the header."""
+        """Write the whole record as one safetensors file, its layout as JSON in the header.
+
+        Raises `TraceError` if the folder is missing.
+        """
         path = Path(path)
+        if not path.parent.is_dir():
+            raise TraceError(
+                f"Cannot write {path}: there is no folder {path.parent}; make it first."
+            )
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             beside.write_bytes(self.view.record.to_bytes())
@@ -139,13 +148,13 @@ class Trace:
 
     @property
     def start(self) -> HeatMap:
-        """The map of the start token."""
-        return replace(self.token(0), text="start")
+        """The map of the start token; raises `TraceError` where the encoder has none."""
+        return self._special("start", self._encoding.start)
 
     @property
     def end(self) -> HeatMap:
-        """The map of the first end token."""
-        return replace(self.token(self._length - 1), text="end")
+        """The map of the end token; raises `TraceError` where the encoder has none."""
+        return self._special("end", self._encoding.end)
 
     @property
     def padding(self) -> HeatMap:
@@ -161,11 +170,11 @@ class Trace:
     @property
     def mass(self) -> tuple[tuple[Word, float], ...]:
         """Each word that the model has read, with its share of all attention, 0 to 1."""
-        return tuple((word, self._mass(word.tokens[0])) for word in self._read)
+        return tuple((word, self.view.mass(token_positions([word]))) for word in self._read)
 
     def profile(self, text: str) -> Tensor:
         """A word's or phrase's share of all attention at each step: (steps,)."""
-        return self.view.profile([t for word in self.prompt.named(text) for t in word.tokens[0]])
+        return self.view.profile(token_positions(self.prompt.named(text)))
 
     @property
     def prompt(self) -> Prompt:
@@ -178,31 +187,40 @@ class Trace:
         return prompts[min(layout.prompt_of[self.view.one_image], len(prompts) - 1)]
 
     @property
+    def _encoding(self) -> Encoding:
+        return self.prompt.encodings[0]
+
+    @property
     def _length(self) -> int:
-        return len(self.prompt.encodings[0].tokens)
+        return max(len(encoding.tokens) for encoding in self.prompt.encodings)
 
     @property
     def _read(self) -> list[Word]:
-        return [word for word in self.prompt.words if word.tokens[0]]
+        return [word for word in self.prompt.words if token_positions([word])]
+
+    def _special(self, name: str, position: int | None) -> HeatMap:
+        if position is None:
+            raise TraceError(
+                f'The encoder "{self._encoding.name}" has no {name} token to give a map of.'
+            )
+        return replace(self.token(position), text=name)
 
     def _of(self, text: str, words: Sequence[Word]) -> HeatMap:
-        tokens = [token for word in words for token in word.tokens[0]]
+        tokens = token_positions(words)
         if not tokens:
-            raise WordNotFoundError(f"{text!r} fell off the end of the prompt: shorten the prompt.")
+            raise WordNotFoundError(f"{quoted(text)} fell off the end: shorten the prompt.")
         return self._heat(text, tokens)
 
     def _heat(self, text: str, tokens: Sequence[int]) -> HeatMap:
         join = JOINS[self.join]
         data = join(self.view, tokens)
         if self.whole == "words":
-            owned = [token for word in self._read for token in word.tokens[0]]
-            data = data / join(self.view, owned).clamp(min=torch.finfo(data.dtype).tiny)
-        return HeatMap(text, data, self._mass(tokens))
-
-    def _mass(self, tokens: Sequence[int]) -> float:
-        return float(self.view.profile(tokens).mean())
+            owned = join(self.view, token_positions(self._read))
+            data = torch.where(owned > 0, data / owned, 0.0)
+        crop = self.view.record.layout.crop
+        return HeatMap(text, data if crop is None else crop.place(data), self.view.mass(tokens))
 
 
 def _check_name(name: str, names: Iterable[str]) -> None:
     if name not in names:
-        raise TraceError(f"{name!r} is unknown here: choose among {', '.join(names)}.")
+        raise TraceError(f"{quoted(name)} is unknown here: choose among {', '.join(names)}.")

@@ -58,10 +58,10 @@ class View:
             chosen = tuple(site for site in chosen if self.grid(site) == tuple(resolution))
         if not chosen:
             grids = sorted({self.grid(site) for site in self.sites}, reverse=True)
-            places = dict.fromkeys(site.place for site in self.sites)
+            blocks = dict.fromkeys(site.block for site in self.sites)
             raise TraceError(
                 f"at(layers={layers!r}, resolution={resolution!r}) leaves no site; there are "
-                f"{', '.join(places)}, at {', '.join(f'{h} × {w}' for h, w in grids)}."
+                f"{', '.join(blocks)}, at {', '.join(f'{h} × {w}' for h, w in grids)}."
             )
         return replace(self, sites=chosen)
 
@@ -92,14 +92,25 @@ class View:
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the view at which the model was run."""
-        layout, visits = self.record.layout, self.record.visits
-        return [i for i in range(layout.steps) if layout.bin(i) in self.bins and visits[i] > 0]
+        """The steps of the view at which a site of it was computed."""
+        seen = self._visits.sum(1) > 0
+        return [step for step in self._held if seen[step]]
 
     @property
     def visits(self) -> float:
-        """Runs of the model that the sums of the view are made of."""
-        return float(self.record.visits[self.steps].sum())
+        """The most visits that the sums of any site of the view are made of."""
+        return float(self._visits[self._held].sum(0).max())
+
+    @property
+    def visited(self) -> tuple[Site, ...]:
+        """The sites of the view that were computed; raises `TraceError` if none was."""
+        counts = self._visits[self._held].sum(0)
+        sites = tuple(site for site, count in zip(self.sites, counts, strict=True) if count > 0)
+        if not sites:
+            raise TraceError(
+                f"The {self.side} side was not computed at the steps and sites that were asked for."
+            )
+        return sites
 
     def sums(self, site: Site, tokens: Sequence[int]) -> Tensor:
         """Probabilities summed over the view's visits and over `tokens`: (heads, height, width)."""
@@ -108,9 +119,35 @@ class View:
             maps = maps[:, list(self.heads)]
         return torch.unflatten(maps[..., list(tokens)].sum((0, -1)), -1, self.grid(site))
 
+    def mean(self, site: Site, tokens: Sequence[int]) -> Tensor:
+        """Probabilities of a visited site, a mean over its visits: (heads, height, width)."""
+        return self.sums(site, tokens) / self._visits[self._held, self.sites.index(site)].sum()
+
+    def mass(self, tokens: Sequence[int]) -> float:
+        """The share of attention of `tokens`, 0 to 1: a mean over visits, then over sites."""
+        visited = [self.sites.index(site) for site in self.visited]
+        each = self._mass(tokens)[self._held].sum(0) / self._visits[self._held].sum(0)
+        return float(each[visited].mean())
+
     def profile(self, tokens: Sequence[int]) -> Tensor:
-        """The share of attention of `tokens` at each step, over the view's sites: (steps,)."""
+        """The share of attention of `tokens` at each of `steps`, over the sites computed there."""
+        counts, sums = self._visits[self.steps], self._mass(tokens)[self.steps]
+        shares = sums / counts.clamp(min=1)
+        return shares.sum(1) / (counts > 0).sum(1)
+
+    @property
+    def _held(self) -> list[int]:
         layout = self.record.layout
-        sites = [layout.sites.index(site) for site in self.sites]
-        mass = self.record.mass[self.side][self.steps][:, sites, self.one_image]
-        return mass[..., list(tokens)].sum(-1).mean(-1) / self.record.visits[self.steps]
+        return [step for step in range(layout.steps) if layout.bin(step) in self.bins]
+
+    @property
+    def _columns(self) -> list[int]:
+        return [self.record.layout.sites.index(site) for site in self.sites]
+
+    @property
+    def _visits(self) -> Tensor:
+        return self.record.site_visits[self.side][:, self._columns]
+
+    def _mass(self, tokens: Sequence[int]) -> Tensor:
+        mass = self.record.mass[self.side][:, self._columns, self.one_image]
+        return mass[..., list(tokens)].sum(-1)

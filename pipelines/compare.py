@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control
+from crossattn.control import Control
 from crossattn.controls.mechanism import Mechanism
 from crossattn.pipelines.export import word_tiles
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.sheets import Tile, contact_sheet, fitted
+from crossattn.step import LayerCall
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,7 +52,7 @@ class _Entropy(Control):
     def __init__(self) -> None:
         self._nats: list[Tensor] = []
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Add the mean over one call's heads and pixels."""
         for row in call.step.rows.positive:
             self._nats.append(torch.special.entr(attention.probabilities(row)).sum(-1).mean())

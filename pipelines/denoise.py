@@ -4,9 +4,10 @@ It does what the pipelines' own call does, in the same order and to the last bit
 that can be watched, paused and left. Rows of a guided batch are [negative, positive].
 """
 
+import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,17 +20,22 @@ if TYPE_CHECKING:
     from crossattn.pipelines.recipe import SchedulerName
 
 
+_UPCASTING = Lock()
+
+
 @dataclass(frozen=True)
 class Conditioning:
     """What the text says to the denoiser.
 
     `embeds` (rows, tokens, channels); `pooled` (rows, channels) only for SDXL; rows is 2 where
-    `guided`, else 1.
+    `guided`, else 1, for each picture. With `parts` the rows are of prompts that draw one picture
+    together, each with its weight.
     """
 
     embeds: Tensor
     pooled: Tensor | None
     guided: bool
+    parts: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,17 +67,13 @@ def scheduler_class(name: "SchedulerName") -> tuple[Any, dict[str, Any]]:
     return classes[name]
 
 
-@contextmanager
-def scheduled(pipe: "Pipeline", name: "SchedulerName | None") -> Iterator[None]:
-    """Give the pipeline another scheduler for the length of a `with`; None leaves its own."""
-    own = pipe.scheduler
-    if name:
-        kind, settings = scheduler_class(name)
-        pipe.scheduler = kind.from_config(own.config, **settings)
-    try:
-        yield
-    finally:
-        pipe.scheduler = own
+def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipeline":
+    """Return a pipeline over the same components, with a scheduler of its own (None: the same)."""
+    own = copy.copy(pipe)
+    planned = pipe.scheduler
+    kind, settings = scheduler_class(name) if name else (type(planned), {})
+    own.scheduler = kind.from_config(planned.config, **settings)
+    return own
 
 
 @torch.no_grad()
@@ -97,7 +99,7 @@ def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float)
 @torch.no_grad()
 def denoise(
     pipe: "Pipeline",
-    text: Conditioning,
+    text: Conditioning | Sequence[Conditioning],
     *,
     steps: int,
     guidance: float,
@@ -108,33 +110,41 @@ def denoise(
 ) -> Iterator[Progress]:
     """Denoise a picture of `height` x `width` pixels, telling of every call of the denoiser.
 
-    The last `Progress.latents` are the finished ones. The noise comes from `generator`; a list of
-    them makes one picture each, with as many rows in `text` (all negative ones first). The first
-    calls are left out for which `before` has what the scheduler was given then, in a run from the
-    same noise: (channels, height / factor, width / factor) each.
+    A sequence of texts has one for each step. The last `Progress.latents` are the finished ones.
+    The noise comes from `generator`; a list of them makes one picture each, with as many rows in
+    `text` (all negative ones first). The first calls are left out for which `before` has what the
+    scheduler was given then, in a run from the same noise: (channels, height / factor, width /
+    factor) each.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device)
     timesteps = pipe.scheduler.timesteps
     count = len(generator) if isinstance(generator, list) else 1
+    texts = [text] if isinstance(text, Conditioning) else text
+    dtype = texts[0].embeds.dtype
+    # A scheduler of second order asks twice within a step.
+    step_at = {each: step for step, each in enumerate(dict.fromkeys(map(float, timesteps)))}
     latents = pipe.prepare_latents(
         count,
         pipe.unet.config.in_channels,
         height,
         width,
-        text.embeds.dtype,
+        dtype,
         device,
         generator,
         None,
     )
     extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
-    added = added_conditions(text, height, width)
+    added = [added_conditions(each, height, width) for each in texts]
     # SDXL begins so, and repeated timesteps would otherwise be found at their second place.
-    if (added or before) and hasattr(pipe.scheduler, "set_begin_index"):
+    if (added[0] or before) and hasattr(pipe.scheduler, "set_begin_index"):
         pipe.scheduler.set_begin_index(0)
 
     for index, timestep in enumerate(timesteps):
-        rows = torch.cat([latents] * 2) if text.guided else latents
+        now = min(step_at[float(timestep)], len(texts) - 1)
+        said = texts[now]
+        copies = (1 + said.guided) * len(said.parts or (1,))
+        rows = torch.cat([latents] * copies) if copies > 1 else latents
         rows = pipe.scheduler.scale_model_input(rows, timestep)
         if index < len(before):
             # The scheduler walks there, so that its history and what it draws are as they were.
@@ -144,16 +154,24 @@ def denoise(
         noise = pipe.unet(
             rows,
             timestep,
-            encoder_hidden_states=text.embeds,
+            encoder_hidden_states=said.embeds,
             timestep_cond=_guidance_embedding(pipe, guidance, latents),
-            added_cond_kwargs=added,
+            added_cond_kwargs=added[now],
             return_dict=False,
         )[0]
-        if text.guided:
+        if said.guided:
             without, within = noise.chunk(2)
-            noise = without + guidance * (within - without)
+            apart = within - without
+            if said.parts:
+                without, apart = without[:1], _summed(apart, said.parts)
+            noise = without + guidance * apart
         latents = pipe.scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
         yield Progress(index, len(timesteps), float(timestep), latents)
+
+
+def _summed(apart: Tensor, weights: Sequence[float]) -> Tensor:
+    """What prompts joined by AND ask for, each times its weight, added up: one picture's."""
+    return (apart * apart.new_tensor(weights).view(-1, 1, 1, 1)).sum(0, keepdim=True)
 
 
 def added_conditions(text: Conditioning, height: int, width: int) -> dict[str, Tensor] | None:
@@ -179,7 +197,8 @@ def decode(
         image = pipe.vae.decode(scaled, return_dict=False, generator=generator)[0]
         image, flagged = pipe.run_safety_checker(image, pipe._execution_device, dtype)
     else:
-        image = _decode_xl(pipe, latents)
+        with _UPCASTING:  # Runs in other threads decode by the same autoencoder.
+            image = _decode_xl(pipe, latents)
         if pipe.watermark is not None:
             image = pipe.watermark.apply_watermark(image)
     censored = bool(flagged and flagged[0])

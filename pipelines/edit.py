@@ -21,13 +21,15 @@ from crossattn.controls import (
 )
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import ControlError, RecipeError
+from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
+from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
-from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import target_regions
-from crossattn.pipelines.run import Result, read, run
+from crossattn.pipelines.result import Result
+from crossattn.pipelines.settle import pipeline_of, read
 from crossattn.words import Prompt
 
 if TYPE_CHECKING:
@@ -38,10 +40,11 @@ WHOLE = Window()
 
 @dataclass(frozen=True)
 class Source:
-    """A picture and its run, kept for edits of it."""
+    """A picture and its run, kept for edits of it; `length` counts its prompt's stretches."""
 
     result: Result
     run: SourceRun
+    length: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,24 @@ def keep_source(
     cross: Window = WHOLE,
     share: Window = WHOLE,
     file: Path | None = None,
+    length: int = 1,
 ) -> Iterator[Progress | Source]:
     """Make the picture of `recipe.prompt` and keep its run for edits: `Progress`, then a `Source`.
 
     `cross` and `share` are the widest windows that the edits will have; with `file` the run is
-    kept there rather than in memory. Raises as `run` does.
+    kept there rather than in memory. Its prompt is encoded in `length` stretches, as many as the
+    longest edit's has, or as many as it needs. Raises as `run` does.
     """
-    recorder = SourceRecorder(cross=cross, share=share, file=file)
-    for event in run(recipe.source, pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
-        yield Source(event, recorder.run) if isinstance(event, Result) else event
+    recorder = SourceRecorder(cross=cross, self_attention=share, file=file)
+    drawing = draw(
+        [recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder], length=length
+    )
+    for event in drawing:
+        if isinstance(event, list):
+            made = max(length, stretches(event[0].trace.prompt))
+            yield Source(event[0], recorder.run, made)
+        else:
+            yield event
 
 
 def edit(
@@ -90,10 +102,12 @@ def edit(
     if spec is None:
         raise RecipeError("The recipe has no edit: give it edit={'prompt': ...}.")
     if pipe is None:
-        where = recipe.model_dump(include={"revision", "config", "dtype", "device"})
-        pipe = load(recipe.model, **where)
+        pipe = pipeline_of(recipe)
     tokenizers = tokenizers_of(pipe)
-    before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
+    before, after = (
+        read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, spec.prompt)
+    )
+    length = max(stretches(before), stretches(after))
     start = recipe.source
     held = target_regions(recipe.regions, before, after)
     alignment = aligned(before, after, spec)
@@ -105,25 +119,29 @@ def edit(
             max([spec.cross[1], *(end for _, end in spec.words.values())]),
         )
         share = Window(*spec.share)
-        for kept in keep_source(start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share):
+        kept_by = keep_source(
+            start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share, length=length
+        )
+        for kept in kept_by:
             if isinstance(kept, Source):
                 source = kept
             else:
                 yield replace(kept, total=runs * kept.total)
         assert source is not None
     _check(source.result.recipe, start)
+    _check_length(source, length)
 
     unshared = align(before, after, "refine")
     differ = bool(unshared.unmatched or unshared.dropped)
     controls = _controls(spec, source.run, differ)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect, regions=held)
     known = _known(spec, source.run)
-    for event in run(target, pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
-        if isinstance(event, Result):
+    for event in draw([target], pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
+        if isinstance(event, list):
             settled = target.replace(
                 prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump()
             )
-            result = replace(event, recipe=settled)
+            result = replace(event[0], recipe=settled)
             yield Edited(result, source, report(result, source.result, alignment, controls))
         else:
             done = (runs - 1) * event.total
@@ -180,6 +198,14 @@ def _known(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
     # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.
     calls_a_step = round(len(timesteps) / len(set(timesteps)))
     return source.predicted(_first(spec, source) * calls_a_step).unbind()
+
+
+def _check_length(source: Source, length: int) -> None:
+    if source.length != length:
+        raise RecipeError(
+            f"The source's prompt was encoded in {source.length} stretches and this edit needs "
+            f"{length}: make the source anew with length={length}."
+        )
 
 
 def _check(kept: Recipe, recipe: Recipe) -> None:

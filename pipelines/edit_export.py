@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from crossattn.pipelines.edit import Edited
-from crossattn.pipelines.files import fresh_folder, new_folder
+from crossattn.pipelines.files import new_folder
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.sheets import Tile, contact_sheet, fitted
 
@@ -16,7 +16,6 @@ def write_edit(done: Edited, folder: Path) -> list[Path]:
 
     `folder` gets a number if it is there and not empty. Raises InputError if it cannot be written.
     """
-    folder = fresh_folder(folder)
     before, after = done.source.result, done.result
     with new_folder(folder) as place:
         names = ["edited.png", "source.png", "sheet.png"]
@@ -28,7 +27,7 @@ def write_edit(done: Edited, folder: Path) -> list[Path]:
             mask_picture(done).save(place / names[-1])
         names.append("recipe.json")
         (place / names[-1]).write_text(after.recipe.to_json() + "\n", encoding="utf-8")
-    return [folder / name for name in names]
+    return [place.parent / name for name in names]
 
 
 def edit_sheet(done: Edited) -> Image.Image:

@@ -4,8 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from crossattn.words import read_prompt
-
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Shares = tuple[Share, Share]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -71,10 +69,9 @@ class EditRecipe(BaseModel):
 
     @field_validator("prompt")
     @classmethod
-    def _readable(cls, prompt: str) -> str:
+    def _not_blank(cls, prompt: str) -> str:
         if not prompt.strip():
             raise ValueError("blank")
-        read_prompt(prompt)
         return prompt
 
     @field_validator("cross", "share")

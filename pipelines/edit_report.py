@@ -14,7 +14,7 @@ from crossattn.trace import Trace
 if TYPE_CHECKING:
     from PIL import Image
 
-    from crossattn.pipelines.run import Result
+    from crossattn.pipelines.result import Result
 
 VISIBLE = 8
 """A pixel has changed if any of its channels has by more than this, of 255."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from crossattn.pipelines.denoise import added_conditions, encode, scheduled
+from crossattn.pipelines.denoise import added_conditions, encode, with_own_scheduler
 from crossattn.recorder import Recorder
 from crossattn.session import attach
 from crossattn.trace import Trace
@@ -35,6 +35,7 @@ def trace_picture(
     ConceptAttention (Helbling et al. 2025), read from cross-attention.
     """
     recorder = recorder or Recorder()
+    pipe = with_own_scheduler(pipe, "ddim")
     text = encode(pipe, prompt if isinstance(prompt, str) else prompt.text, "", guidance=0)
     image = pipe.image_processor.preprocess(picture.convert("RGB")).to(pipe.device, pipe.vae.dtype)
     height, width = image.shape[-2:]
@@ -42,7 +43,7 @@ def trace_picture(
     latents = pipe.vae.encode(image).latent_dist.mode() * pipe.vae.config.scaling_factor
     noise = torch.randn(latents.shape, generator=generator).to(latents)
     schedule = torch.tensor(sorted(timesteps, reverse=True))
-    with scheduled(pipe, "ddim"), attach(pipe, recorder, prompt=prompt, guided=False):
+    with attach(pipe, recorder, prompt=prompt, guided=False):
         # The trace's steps are these timesteps.
         pipe.scheduler.timesteps, pipe.scheduler.num_inference_steps = schedule, len(schedule)
         for timestep in schedule:

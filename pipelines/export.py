@@ -7,21 +7,21 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from crossattn.pipelines.files import fresh_folder, fresh_path, new_folder, slug, write_file
+from crossattn.pipelines.files import new_folder, slug, write_file
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import Result
+from crossattn.pipelines.result import Result
 from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
 from crossattn.trace import Trace
-from crossattn.words import read_prompt
+from crossattn.whole_prompt import plain_text
 
 FILM_FRAMES = 8
 
 
 def default_name(recipe: Recipe) -> str:
     """Return a file name without suffix that tells what the picture is of."""
-    return f"{slug(read_prompt(recipe.prompt).text)}-seed{recipe.seed}"
+    return f"{slug(plain_text(recipe.prompt, recipe.dialect))}-seed{recipe.seed}"
 
 
 def write_picture(result: Result, path: Path) -> Path:
@@ -29,7 +29,7 @@ def write_picture(result: Result, path: Path) -> Path:
 
     Returns the path it got. Raises InputError if it cannot be written.
     """
-    return write_file(fresh_path(path), to_png(result.image, result.recipe, result.sampler))
+    return write_file(path, to_png(result.image, result.recipe, result.sampler))
 
 
 def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> list[Path]:
@@ -38,7 +38,6 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
     `latents` are those after each call of the denoiser, in order. `folder` gets a number if it is
     there and not empty. Returns the files. Raises InputError if they cannot be written.
     """
-    folder = fresh_folder(folder)
     with new_folder(folder) as place:
         names = ["picture.png", "contact-sheet.png", "film.webp"]
         (place / names[0]).write_bytes(to_png(result.image, result.recipe, result.sampler))
@@ -52,7 +51,7 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
         names += ["trace.safetensors", "recipe.json"]
         result.trace.save(place / names[-2])
         (place / names[-1]).write_text(result.recipe.to_json() + "\n", encoding="utf-8")
-    return [folder / name for name in names]
+    return [place.parent / name for name in names]
 
 
 def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str) -> Image.Image:

@@ -1,5 +1,6 @@
 """Writing files: never half-written, never over another, named so that a person knows them."""
 
+import errno
 import os
 import re
 import shutil
@@ -7,9 +8,13 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from crossattn.errors import InputError
+
+TEMPORARY = ".crossattn-"
+"""How the names of files and folders begin that are being written."""
 
 
 def slug(text: str, *, words: int = 8) -> str:
@@ -19,13 +24,23 @@ def slug(text: str, *, words: int = 8) -> str:
     return "-".join(found[:words])[:60] or "picture"
 
 
-def check_place(path: Path) -> None:
-    """Raise InputError if nothing can be written at a path: to know before the work, not after."""
-    place = fresh_path(path)
+def has_name(path: Path) -> bool:
+    """Whether the last part of a path is a name, which `.`, `..` and the root have not."""
+    return path.name not in ("", "..")
+
+
+def check_place(path: Path, *, folder: bool = False) -> None:
+    """Raise InputError if no file (or `folder`) can be written: to know before the work, not after.
+
+    It is tried where the writing will be: in the folder itself if it is there and empty.
+    """
+    place = (fresh_folder if folder else fresh_path)(path).absolute()
     with _told(path):
-        folder = next(parent for parent in place.absolute().parents if parent.exists())
-        with tempfile.TemporaryFile(dir=folder):
-            return
+        nearest = next(one for one in (place, *place.parents) if os.path.lexists(one))
+        with tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=nearest):
+            longest = os.pathconf(nearest, "PC_NAME_MAX")
+        if any(len(os.fsencode(part)) > longest for part in place.parts):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
 
 
 def fresh_path(path: Path) -> Path:
@@ -33,29 +48,25 @@ def fresh_path(path: Path) -> Path:
 
     Raises InputError if it can be no path.
     """
-    number, candidate = 1, path
     with _told(path):
-        while candidate.exists() or candidate.is_symlink():
-            number += 1
-            candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return candidate
+        return next(one for one in _numbered(path, path.stem, path.suffix) if not _taken(one))
 
 
 def fresh_folder(path: Path) -> Path:
-    """Return the path itself if nothing or an empty folder is there, else a `fresh_path`."""
+    """Return the path itself if nothing or an empty folder is there, else a free `name-2`, ..."""
     with _told(path):
-        empty = path.is_dir() and not any(path.iterdir())
-    return path if empty else fresh_path(path)
+        return next(one for one in _numbered(path, path.name) if _is_empty(one) or not _taken(one))
 
 
-def write_file(path: Path, data: bytes) -> Path:
-    """Write a whole file, or leave what was there as it was: temporary file, fsync, rename.
+def write_file(path: Path, data: bytes, *, replace: bool = False) -> Path:
+    """Write a whole file or none, beside what is there (`name-2`), and return the path it got.
 
-    Raises InputError if the place cannot be written to.
+    With `replace` it takes the place of a file that is there, which stays if that fails. Raises
+    InputError if the place cannot be written to.
     """
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".crossattn-", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -63,37 +74,109 @@ def write_file(path: Path, data: bytes) -> Path:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        except BaseException:
+            placed = temporary.replace(path) if replace else _placed(temporary, path)
+        finally:
             temporary.unlink(missing_ok=True)
-            raise
         _sync(path.parent)
-    return path
+    return placed
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; on leaving it is renamed to `path`, all files or none.
+    """Give a temporary folder to fill; on leaving, its files move up into its parent, all or none.
 
-    `path` may be absent or an empty folder. Raises InputError if it cannot be written to.
+    That parent is `path` if nothing or an empty folder is there, which keeps its owner and rights,
+    else a free `name-2`. Raises InputError if it cannot be written to.
     """
     with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".crossattn-", dir=path.parent))
+        temporary, made = _claimed(path)
+    moved: list[Path] = []
     try:
         yield temporary
         with _told(path):
-            for file in (temporary, *temporary.rglob("*")):
-                # Whoever wrote through a temporary file of their own made it private.
-                file.chmod((0o777 if file.is_dir() else 0o666) & ~_umask())
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    # Whoever wrote through a temporary file of their own made it private.
+                    file.chmod(0o666 & ~_umask())
                 _sync(file)
-            if path.is_dir():
-                path.rmdir()
-            temporary.rename(path)
-            _sync(path.parent)
+            for file in sorted(temporary.iterdir()):
+                target = temporary.parent / file.name
+                if _taken(target):
+                    raise FileExistsError(errno.EEXIST, f"{file.name} has come there meanwhile")
+                moved.append(file.rename(target))
+            temporary.rmdir()
+            _sync(temporary.parent)
+            _sync(temporary.parent.parent)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for file in (*moved, temporary):
+            _remove(file)
+        if made:
+            with suppress(OSError):
+                temporary.parent.rmdir()
         raise
+
+
+def _numbered(path: Path, stem: str, suffix: str = "") -> Iterator[Path]:
+    """Give a path, then those with a number that are to be had in its stead, without end."""
+    yield path
+    if not has_name(path):
+        path = path.resolve()
+        stem, suffix = path.name, ""
+        if not stem:
+            raise OSError(errno.EISDIR, "it is the root of all folders and not empty")
+    yield from (path.with_name(f"{stem}-{number}{suffix}") for number in count(2))
+
+
+def _taken(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _placed(temporary: Path, path: Path) -> Path:
+    """Give a written file its name, or the next that nobody has, even if others do the same."""
+    for candidate in _numbered(path, path.stem, path.suffix):
+        with suppress(FileExistsError):
+            try:
+                candidate.hardlink_to(temporary)
+            except FileExistsError:
+                raise
+            except OSError:
+                # Not every file system has links: there the name is taken first.
+                candidate.touch(exist_ok=False)
+                temporary.replace(candidate)
+            return candidate
+    raise AssertionError("there is no last number")
+
+
+def _claimed(path: Path) -> tuple[Path, bool]:
+    """Make a temporary folder that is all there is in its parent; say if that was made as well."""
+    for candidate in _numbered(path, path.name):
+        made = False
+        try:
+            candidate.mkdir(parents=True)
+            made = True
+        except FileExistsError:
+            if not _is_empty(candidate):
+                continue
+        temporary = candidate / Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=candidate)).name
+        if [one.name for one in candidate.iterdir()] == [temporary.name]:
+            return temporary, made
+        # Another has come in the same moment; whoever sees that leaves.
+        temporary.rmdir()
+        if made:
+            with suppress(OSError):
+                candidate.rmdir()
+    raise AssertionError("there is no last number")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

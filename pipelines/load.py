@@ -100,12 +100,13 @@ def load_tokenizers(
 
     Raises ModelLoadError as `load` does.
     """
-    from crossattn.encoders import TOKENIZERS
+    from crossattn.family import FAMILIES
 
     folder = find_model(model, revision, config).folder
     index = read_index(folder)
     found = {}
-    for name, part in TOKENIZERS.items():
+    for encoder in FAMILIES[0].encoders:
+        name, part = encoder.name, encoder.tokenizer
         if index.get(part) not in (None, [None, None]):
             try:
                 found[name] = _class_of(*index[part]).from_pretrained(

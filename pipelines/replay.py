@@ -30,3 +30,6 @@ def drifted(then: Recipe, now: Recipe) -> Iterator[str]:
         old, new = getattr(then, field), getattr(now, field)
         if old != new:
             yield f"It was made with {field} {old}, and now with {new}."
+    if then.threads != now.threads:
+        count = then.threads or "an unknown number of"
+        yield f"It was made on {count} CPU threads, and now on {now.threads}."

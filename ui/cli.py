@@ -78,7 +78,8 @@ def _sentence(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     if context is None or text.startswith("Invalid value") or "?" in text:
         return text
-    return f"{text.rstrip('.')}; see {context.command_path} --help."
+    dashes = ", or put -- before words that begin with a dash" * text.startswith("No such option")
+    return f"{text.rstrip('.')}; see {context.command_path} --help{dashes}."
 
 
 def _version(asked: bool) -> None:

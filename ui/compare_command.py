@@ -45,7 +45,7 @@ def compare(
         from crossattn.pipelines.compare import compare as compared_by
         from crossattn.pipelines.compare import comparison_sheet
         from crossattn.pipelines.export import default_name
-        from crossattn.pipelines.files import fresh_path, write_file
+        from crossattn.pipelines.files import write_file
         from crossattn.pipelines.load import load
         from crossattn.pipelines.picture import to_png
 
@@ -57,7 +57,7 @@ def compare(
         sheet = to_png(comparison_sheet(done), settled, done[0].result.sampler)
     for note in dict.fromkeys(note for one in done for note in one.result.warnings):
         warn(note)
-    path = write_file(fresh_path(place), sheet)
+    path = write_file(place, sheet)
     if as_json:
         print_json(
             {

@@ -17,7 +17,7 @@ from crossattn.ui.show import (
 )
 
 if TYPE_CHECKING:
-    from crossattn.pipelines.run import Result, WordShare
+    from crossattn.pipelines.result import Result, WordShare
 
 
 @opt.with_choices

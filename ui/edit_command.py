@@ -1,5 +1,6 @@
 """The command `crossattn edit`: change words, keep the rest of the picture."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,16 +15,18 @@ if TYPE_CHECKING:
 
 EDIT = "The edit"
 
+_SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+WINDOW = re.compile(rf"(?:(?P<start>{_SHARE})-)?(?P<end>{_SHARE})", re.ASCII)
+
 
 def parse_window(text: str) -> tuple[float, float]:
     """Read a window, `0.8` (from the start) or `0.2-0.8`, as two shares of the steps."""
-    start, dash, end = text.rpartition("-")
-    try:
-        return (float(start) if dash else 0.0), float(end)
-    except ValueError:
+    found = WINDOW.fullmatch(text)
+    if not found:
         raise typer.BadParameter(
             f"{text[:40]!r} is no window: give shares of the steps, 0.8 or 0.2-0.8."
-        ) from None
+        )
+    return float(found["start"] or 0), float(found["end"])
 
 
 def parse_word_window(text: str) -> tuple[str, tuple[float, float]]:

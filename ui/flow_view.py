@@ -20,7 +20,7 @@ def draw_flows(
     Raises ModelLoadError as `load` does, and InputError if a picture cannot be written.
     """
     from crossattn.flow import read_flows
-    from crossattn.pipelines.files import fresh_path, slug, write_file
+    from crossattn.pipelines.files import slug, write_file
     from crossattn.pipelines.flow_picture import flow_picture
     from crossattn.pipelines.load import load
 
@@ -31,7 +31,7 @@ def draw_flows(
         path = place.with_stem(f"{place.stem}-{flow.encoder}") if len(flows) > 1 else place
         file = BytesIO()
         flow_picture(flow).save(file, "PNG")
-        drawn.append((flow, write_file(fresh_path(path), file.getvalue())))
+        drawn.append((flow, write_file(path, file.getvalue())))
     return drawn
 
 

@@ -208,6 +208,16 @@ def choices(
         str,
         typer.Option(metavar="NAME", help="float32, bfloat16 or float16.", rich_help_panel=MODEL),
     ] = "float32",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="CPU threads, which decide the last bits of a picture."
+            + by_default("1 for emoji-sd, else the machine's"),
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
 ) -> dict[str, Any]:
     """Return the fields of a recipe, but the prompt, that a command's options choose."""
     width, height = size or (None, None)
@@ -226,6 +236,7 @@ def choices(
         "config": config,
         "device": device,
         "dtype": dtype,
+        "threads": threads,
     }
 
 
@@ -272,14 +283,16 @@ def picture_path(output: Path | None, name: str) -> Path:
 
 
 def folder_path(output: Path | None, name: str) -> Path:
-    """The folder that --output names, or `name` in the folder out.
+    """The folder that --output names, or `name` in the folder out (or in `.`, `..`, the root).
 
     Raises InputError if it is named like a picture, or cannot be written: before the work.
     """
-    from crossattn.pipelines.files import check_place
+    from crossattn.pipelines.files import check_place, has_name
 
-    path = output or Path("out") / name
+    path = output or Path("out")
+    if output is None or not has_name(output):
+        path /= name
     if path.suffix.lower() in (".png", *OTHER_PICTURES):
         raise InputError(f"{path} is named like a picture, but many files come; give a folder.")
-    check_place(path)
+    check_place(path, folder=True)
     return path

@@ -69,6 +69,11 @@ def replay(
                 "files": [str(file) for file in files],
             }
         )
+    elif before.size != result.image.size:
+        then_size, now_size = (" × ".join(map(str, one.size)) for one in (before, result.image))
+        print(
+            f"{picture}: not the same, it has {then_size} pixels and its recipe draws {now_size}."
+        )
     elif different == 0:
         print(f"{picture}: the same, every byte of the picture agrees.")
     else:

@@ -7,19 +7,19 @@
 ...     before, after = pipe(prompts, latents=noise.repeat(2, 1, 1, 1)).images  # doctest: +SKIP
 """
 
-from crossattn.controls.alignment import Alignment, align
 from crossattn.controls.blend import LocalBlend
-from crossattn.controls.edit import Edit, NothingTouchedWarning
 from crossattn.controls.excite import AttendAndExcite
 from crossattn.controls.maps import Refine, Replace
 from crossattn.controls.regions import Box, HoldRegions, PaintRegions
 from crossattn.controls.reweight import Reweight
 from crossattn.controls.sharing import MutualSelfAttention, ShareSelfAttention
-from crossattn.controls.source import OtherNoiseWarning
 from crossattn.controls.source_recorder import SourceRecorder
-from crossattn.controls.source_run import SourceRun
+from crossattn.controls.support.alignment import Alignment, align
+from crossattn.controls.support.edit import Edit, NothingTouchedWarning
+from crossattn.controls.support.edit_source import OtherNoiseWarning
+from crossattn.controls.support.source_run import SourceRun
+from crossattn.controls.support.window import Window
 from crossattn.controls.top_k import TopK
-from crossattn.controls.window import Window
 
 __all__ = [
     "Alignment",

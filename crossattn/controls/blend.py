@@ -7,16 +7,16 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Step
-from crossattn.controls.alignment import align
-from crossattn.controls.coarse import map_sites
-from crossattn.controls.edit import OnNothing
-from crossattn.controls.places import listed, places_by_prompt
-from crossattn.controls.source import FromSource, Origin, Pair
-from crossattn.controls.window import Window
+from crossattn.controls.support.alignment import align
+from crossattn.controls.support.composition_grid import map_sites
+from crossattn.controls.support.edit import OnNothing
+from crossattn.controls.support.edit_source import EditSource, FromSource, Pair
+from crossattn.controls.support.token_positions import listed, positions_by_prompt
+from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
 SOURCE = -1
@@ -48,7 +48,7 @@ class LocalBlend(FromSource):
         threshold: float = 0.3,
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
-        source: Origin | None = None,
+        source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(source, on_nothing)
@@ -64,6 +64,7 @@ class LocalBlend(FromSource):
         self._changed: Places = {}
         self._protected: Places = {}
         self._sums: dict[int, Tensor] = {}
+        self._run = -1
         self._sites: frozenset[Site] = frozenset()
 
     @property
@@ -72,8 +73,8 @@ class LocalBlend(FromSource):
         return {image: mask.cpu() for image, mask in self._masks.items()}
 
     def start(self, session: Session) -> None:
-        """Find the words."""
         super().start(session)
+        self._run = -1
         source = self.origin.prompt(session)
         targets = self.targets(session)
         self._protected = _places(self.protect, source, targets)
@@ -92,28 +93,29 @@ class LocalBlend(FromSource):
         """Begin a run; and take the source's map where it was kept."""
         super().before_step(step)
         assert self._session is not None
-        if step.call == self._session.begun:
-            self._sums, self._masks = {}, {}
+        if step.run != self._run:
+            self._sums, self._masks, self._run = {}, {}, step.run
             self._sites = map_sites(self._session.sites, step)
-        if (kept := self.origin.map(step)) is not None:
-            self._add(SOURCE, kept.to(self._session.given.device))
+        if step.rows.positive and (kept := self.origin.map(step)) is not None:
+            self._add(SOURCE, kept.to(self._session.latents.given.device))
 
     @torch.no_grad()
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Sum the maps of the source and target rows."""
         if call.site not in self._sites:
             return
         pairs = self.origin.pairs(call.step.rows)
-        images = {pair.image: pair.row for pair in pairs}
+        images = {pair.image for pair in pairs}
         if self.origin.map(call.step) is None:
-            sources = {pair.source for pair in pairs}
-            images |= {image: call.step.rows.positive[image] for image in sources}
-        for image, row in images.items():
+            images |= {pair.source for pair in pairs}
+        for image, row, _ in call.step.rows.conditional():
+            if image not in images:
+                continue
             self._add(image, attention.probabilities(row).mean(0) / len(self._sites))
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """Put the source's latents back outside the masks."""
-        if not self.window.holds(step):
+        if not self.window.contains(step):
             return latents
         blended = list(latents)
         for pair in self.origin.pairs(step.rows):
@@ -157,7 +159,7 @@ class LocalBlend(FromSource):
 def _places(words: Sequence[str], source: Prompt, targets: Mapping[int, Prompt]) -> Places:
     """The tokens of words in the source and in each target that have them."""
     prompts = {SOURCE: source, **targets}
-    found = [places_by_prompt(prompts, word) for word in words]
+    found = [positions_by_prompt(prompts, word) for word in words]
     return {
         number: (
             [token for each in found for token in each.get(SOURCE, [])],

@@ -8,15 +8,17 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control, Step
-from crossattn.controls.coarse import map_sites
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import listed, places_by_prompt
-from crossattn.controls.source import edited_prompts
-from crossattn.controls.window import Window
+from crossattn.control import Control
+from crossattn.controls.support.composition_grid import map_sites
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.edit_source import edited_prompts
+from crossattn.controls.support.token_positions import listed, positions_by_prompt
+from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
+from crossattn.schedule import begins_step
 from crossattn.session import Session, attach
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 
 THRESHOLDS: Mapping[float, float] = {0.0: 0.05, 0.2: 0.5, 0.4: 0.8}
 
@@ -61,14 +63,13 @@ class AttendAndExcite(Edit):
         self._placed: list[dict[int, list[int]]] = []
 
     def wants(self, site: Site) -> bool:
-        """None: it looks on the side."""
+        """No site: it runs the model itself, outside the normal forward pass."""
         return False
 
     def start(self, session: Session) -> None:
-        """Find the words."""
         super().start(session)
         prompts = edited_prompts(session, self)
-        self._placed = [places_by_prompt(prompts, text) for text in self.words]
+        self._placed = [positions_by_prompt(prompts, text) for text in self.words]
         self._session = session
 
     def shift(self, step: Step) -> Tensor | None:
@@ -76,18 +77,27 @@ class AttendAndExcite(Edit):
         session = self._session
         assert session is not None
         # Halfway through a step of second order the scheduler keeps to where the step began.
-        if not session.schedule.begins_step or not self.window.holds(step) or not self.step_size:
+        if (
+            not begins_step(session.latents.scheduler)
+            or not self.window.contains(step)
+            or not self.step_size
+        ):
             return None
         size = self.step_size * math.sqrt(1 - 0.5 * step.index / max(1, step.total - 1))
         wanted = max(self._wanted(step), default=None)
-        by = torch.zeros_like(session.given[list(step.rows.positive)])
+        if len(step.rows.positive) != step.rows.images:
+            raise ControlError(
+                "AttendAndExcite moves the latents before the model sees them, but the negative "
+                "prompt is run first, in a call of its own; run both in one batch."
+            )
+        by = torch.zeros_like(session.latents.of_images(step))
         going = torch.ones(len(by), 1, 1, 1, dtype=torch.bool, device=by.device)
         for _ in range(1 if wanted is None else 1 + self.refinements):
             gradient, losses = self._gradient(session, step, by)
             by = torch.where(going, by - size * gradient, by)
             if wanted is None:
                 break
-            # An image that is there goes this once more, and no further.
+            # An image that reached its threshold takes this last step.
             going = going & (losses > 1 - wanted).view_as(going)
             if not going.any():
                 break
@@ -109,7 +119,7 @@ class AttendAndExcite(Edit):
     def _gradient(self, session: Session, step: Step, by: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient, shaped as `by`, and the loss of each image (images,), moved by `by`."""
         looked = _Look(map_sites(session.sites, step))
-        with session.aside() as run, attach(session.denoiser, looked, guided=False):
+        with session.without_controls() as run, attach(session.called, looked, guided=False):
             moved = by.detach().requires_grad_()
             run(moved)
             losses = torch.stack(
@@ -123,12 +133,12 @@ class AttendAndExcite(Edit):
 
     def _loss(self, maps: Tensor, session: Session, step: Step, image: int) -> Tensor:
         prompt = step.rows.prompt[image]
-        length = len(session.prompts[prompt].encodings[0].tokens)
-        shares = (100 * maps[:, 1 : length - 1]).softmax(-1)  # -> (pixels, tokens of the prompt)
+        body = session.prompts[prompt].encodings[0].body
+        shares = (100 * maps[:, list(body)]).softmax(-1)  # -> (pixels, tokens of the prompt)
         height, width = next(iter(map_sites(session.sites, step))).grid(step.height, step.width)
         worst = shares.new_zeros(())
         for placed in self._placed:
-            if tokens := [token - 1 for token in placed.get(prompt, []) if token < length - 1]:
+            if tokens := [body.index(t) for t in placed.get(prompt, []) if t in body]:
                 word = shares[:, tokens].sum(-1).view(1, 1, height, width)
                 worst = torch.maximum(worst, 1 - _smooth(word).max())
         return worst
@@ -144,8 +154,8 @@ class _Look(Control):
     def wants(self, site: Site) -> bool:
         return site in self.sites
 
-    def attend(self, call: Call, attention: Attention) -> None:
-        for image, row in enumerate(call.step.rows.positive):
+    def attend(self, call: LayerCall, attention: Attention) -> None:
+        for image, row, _ in call.step.rows.conditional():
             probs = attention.probabilities(row).mean(0)
             self.maps[image] = self.maps[image] + probs if image in self.maps else probs
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Step
-from crossattn.controls import compat as reference
-from crossattn.controls.alignment import Alignment, Mode, align
-from crossattn.controls.edit import OnNothing
-from crossattn.controls.places import places_by_prompt
-from crossattn.controls.source import FromSource, Origin
-from crossattn.controls.window import CROSS_WINDOW, Window
+from crossattn.controls.support import p2p_reference as reference
+from crossattn.controls.support.alignment import Alignment, Mode, align
+from crossattn.controls.support.edit import OnNothing
+from crossattn.controls.support.edit_source import EditSource, FromSource
+from crossattn.controls.support.token_positions import positions_by_prompt
+from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.session import Session
+from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
 
@@ -28,7 +28,7 @@ class _MapEdit(FromSource):
         window: Window = CROSS_WINDOW,
         *,
         words: Mapping[str, Window] | None = None,
-        source: Origin | None = None,
+        source: EditSource | None = None,
         compat: bool = False,
         on_nothing: OnNothing = "raise",
     ) -> None:
@@ -48,7 +48,7 @@ class _MapEdit(FromSource):
         self._source = self.origin.prompt(session)
         self._prompts = self.targets(session)
         self._maps = {}
-        self._places = {text: places_by_prompt(self._prompts, text) for text in self.words}
+        self._places = {text: positions_by_prompt(self._prompts, text) for text in self.words}
         if self.compat:
             for target in self._prompts.values():
                 reference.mapping(self._source, target, self.mode, self._source.encodings[0].limit)
@@ -58,22 +58,25 @@ class _MapEdit(FromSource):
                 for number, target in self._prompts.items()
             }
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Mix the source's probabilities into those of each target row."""
+        rows = call.step.rows.of_images()
         for pair in self.origin.pairs(call.step.rows):
+            if pair.image not in rows:
+                continue
             share = self._share(pair.prompt, call.step, call.tokens)
             if not share.any():
                 continue
             matrix, own = self._mapping(pair.prompt, call.tokens)
             source = self.origin.cross_attention(call, attention, pair.source)
-            attention.mix(pair.row, 1 - share * (1 - own), source, matrix * share)
+            attention.mix(rows[pair.image], 1 - share * (1 - own), source, matrix * share)
             self.touch(call)
 
     def _share(self, prompt: int, step: Step, tokens: int) -> Tensor:
         """For each target token, 1 where its window holds `step`, else 0: (tokens,)."""
-        share = torch.full((tokens,), float(self.window.holds(step)))
+        share = torch.full((tokens,), float(self.window.contains(step)))
         for text, window in self.words.items():
-            share[self._places[text].get(prompt, [])] = float(window.holds(step))
+            share[self._places[text].get(prompt, [])] = float(window.contains(step))
         return share
 
     def _mapping(self, prompt: int, tokens: int) -> tuple[Tensor, Tensor]:

@@ -6,44 +6,49 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call, Control
+from crossattn.control import Control
 from crossattn.errors import ControlError
 from crossattn.mechanisms import Kernel, Pattern, attend, dot, pool_heads, top_k
 from crossattn.mechanisms.wiring import grouped_query
 from crossattn.session import Session
 from crossattn.site import Layers, Site, is_among
+from crossattn.step import LayerCall
 
-Weigh = Callable[[Tensor, Tensor, int], Tensor]
-
-
-def _scaled(query: Tensor, key: Tensor, _: int) -> Tensor:
-    return attend(query, key, key)[1]
-
-
-def _unscaled(query: Tensor, key: Tensor, _: int) -> Tensor:
-    return attend(query, key, key, dot)[1]
+Weigh = Callable[[Tensor, Tensor, Tensor | None, int, int], Tensor]
+"""From one row's queries (heads, pixels, width), keys (heads, tokens, width), where the model lets
+pixels attend, the mechanism's number and the first token of the text, to weights (heads, pixels,
+tokens)."""
 
 
-def _linear(query: Tensor, key: Tensor, _: int) -> Tensor:
-    return attend(query, key, key, Kernel())[1]
+def _scaled(query: Tensor, key: Tensor, mask: Tensor | None, _: int, first: int) -> Tensor:
+    return attend(query, key, key, mask=mask)[1]
 
 
-def _top_k(query: Tensor, key: Tensor, count: int) -> Tensor:
-    pattern = top_k(query, key, count or key.shape[-2])
-    return attend(query, key, key, mask=pattern.dense())[1]
+def _unscaled(query: Tensor, key: Tensor, mask: Tensor | None, _: int, first: int) -> Tensor:
+    return attend(query, key, key, dot, mask)[1]
 
 
-def _window(query: Tensor, key: Tensor, radius: int) -> Tensor:
+def _linear(query: Tensor, key: Tensor, mask: Tensor | None, _: int, first: int) -> Tensor:
+    return attend(query, key, key, Kernel(), mask)[1]
+
+
+def _top_k(query: Tensor, key: Tensor, mask: Tensor | None, count: int, first: int) -> Tensor:
+    strongest = top_k(query, key, count or key.shape[-2], mask=mask).dense()
+    return attend(query, key, key, mask=strongest if mask is None else strongest & mask)[1]
+
+
+def _window(query: Tensor, key: Tensor, mask: Tensor | None, radius: int, first: int) -> Tensor:
     """Luong's local attention: only tokens near the one that the pixel asks for most."""
-    best: Pattern = top_k(query, key[..., 1:, :], 1)  # the start token is no place in the text
     tokens = torch.arange(key.shape[-2], device=key.device)
-    near = (tokens - (best.indices + 1)).abs() <= radius  # -> (rows, heads, pixels, tokens)
-    return attend(query, key, key, mask=near)[1]
+    text = tokens >= first  # the start token is no place in the text
+    best: Pattern = top_k(query, key, 1, mask=text if mask is None else text & mask)
+    near = (tokens - best.indices).abs() <= radius  # -> (heads, pixels, tokens)
+    return attend(query, key, key, mask=near if mask is None else near & mask)[1]
 
 
-def _grouped(query: Tensor, key: Tensor, groups: int) -> Tensor:
+def _grouped(query: Tensor, key: Tensor, mask: Tensor | None, groups: int, first: int) -> Tensor:
     pooled = pool_heads(key, groups)
-    return grouped_query(query, pooled, pooled)[1]
+    return grouped_query(query, pooled, pooled, mask=mask)[1]
 
 
 MECHANISMS: dict[str, tuple[Weigh, str]] = {
@@ -82,6 +87,7 @@ class Mechanism(Control):
         self.kind = kind
         self.argument = int(argument) if number else 0
         self.layers = layers
+        self._first = 0
 
     def wants(self, site: Site) -> bool:
         """The cross-attention sites of the chosen blocks."""
@@ -93,13 +99,16 @@ class Mechanism(Control):
             raise ControlError(
                 f"Mechanism(layers={self.layers!r}) leaves none of the model's cross-attention."
             )
+        self._first = int(session.family.encoders[0].start)
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh the tokens of every row anew."""
         key, value = attention.key, attention.value
         if self.kind == "gqa":
             shared = key.shape[1] // self.argument
             value = pool_heads(value, self.argument).repeat_interleave(shared, dim=1)
             attention.replace(value=value)
-        for row, weights in enumerate(self._weigh(attention.query, key, self.argument)):
+        for row in range(len(key)):
+            mask = attention.allowed(row)
+            weights = self._weigh(attention.query[row], key[row], mask, self.argument, self._first)
             attention.edit(row, weights)

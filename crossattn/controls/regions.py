@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from crossattn.attention import Attention
-from crossattn.control import Call
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import places_by_prompt
-from crossattn.controls.source import edited_prompts
-from crossattn.controls.window import ALWAYS, Window
+from crossattn.attention import Attention, without_autocast
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.edit_source import edited_prompts
+from crossattn.controls.support.token_positions import positions_by_prompt
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
+from crossattn.step import LayerCall
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ class _Regional(Edit):
         """Find the words; raises `WordNotFoundError` for one that no prompt has."""
         super().start(session)
         prompts = edited_prompts(session, self)
-        self._placed = [(text, places_by_prompt(prompts, text)) for text in self.regions]
+        self._placed = [(text, positions_by_prompt(prompts, text)) for text in self.regions]
         self._biases = {}
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Bias each word's logits."""
-        if not self.window.holds(call.step):
+        if not self.window.contains(call.step):
             return
-        for row, prompt in zip(call.step.rows.positive, call.step.rows.prompt, strict=True):
+        for _, row, prompt in call.step.rows.conditional():
             if (bias := self._bias(prompt, call, attention)) is not None:
                 attention.add_bias(row, bias[None] * self.strength(call, attention, row))
                 self.touch(call)
 
-    def strength(self, call: Call, attention: Attention, row: int) -> Tensor | float:
+    def strength(self, call: LayerCall, attention: Attention, row: int) -> Tensor | float:
         """What the biases of `row` are multiplied by at this call."""
         return 1.0
 
@@ -101,7 +101,7 @@ class _Regional(Edit):
         """No region, no strength, or no step in the window."""
         return "no word has a region smaller than the picture, or no step lay in its window."
 
-    def _bias(self, prompt: int, call: Call, attention: Attention) -> Tensor | None:
+    def _bias(self, prompt: int, call: LayerCall, attention: Attention) -> Tensor | None:
         """The pushes of a prompt's words (pixels, tokens), made once a grid; None for no push."""
         grid = prompt, call.height, call.width, call.tokens
         if grid not in self._biases:
@@ -134,7 +134,8 @@ class HoldRegions(_Regional):
         self.hold = strength
 
     def _hold(self, mask: Tensor) -> Tensor:
-        outside = mask < 0.5
+        # A pixel halfway in belongs to both sides, whatever rounding makes of the half.
+        outside = mask < 0.5 - 1e-4
         if outside.all():
             # Too small for this grid: the pixel that has most of it.
             outside = mask < mask.max()
@@ -160,15 +161,16 @@ class PaintRegions(_Regional):
             raise ControlError(f"PaintRegions(weight={weight:g}): expected a number.")
         super().__init__(regions, lambda mask: 0.1 * weight * mask, window, on_nothing)
 
-    def strength(self, call: Call, attention: Attention, row: int) -> Tensor:
+    def strength(self, call: LayerCall, attention: Attention, row: int) -> Tensor:
         """log(σ + 1) · max(QK), which stays on the model's device."""
         # A head at a time, so that the logits are never all there at once.
-        largest = torch.stack(
-            [
-                (attention.scale * query @ key.T).max()
-                for query, key in zip(attention.query[row], attention.key[row], strict=True)
-            ]
-        )
+        with without_autocast(attention.query):
+            largest = torch.stack(
+                [
+                    (attention.scale * query @ key.T).max()
+                    for query, key in zip(attention.query[row], attention.key[row], strict=True)
+                ]
+            )
         return largest.max() * math.log1p(min(call.step.sigma, 1e4))
 
 

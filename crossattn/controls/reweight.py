@@ -6,14 +6,16 @@ import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.places import places, places_by_prompt
-from crossattn.controls.source import edited_prompts
-from crossattn.controls.window import ALWAYS, Window
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.edit_source import edited_prompts
+from crossattn.controls.support.token_positions import positions_by_prompt
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
+from crossattn.step import LayerCall
 from crossattn.weight_syntax import LARGEST_WEIGHT
+from crossattn.word_spans import quoted
+from crossattn.words import token_positions
 
 
 class Reweight(Edit):
@@ -38,58 +40,63 @@ class Reweight(Edit):
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(on_nothing)
-        least = 0 if normalised else -LARGEST_WEIGHT
-        for text, weight in (weights or {}).items():
-            if not least <= weight <= LARGEST_WEIGHT:
-                raise ControlError(
-                    f"Reweight: expected a number from {least:g} to {LARGEST_WEIGHT:g} for "
-                    f"{text!r}, got {weight:g}."
-                )
         self.weights = None if weights is None else dict(weights)
         self.normalised = normalised
         self.window = window
         self.words = dict(words or {})
+        for text, weight in self.weights.items() if self.weights else ():
+            self._check(text, weight)
         self._placed: list[tuple[Window, int, int, float]] = []
 
     def start(self, session: Session) -> None:
-        """Find the words."""
         super().start(session)
         prompts = edited_prompts(session, self)
         if self.weights is None:
+            for prompt in prompts.values():
+                for word in prompt.words:
+                    self._check(word.text, word.weight)
             self._placed = [
                 (self.words.get(word.text, self.window), number, token, word.weight)
                 for number, prompt in prompts.items()
                 for word in prompt.words
-                for token in places([word])
+                for token in token_positions([word])
             ]
         else:
             self._placed = [
                 (self.words.get(text, self.window), number, token, weight)
                 for text, weight in self.weights.items()
-                for number, tokens in places_by_prompt(prompts, text).items()
+                for number, tokens in positions_by_prompt(prompts, text).items()
                 for token in tokens
             ]
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh each conditional row."""
         rows = call.step.rows
-        for image, prompt in enumerate(rows.prompt):
+        for _, row, prompt in rows.conditional():
             weights = self._weights(call, prompt)
             if (weights == 1).all():
                 continue
             if self.normalised:
-                attention.add_bias(rows.positive[image], weights.log().to(attention.query)[None])
+                attention.add_bias(row, weights.log().to(attention.query)[None])
             else:
-                attention.scale_tokens(rows.positive[image], weights)
+                attention.scale_tokens(row, weights)
             self.touch(call)
 
     def reason(self) -> str:
         """Every weight 1, or no step in the window."""
         return "every weight is 1, or no step lay in its window; give a word another weight."
 
-    def _weights(self, call: Call, prompt: int) -> Tensor:
+    def _check(self, text: str, weight: float) -> None:
+        least = 0 if self.normalised else -LARGEST_WEIGHT
+        if not least <= weight <= LARGEST_WEIGHT:
+            raise ControlError(
+                f"Reweight: expected a number from {least:g} to {LARGEST_WEIGHT:g} for "
+                f"{quoted(text)}, got {weight:g}."
+            )
+
+    def _weights(self, call: LayerCall, prompt: int) -> Tensor:
         weights = torch.ones(call.tokens)
         for window, number, token, weight in self._placed:
-            if number == prompt and window.holds(call.step):
+            if number == prompt and window.contains(call.step):
                 weights[token] = weight
         return weights

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.control import Call
-from crossattn.controls.coarse import coarse_pixels
-from crossattn.controls.edit import OnNothing
-from crossattn.controls.source import FromSource, Origin
-from crossattn.controls.window import Window
+from crossattn.controls.support.composition_grid import coarse_pixels
+from crossattn.controls.support.edit import OnNothing
+from crossattn.controls.support.edit_source import EditSource, FromSource
+from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall
 
 
 class ShareSelfAttention(FromSource):
@@ -29,7 +29,7 @@ class ShareSelfAttention(FromSource):
         window: Window = Window(0.0, 0.4),  # noqa: B008
         *,
         pixels: int | None = None,
-        source: Origin | None = None,
+        source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(source, on_nothing)
@@ -45,15 +45,19 @@ class ShareSelfAttention(FromSource):
         """The self-attention sites."""
         return site.kind == "self"
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's queries and keys in the target rows."""
         limit = self.pixels if self.pixels is not None else coarse_pixels(call.step)
-        if not self.window.holds(call.step) or attention.pixels > limit:
+        if not self.window.contains(call.step) or attention.pixels > limit:
+            return
+        rows = call.step.rows.of_images()
+        pairs = [pair for pair in self.origin.pairs(call.step.rows) if pair.image in rows]
+        if not pairs:
             return
         query, key = list(attention.query), list(attention.key)
-        for pair in self.origin.pairs(call.step.rows):
-            source = self.origin.self_attention(call, attention, pair.source)
-            query[pair.row], key[pair.row] = source.query, source.key
+        for pair in pairs:
+            source, row = self.origin.self_attention(call, attention, pair.source), rows[pair.image]
+            query[row], key[row] = source.query, source.key
         attention.replace(query=_stack(query), key=_stack(key))
         self.touch(call)
 
@@ -63,12 +67,12 @@ class ShareSelfAttention(FromSource):
 
 
 class MutualSelfAttention(FromSource):
-    """Change the pose, keep the looks: the target's pixels look things up in the source's.
+    """Change the pose, keep the texture: the target's pixels attend to the source's.
 
     Target rows attend with their own queries to the source's keys and values, in `window`, at the
     self-attention sites that `sites` chooses: unless given, those of the decoder (up) that are
     finer than its coarsest. A `source` kept earlier has them if it was recorded with
-    `SourceRecorder(looks=...)`.
+    `SourceRecorder(keys_values=...)`.
     Cao et al., "MasaCtrl" (2023): from step 4 of 50 and layer 10 of 16.
     """
 
@@ -77,7 +81,7 @@ class MutualSelfAttention(FromSource):
         window: Window = Window(0.08, 1.0),  # noqa: B008
         *,
         sites: Callable[[Site], bool] | None = None,
-        source: Origin | None = None,
+        source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
         super().__init__(source, on_nothing)
@@ -90,7 +94,7 @@ class MutualSelfAttention(FromSource):
         super().start(session)
         self.targets(session)
         if self._sites is None:
-            self._chosen = looks_sites(session.sites)
+            self._chosen = texture_sites(session.sites)
         else:
             ours = [site for site in session.sites if self.wants(site)]
             self._chosen = frozenset(site for site in ours if self._sites(site))
@@ -101,24 +105,24 @@ class MutualSelfAttention(FromSource):
         """The self-attention sites."""
         return site.kind == "self"
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's keys and values in the target rows, on both sides of guidance."""
-        if call.site not in self._chosen or not self.window.holds(call.step):
+        if call.site not in self._chosen or not self.window.contains(call.step):
             return
         rows = call.step.rows
         key, value = list(attention.key), list(attention.value)
         for pair in self.origin.pairs(rows):
-            for negative, side in enumerate((rows.positive, rows.negative)):
-                if side:
-                    looks = self.origin.looks(call, attention, pair.source, bool(negative))
-                    key[side[pair.image]], value[side[pair.image]] = looks
+            for negative, side in enumerate((rows.of_images(), rows.of_images("negative"))):
+                if pair.image in side:
+                    taken = self.origin.keys_values(call, attention, pair.source, bool(negative))
+                    key[side[pair.image]], value[side[pair.image]] = taken
         attention.replace(key=_stack(key), value=_stack(value))
         self.touch(call)
 
 
-def looks_sites(sites: Iterable[Site]) -> frozenset[Site]:
-    """Where a picture's looks are made: the decoder's self-attention, but for its coarsest."""
-    up = [site for site in sites if site.kind == "self" and site.place.startswith("up")]
+def texture_sites(sites: Iterable[Site]) -> frozenset[Site]:
+    """Where a picture's texture is made: the decoder's self-attention, but for its coarsest."""
+    up = [site for site in sites if site.kind == "self" and site.block.startswith("up")]
     coarsest = max((site.level for site in up), default=0)
     return frozenset([site for site in up if site.level < coarsest] or up)
 

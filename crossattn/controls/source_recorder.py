@@ -4,43 +4,46 @@ import copy
 import os
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from crossattn.attention import Attention, Source
-from crossattn.control import Call, Control, Step
-from crossattn.controls.coarse import coarse_pixels, map_sites
-from crossattn.controls.sharing import looks_sites
-from crossattn.controls.source_run import (
+from crossattn.attention import Attention, UnformedMap
+from crossattn.control import Control
+from crossattn.controls.sharing import texture_sites
+from crossattn.controls.support.composition_grid import coarse_pixels, map_sites
+from crossattn.controls.support.source_run import (
     CROSS,
+    KEYS_VALUES,
     LATENTS,
-    LOOKS,
     MAPS,
     PREDICTED,
     SELF,
     Kept,
     SourceRun,
 )
-from crossattn.controls.tensor_file import Spec, allocate, nbytes
-from crossattn.controls.window import CROSS_WINDOW, Window
+from crossattn.controls.support.tensor_file import Spec, allocate, nbytes
+from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError
+from crossattn.guidance import GUIDED, UNGUIDED
 from crossattn.rows import Rows
+from crossattn.schedule import Plan
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 
 
 class SourceRecorder(Control):
     """Keeps a source's run for its edits; afterwards `run` is the `SourceRun`.
 
-    Kept are the cross-attention of the steps in `cross`, the self-attention of those in `share`
-    at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the keys and values
-    of those in `looks` (as `MutualSelfAttention` takes them; none unless given, for they are by
-    far the most), and of every step the words' mean map, the latents and what they were made of.
+    Kept are the cross-attention of the steps in `cross`, the self-attention of those in
+    `self_attention` at sites of at most `pixels` pixels (as `ShareSelfAttention` chooses them), the
+    keys and values of those in `keys_values` (as `MutualSelfAttention` takes them; none unless
+    given, for they are by far the most), and of every step the words' mean map, the latents and
+    what they were made of.
     The windows must hold those of the edits to come; `nbytes` says beforehand what they take.
 
     With `file` all of it goes to that safetensors file, which must not exist, rather than to
@@ -52,21 +55,22 @@ class SourceRecorder(Control):
         self,
         *,
         cross: Window = CROSS_WINDOW,
-        share: Window = Window(0.0, 0.4),  # noqa: B008
-        looks: Window = Window(0.0, 0.0),  # noqa: B008
+        self_attention: Window = Window(0.0, 0.4),  # noqa: B008
+        keys_values: Window = Window(0.0, 0.0),  # noqa: B008
         pixels: int | None = None,
         file: str | Path | None = None,
         limit: int = 2**33,
     ) -> None:
         self.cross = cross
-        self.share = share
-        self.looks = looks
+        self.self_attention = self_attention
+        self.keys_values = keys_values
         self.pixels = pixels
         self.file = None if file is None else Path(file)
         self.limit = limit
         self._partial: Path | None = None
         self._session: Session | None = None
         self._run: SourceRun | None = None
+        self._begun = -1
         self._maps: frozenset[Site] = frozenset()
 
     @property
@@ -89,15 +93,13 @@ class SourceRecorder(Control):
         """The bytes that a run will take, before any; `height` and `width` in pixels."""
         scheduler = copy.deepcopy(pipe.scheduler)
         scheduler.set_timesteps(steps)
-        session = Session(
-            SimpleNamespace(unet=pipe.unet, tokenizer=pipe.tokenizer, scheduler=scheduler),
-            (self,), prompt, None, guided,
-        )  # fmt: skip
+        session = Session(pipe, (self,), prompt, None, guided)
         factor = pipe.vae_scale_factor
-        tokens = pipe.tokenizer.model_max_length
-        rows = Rows.read(1 + guided, guided, prompts=1)
-        step = Step(0, 0, steps, 0.0, 0.0, height // factor, width // factor, tokens, rows)
-        return nbytes(self._specs(session, step, self._kept(session, step)))
+        tokens = session.encoders[0].limit
+        rows = Rows.by_blocks(1 + guided, GUIDED if guided else UNGUIDED, prompts=1)
+        size = height // factor, width // factor
+        step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
+        return nbytes(self._specs(session, step, self._kept(session, step, Plan.read(scheduler))))
 
     def wants(self, site: Site) -> bool:
         """Every site."""
@@ -112,18 +114,19 @@ class SourceRecorder(Control):
         if self.file is not None and self.file.exists():
             raise ControlError(f"{self.file} exists already; choose another file for the source.")
         self._session = session
-        self._run = None
+        self._run, self._begun = None, -1
 
     def before_step(self, step: Step) -> None:
         """Make room at the first step."""
         assert self._session is not None
-        if step.call != self._session.begun:
+        if step.run == self._begun:
             return
-        if len(step.rows.positive) != 1:
+        if step.rows.images != 1:
             raise ControlError(
-                f"A source is one image, but the batch has {len(step.rows.positive)}; run one."
+                f"A source is one image, but the run has {step.rows.images}; run one."
             )
-        kept = self._kept(self._session, step)
+        self._begun = step.run
+        kept = self._kept(self._session, step, self._session.plan)
         specs = self._specs(self._session, step, kept)
         if nbytes(specs) > self.limit:
             raise ControlError(
@@ -135,21 +138,23 @@ class SourceRecorder(Control):
         self._maps = map_sites(self._session.sites, step)
 
     @torch.no_grad()
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Keep the source row's attention; it is left untouched."""
-        run, number = self.run, call.step.call
-        row = call.step.rows.positive[0]
+        run, number = self.run, call.step.evaluation
+        if call.site.kind == "self" and number in run.kept.keys_values:
+            self._keep_keys_values(call, attention)
+        row = call.step.rows.of_images().get(0)
+        if row is None:
+            return
         if call.site.kind == "self":
-            if number in run.kept.looks:
-                self._keep_looks(call, attention)
             name = f"{SELF}/{call.site.name}"
             if f"{name}/query" in run.tensors and number in run.kept.own:
                 at = run.kept.own.index(number)
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"][at].copy_(attention.key[row])
             return
-        source = attention.attended(row)
-        if not isinstance(source, Source) or source.bias is not None:
+        source = attention.map_of(row)
+        if not isinstance(source, UnformedMap) or source.bias is not None:
             raise ControlError(
                 "SourceRecorder keeps queries and keys, in which the edits before it do not show: "
                 "put it first in attach(...)."
@@ -168,18 +173,20 @@ class SourceRecorder(Control):
                 run.tensors[f"{name}/query"][at].copy_(attention.query[row])
                 run.tensors[f"{name}/key"].copy_(attention.key[row])
 
-    def _keep_looks(self, call: Call, attention: Attention) -> None:
-        rows, name = call.step.rows, f"{LOOKS}/{call.site.name}"
-        at = self.run.kept.looks.index(call.step.call)
+    def _keep_keys_values(self, call: LayerCall, attention: Attention) -> None:
+        rows, name = call.step.rows, f"{KEYS_VALUES}/{call.site.name}"
+        at = self.run.kept.keys_values.index(call.step.evaluation)
         for part, tensor in (("key", attention.key), ("value", attention.value)):
             if (kept := self.run.tensors.get(f"{name}/{part}")) is not None:
-                kept[at].copy_(tensor[[*rows.positive, *rows.negative]])
+                for number, side in enumerate((rows.positive, rows.negative)):
+                    if side:
+                        kept[at, number].copy_(tensor[side[0]])
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """Keep the latents, and what they were made of."""
-        assert self._session is not None and self._session.predicted is not None
-        self.run.tensors[LATENTS][step.call].copy_(latents[0])
-        self.run.tensors[PREDICTED][step.call].copy_(self._session.predicted[0])
+        assert self._session is not None and self._session.latents.predicted is not None
+        self.run.tensors[LATENTS][step.evaluation].copy_(latents[0])
+        self.run.tensors[PREDICTED][step.evaluation].copy_(self._session.latents.predicted[0])
         return latents
 
     def finish(self) -> None:
@@ -206,34 +213,42 @@ class SourceRecorder(Control):
         self._partial = Path(name)
         return self._partial
 
-    def _kept(self, session: Session, step: Step) -> Kept:
-        plan = session.schedule.steps(step)
-        if not plan:
+    def _kept(self, session: Session, step: Step, plan: Plan | None) -> Kept:
+        if plan is None:
             raise ControlError("SourceRecorder needs the pipeline, whose scheduler it follows.")
+        evaluations = plan.evaluations(step)
+
+        def inside(window: Window) -> tuple[int, ...]:
+            return tuple(each.evaluation for each in evaluations if window.contains(each))
+
         return Kept(
             prompt=session.prompts[0],
-            timesteps=session.schedule.calls,
-            cross=tuple(each.call for each in plan if self.cross.holds(each)),
-            own=tuple(each.call for each in plan if self.share.holds(each)),
+            timesteps=plan.timesteps,
+            cross=inside(self.cross),
+            own=tuple(
+                each.evaluation for each in evaluations if self.self_attention.contains(each)
+            ),
             height=step.height,
             width=step.width,
-            looks=tuple(each.call for each in plan if self.looks.holds(each)),
-            begun=session.begun,
+            keys_values=tuple(
+                each.evaluation for each in evaluations if self.keys_values.contains(each)
+            ),
+            begun=step.begun,
         )
 
     def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:
         dtype: torch.dtype = next(session.denoiser.parameters()).dtype
         limit = self.pixels if self.pixels is not None else coarse_pixels(step)
         specs: dict[str, Spec] = {}
-        sides = len(step.rows.positive) + len(step.rows.negative)
-        looks = looks_sites(session.sites) if kept.looks else ()
+        sides = 1 + bool(step.rows.negative or session.guidance.guided)
+        taken = texture_sites(session.sites) if kept.keys_values else ()
         for site, module in session.modules.items():
             height, width = site.grid(step.height, step.width)
             pixels, each = height * width, module.to_q.out_features // site.heads
             name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
-            if site in looks:
-                both = (len(kept.looks), sides, site.heads, pixels, each), dtype
-                specs |= {f"{LOOKS}/{site.name}/{part}": both for part in ("key", "value")}
+            if site in taken:
+                both = (len(kept.keys_values), sides, site.heads, pixels, each), dtype
+                specs |= {f"{KEYS_VALUES}/{site.name}/{part}": both for part in ("key", "value")}
             if site.kind == "self" and pixels <= limit:
                 shape = (len(kept.own), site.heads, pixels, each)
                 specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}
@@ -248,7 +263,6 @@ class SourceRecorder(Control):
         finest = next(iter(map_sites(session.sites, step)))
         height, width = finest.grid(step.height, step.width)
         specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
-        config: Any = session.denoiser.config
-        picture = (calls, int(config.in_channels), step.height, step.width)
+        picture = (calls, session.latents.channels, step.height, step.width)
         specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs

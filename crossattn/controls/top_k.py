@@ -3,10 +3,10 @@
 import torch
 
 from crossattn.attention import Attention
-from crossattn.control import Call
-from crossattn.controls.edit import Edit, OnNothing
-from crossattn.controls.window import ALWAYS, Window
+from crossattn.controls.support.edit import Edit, OnNothing
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
+from crossattn.step import LayerCall
 
 
 class TopK(Edit):
@@ -25,16 +25,16 @@ class TopK(Edit):
         self.count = count
         self.window = window
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         """Drop all but the strongest tokens."""
-        if self.count >= call.tokens or not self.window.holds(call.step):
+        if self.count >= call.tokens or not self.window.contains(call.step):
             return
-        for row in call.step.rows.positive:
+        for _, row, _ in call.step.rows.conditional():
             probs = attention.probabilities(row)
             strongest = probs.topk(self.count, dim=-1)
             sparse = torch.zeros_like(probs).scatter(-1, strongest.indices, strongest.values)
             attention.edit(row, sparse / sparse.sum(-1, keepdim=True))
-        self.touch(call)
+            self.touch(call)
 
     def reason(self) -> str:
         """As many as there are, or no step in the window."""

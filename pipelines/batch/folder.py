@@ -29,7 +29,7 @@ from crossattn.pipelines.batch.manifest import (
 from crossattn.pipelines.batch.plan import Plan, recipe_fields
 from crossattn.pipelines.files import write_file
 
-LEFT_OVER = (".crossattn-*", "*/.crossattn-*", ".lock-*")
+LEFT_OVER = (".crossattn-*", "*/.crossattn-*", ".lock-*-of-*")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class BatchFolder:
         `files` are named relative to the folder. Raises InputError if there is no room.
         """
         for name, data in files.items():
-            write_file(self.path / name, data)
+            write_file(self.path / name, data, replace=True)
         with _writing(self._own):
             if self._manifest is None:
                 self._manifest = self._begin()
@@ -120,7 +120,7 @@ class BatchFolder:
         lines = (self.records.line(item.id) for item in self._plan if item.id in self.records)
         data = as_line(self._header) + b"".join(lines)
         if not whole.is_file() or whole.read_bytes() != data:
-            write_file(whole, data)
+            write_file(whole, data, replace=True)
         for path in manifests(self.path):
             if path != whole:
                 path.unlink()
@@ -145,19 +145,27 @@ class BatchFolder:
     def _sweep_up(self) -> None:
         # What a killed run had not finished, and locks that nobody can hold now.
         for path in (path for name in LEFT_OVER for path in self.path.glob(name)):
-            path.unlink()
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
 
     def _check_plan(self) -> None:
         path = self.path / "plan.jsonl"
-        if path.is_file():
+        begun = any(read_header(each) for each in manifests(self.path))
+        # A run that was killed at its very beginning left a header and no plan.
+        if begun and path.is_file():
             _check_same(path, self._plan)
-        elif any(not each.name.startswith(".") for each in self.path.iterdir()):
+        elif any(not each.name.startswith(".") for each in self.path.iterdir()) and not (
+            begun and not read_records(self.path)
+        ):
             raise InputError(
                 f"{self.path} holds other files and no batch; choose an empty folder with --output."
             )
+        if not begun:
+            # Before the plan, so that a plan that somebody put here is known for theirs.
+            write_file(self._own, as_line(self._header), replace=True)
         data = "".join(item.line() + "\n" for item in self._plan).encode()
         if not path.is_file() or path.read_bytes() != data:
-            write_file(path, data)
+            write_file(path, data, replace=True)
 
     def _load(self) -> None:
         for path in manifests(self.path):
@@ -174,7 +182,7 @@ class BatchFolder:
 
     def _begin(self) -> int:
         if not self._own.is_file():
-            write_file(self._own, as_line(self._header))
+            write_file(self._own, as_line(self._header), replace=True)
         handle = os.open(self._own, os.O_RDWR | os.O_APPEND)
         # A line that a killed run left unfinished would spoil the next.
         os.ftruncate(handle, self._own.read_bytes().rfind(b"\n") + 1)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crossattn.pipelines.edit_report import EditReport
-    from crossattn.pipelines.run import Result
+    from crossattn.pipelines.result import Result
 
 
 AT_FAULT = (ControlError, PromptError, RecipeError, UnsupportedModelError)
@@ -60,7 +59,7 @@ class Renderer(Protocol):
 
 @dataclass
 class ModelRenderer:
-    """Runs recipes on their models, on one CPU thread, so that every engine gives equal bytes.
+    """Runs recipes on their models, on one CPU thread if they do not say how many.
 
     With `trace` the record of attention is kept as well. Edits of one picture that are expected
     together share the run of their source; other pictures expected together are drawn at once,
@@ -74,6 +73,9 @@ class ModelRenderer:
 
     def expect(self, recipes: Sequence[Recipe]) -> None:
         """Hear which recipes come next; what was kept for others is forgotten."""
+        from crossattn.pipelines.threads import with_threads
+
+        recipes = [with_threads(recipe, otherwise=1) for recipe in recipes]
         self._sources = SharedSources(recipes)
         # A trace is the record of one run, so each then has its own.
         alone = self.trace or len(recipes) == 1 or any(recipe.edit for recipe in recipes)
@@ -83,9 +85,9 @@ class ModelRenderer:
     def __call__(self, recipe: Recipe) -> Rendering:
         """Make the picture of a recipe, edited if it says so; raises CrossattnError."""
         from crossattn.pipelines.picture import to_png
+        from crossattn.pipelines.threads import with_threads
 
-        with _one_thread():
-            result, report = self._draw(recipe)
+        result, report = self._draw(with_threads(recipe, otherwise=1))
         files = {"picture.png": to_png(result.image, result.recipe, result.sampler)}
         if self.trace:
             files["trace.safetensors"] = result.trace.view.record.to_bytes()
@@ -187,16 +189,3 @@ def _mask_png(mask: "Tensor") -> bytes:
 def _parts(folder: Path) -> list[Path]:
     kinds = (".safetensors", ".json", ".txt")
     return sorted(path for path in folder.rglob("*") if path.suffix in kinds)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    # Sums are split among threads, so their number shows in the last bits.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

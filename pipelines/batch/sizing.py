@@ -79,7 +79,7 @@ def _model_bytes(source: ModelSource) -> int:
 
 
 def _settled(recipe: Recipe) -> Recipe:
-    from crossattn.pipelines.run import settle
+    from crossattn.pipelines.settle import settle
 
     pipe = load(
         recipe.model,

@@ -109,7 +109,7 @@ def edits(source: SourceRun | None = None) -> list[Control]:
 
 def in_turn(pipe: Any, run: Run, count: int) -> None:
     """The source, kept, and then `count` edits of it."""
-    recorder = SourceRecorder(cross=Window(0, 1), share=Window(0, 1))
+    recorder = SourceRecorder(cross=Window(0, 1), self_attention=Window(0, 1))
     with attach(pipe, recorder, prompt=SOURCE):
         run([SOURCE])
     for target in TARGETS[:count]:

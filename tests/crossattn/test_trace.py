@@ -87,7 +87,7 @@ def test_a_part_of_a_part_is_a_part_of_both(sd_pipe: Any) -> None:
 
 def test_a_way_of_reading_that_does_not_exist_is_refused(sd_pipe: Any) -> None:
     trace = recorded(sd_pipe, Recorder())
-    with pytest.raises(TraceError, match="'max' is unknown here: choose among semantic, mean"):
+    with pytest.raises(TraceError, match='"max" is unknown here: choose among semantic, mean'):
         trace.by("max")  # type: ignore[arg-type]
     with pytest.raises(TraceError, match="choose among tokens, words"):
         trace.over("all")  # type: ignore[arg-type]

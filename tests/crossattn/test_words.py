@@ -16,7 +16,7 @@ def texts(prompt: Prompt) -> list[str]:
 
 def test_the_model_reads_the_text_without_the_weights_and_the_source_is_kept() -> None:
     prompt = read_prompt("a (red:1.3) car++, left")
-    assert prompt.source == "a (red:1.3) car++, left"
+    assert prompt.raw == "a (red:1.3) car++, left"
     assert prompt.text == "a red car, left"
     assert [(word.text, word.weight) for word in prompt.words] == [
         ("a", 1.0),
@@ -36,7 +36,7 @@ def test_a_weight_on_part_of_a_word_is_a_weight_on_the_word() -> None:
 
 def test_without_syntax_brackets_are_text() -> None:
     prompt = read_prompt("a (red:1.3) car++", syntax=False)
-    assert prompt.text == prompt.source == "a (red:1.3) car++"
+    assert prompt.text == prompt.raw == "a (red:1.3) car++"
     assert {word.weight for word in prompt.words} == {1.0}
 
 
@@ -159,7 +159,7 @@ def test_weights_set_by_position_are_read_back_from_the_source(
 
 
 def test_setting_one_weight_keeps_the_others_and_one_takes_a_weight_away() -> None:
-    prompt = read_prompt("a red++ [car] \\(left\\)")
+    prompt = read_prompt("a red++ (car)0.9091 \\(left\\)")
     assert with_weights(prompt, {0: 2}) == "(a:2) (red:1.21) (car:0.9091) \\(left\\)"
     assert with_weights(prompt, {1: 1, 2: 1.0}) == "a red car \\(left\\)"
     assert read_prompt(with_weights(prompt, {})).words == prompt.words

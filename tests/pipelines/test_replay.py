@@ -28,4 +28,7 @@ def test_what_changed_between_two_runs_is_told() -> None:
         "It was made with torch 2.9, and here is 2.13.",
         "It was made with device cuda, and now with cpu.",
     ]
+    assert list(drifted(then, then.replace(threads=2))) == [
+        "It was made on an unknown number of CPU threads, and now on 2."
+    ]
     assert list(drifted(now, now)) == []

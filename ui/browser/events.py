@@ -15,7 +15,7 @@ from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import Result
+from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
 from crossattn.ui.browser.drawing import Models, Sources, draw, give_back
 from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
@@ -185,7 +185,7 @@ class Events:
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
         bounds.check(recipe, self.offered)
         fields = fields_of(recipe)
-        for one in self.shelf.held([key]):
+        for one in self.shelf.kept([key]):
             yield (*fields, *self._told_of(one, self._noted(one, made)))
             return
         yield (*fields, gr.skip(), *KEEP)
@@ -221,7 +221,7 @@ class Events:
 
     def _source(self, result: Result, made: list[str]) -> Made:
         """The picture that an edit starts from, put on the shelf if it is not there."""
-        for one in self.shelf.held(reversed(made)):
+        for one in self.shelf.kept(reversed(made)):
             if one.recipe == result.recipe:
                 return one
         return self.shelf.put(result)
@@ -241,7 +241,7 @@ class Events:
 
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
         """The picture to compare with: the same without weights, or else the one before."""
-        earlier = self.shelf.held(reversed(made))
+        earlier = self.shelf.kept(reversed(made))
         plain = recipe.replace(prompt=without_weights(recipe.prompt), regions=())
         if plain != recipe:
             for one in earlier:

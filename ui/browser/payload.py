@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from torch import Tensor
 
 from crossattn.coverage import COVERED, WEAK, coverage
 from crossattn.pipelines.export import default_name
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.takeaway import batch_line, command_line, python_script
+from crossattn.pipelines.snippets import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.fields import fields_of, without_weights, word_by_word
@@ -28,7 +29,7 @@ MASK_SIDE = 64
 
 def served(path: Path) -> dict[str, str]:
     """Where the browser gets a file of the shelf, bit for bit."""
-    return {"url": f"gradio_api/file={path}", "name": path.name}
+    return {"url": f"gradio_api/file={quote(str(path))}", "name": path.name}
 
 
 def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "id": made.id,
         "cards": [card(one) for one in (*also, made)],
         "stem": _stem(recipe),
-        "prompt": trace.prompt.source,
+        "prompt": trace.prompt.raw,
         "width": recipe.width,
         "height": recipe.height,
         "seconds": made.seconds,
@@ -132,10 +133,9 @@ def swapped(source: str, target: str) -> str:
 
 
 def _before(made: Made, shelf: Shelf) -> dict[str, Any] | None:
-    held = shelf.held([made.before] if made.before else [])
-    if not held:
+    before = shelf.find(made.before)
+    if before is None:
         return None
-    [before] = held
     return {
         "picture": served(before.picture),
         "name": "Source" if made.report else "Before",
@@ -153,7 +153,7 @@ def _cover(trace: Trace, word: Word) -> float:
 
 def _weighed(made: Made, shelf: Shelf) -> Iterator[dict[str, Any]]:
     """What each weight did to how much its word covers; before is None without the plain one."""
-    held = shelf.held([made.before] if made.before else [])
+    held = shelf.kept([made.before] if made.before else [])
     words = [word for word in made.words if word.weight != 1]
     if not words:
         return
@@ -196,8 +196,8 @@ def _depth(trace: Trace) -> dict[str, Any]:
     view = trace.view
     layout = view.record.layout
     grids: dict[str, tuple[int, int]] = {}
-    for site in sorted(view.sites, key=lambda site: _order(site.place)):
-        grids.setdefault(site.place, view.grid(site))
+    for site in sorted(view.sites, key=lambda site: _order(site.block)):
+        grids.setdefault(site.block, view.grid(site))
     return {
         "steps": layout.steps,
         "layers": [[place, f"{place}, {h} × {w}"] for place, (h, w) in grids.items()],

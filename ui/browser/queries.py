@@ -12,8 +12,10 @@ from crossattn.pipelines.export import word_sheet
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import Result, read, run
-from crossattn.pipelines.takeaway import overlays_zip
+from crossattn.pipelines.result import Result
+from crossattn.pipelines.run import run
+from crossattn.pipelines.settle import read
+from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import bounds, stacks
 from crossattn.ui.browser.drawing import Models, data_url
 from crossattn.ui.browser.model_queue import Queue

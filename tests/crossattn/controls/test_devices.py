@@ -22,7 +22,7 @@ from crossattn.controls import (
     TopK,
     Window,
 )
-from crossattn.controls.source import FromSource
+from crossattn.controls.support.edit_source import FromSource
 
 WHOLE = Window()
 LEFT = {"car": Box(0, 0, 0.5, 1)}

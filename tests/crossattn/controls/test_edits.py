@@ -8,9 +8,9 @@ from tiny_pictures import SOURCE, TARGET, run, switch
 
 from crossattn import (
     Attention,
-    Call,
     Control,
     ControlError,
+    LayerCall,
     NothingTouchedError,
     WordNotFoundError,
     attach,
@@ -186,7 +186,7 @@ def test_a_replacement_takes_what_the_controls_before_it_left_the_source(
     sd_pipe: Any, before: Control
 ) -> None:
     class Maps(Control):
-        def attend(self, call: Call, attention: Attention) -> None:
+        def attend(self, call: LayerCall, attention: Attention) -> None:
             rows = call.step.rows.positive
             self.probs = [attention.probabilities(row) for row in rows]
 

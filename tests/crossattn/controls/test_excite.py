@@ -30,7 +30,7 @@ class Seen(Control):
         self.made: list[Tensor] = []
 
     def shift(self, step: Step) -> None:
-        self.given.append(self.session.given)
+        self.given.append(self.session.latents.given)
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         self.made.append(latents)
@@ -73,7 +73,7 @@ def test_the_scheduler_goes_on_from_the_latents_that_the_denoiser_saw(
 
     class Shift(Control):
         def shift(self, step: Step) -> Tensor | None:
-            return torch.full((1, 4, 8, 8), 0.25) if step.call == 0 else None
+            return torch.full((1, 4, 8, 8), 0.25) if step.evaluation == 0 else None
 
     moved, begun = Seen(), Seen()
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -84,7 +84,7 @@ def test_the_scheduler_goes_on_from_the_latents_that_the_denoiser_saw(
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def test_recorders_see_the_run_and_nothing_of_the_looks_aside(sd_pipe: Any) -> None:
+def test_recorders_see_the_run_and_nothing_of_the_runs_on_the_side(sd_pipe: Any) -> None:
     recorder = Recorder(bins=4)
     run(sd_pipe, AttendAndExcite(["car"]), recorder)
     assert recorder.trace.view.record.visits.tolist() == [1.0] * 4
@@ -97,7 +97,7 @@ def test_a_step_of_second_order_is_moved_where_it_begins_and_not_halfway(sd_pipe
     class Counted(AttendAndExcite):
         def shift(self, step: Step) -> Tensor | None:
             if (by := super().shift(step)) is not None:
-                calls.append(step.call)
+                calls.append(step.evaluation)
             return by
 
     run(sd_pipe, Counted(["car"], window=Window(), thresholds={}))

@@ -35,7 +35,7 @@ def edits(source: SourceRun | None = None) -> list[Control]:
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_edits_of_a_kept_source_equal_those_of_the_joint_run(sd_pipe: Any, scheduler: str) -> None:
     switch(sd_pipe, scheduler)
-    recorder = SourceRecorder(cross=Window(0, 0.8), share=Window(0, 0.5))
+    recorder = SourceRecorder(cross=Window(0, 0.8), self_attention=Window(0, 0.5))
     plain = run(sd_pipe, [SOURCE])
     assert torch.equal(run(sd_pipe, [SOURCE], recorder), plain)
     joint = run(sd_pipe, [SOURCE, TARGET], *edits())
@@ -47,7 +47,7 @@ def test_edits_of_a_kept_source_run_without_guidance_and_in_sdxl(
     sd_pipe: Any, sdxl_pipe: Any
 ) -> None:
     for pipe, settings in ((sd_pipe, {"guidance_scale": 1.0}), (sdxl_pipe, {})):
-        recorder = SourceRecorder(cross=Window(0, 0.8), share=Window(0, 0.5))
+        recorder = SourceRecorder(cross=Window(0, 0.8), self_attention=Window(0, 0.5))
         run(pipe, [SOURCE], recorder, **settings)
         joint = run(pipe, [SOURCE, TARGET], *edits(), **settings)
         single = run(pipe, [TARGET], *edits(recorder.run), **settings)
@@ -57,7 +57,7 @@ def test_edits_of_a_kept_source_run_without_guidance_and_in_sdxl(
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_edits_work_in_half_precision(sd_pipe: Any, dtype: torch.dtype) -> None:
     sd_pipe.to(dtype)
-    recorder = SourceRecorder(cross=Window(0, 0.8), share=Window(0, 0.5))
+    recorder = SourceRecorder(cross=Window(0, 0.8), self_attention=Window(0, 0.5))
     run(sd_pipe, [SOURCE], recorder)
     joint = run(sd_pipe, [SOURCE, TARGET], *edits())
     single = run(sd_pipe, [TARGET], *edits(recorder.run))
@@ -103,18 +103,18 @@ def test_a_source_that_does_not_fit_the_edit_says_why(sd_pipe: Any, tmp_path: Pa
     with pytest.raises(ControlError, match="over the limit"):
         run(sd_pipe, [SOURCE], SourceRecorder(limit=1000))
     with (
-        pytest.raises(ControlError, match="the batch has 2"),
+        pytest.raises(ControlError, match="the run has 2"),
         attach(sd_pipe, SourceRecorder(), prompt=SOURCE),
     ):
         sd_pipe(SOURCE, num_inference_steps=2, num_images_per_prompt=2, output_type="latent")
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
-def test_the_looks_of_a_kept_source_are_those_of_the_joint_run(
+def test_the_keys_and_values_of_a_kept_source_are_those_of_the_joint_run(
     sd_pipe: Any, guidance: float
 ) -> None:
     settings = {"guidance_scale": guidance}
-    recorder = SourceRecorder(looks=Window(0.25, 1))
+    recorder = SourceRecorder(keys_values=Window(0.25, 1))
     run(sd_pipe, [SOURCE], recorder, **settings)
     window = Window(0.25, 1)
     joint = run(sd_pipe, [SOURCE, TARGET], MutualSelfAttention(window), **settings)
@@ -126,15 +126,17 @@ def test_the_looks_of_a_kept_source_are_those_of_the_joint_run(
     assert foreseen == recorder.run.nbytes
 
 
-def test_looks_that_were_not_kept_are_an_error_that_says_how_to_keep_them(sd_pipe: Any) -> None:
+def test_keys_and_values_that_were_not_kept_are_an_error_that_says_how_to_keep_them(
+    sd_pipe: Any,
+) -> None:
     def kept(**settings: Any) -> SourceRun:
         recorder = SourceRecorder(**settings)
         run(sd_pipe, [SOURCE], recorder, guidance_scale=1.0)
         return recorder.run
 
-    with pytest.raises(ControlError, match=r"did not keep its keys and values \(looks\)"):
+    with pytest.raises(ControlError, match=r"did not keep its keys and values \(keys_values\)"):
         run(sd_pipe, [TARGET], MutualSelfAttention(source=kept()))
-    whole = kept(looks=Window())
+    whole = kept(keys_values=Window())
     with pytest.raises(ControlError, match="without guidance"):
         run(sd_pipe, [TARGET], MutualSelfAttention(source=whole))
     every = MutualSelfAttention(sites=lambda site: True, source=whole)

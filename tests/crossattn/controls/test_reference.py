@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossattn import Attention, Call, Control, Site, Step, read_prompt
+from crossattn import Attention, Control, LayerCall, Site, Step, read_prompt
 from crossattn.controls import Refine, Replace, Reweight, Window, align
-from crossattn.controls.compat import refinement_mapper, replacement_mapper
-from crossattn.meeting import HostCall
+from crossattn.controls.support.p2p_reference import refinement_mapper, replacement_mapper
+from crossattn.intercept import SdpaCall
 from crossattn.rows import Rows
 
 NUMBERS = json.loads((Path(__file__).parent / "reference" / "numbers.json").read_text())
@@ -33,7 +33,7 @@ def attending(probs: Tensor) -> Attention:
     query = torch.eye(pixels).expand(rows, 1, pixels, pixels)
     value = torch.randn(rows, 1, tokens, pixels, generator=torch.Generator().manual_seed(0))
     key = probs.log().transpose(1, 2)[:, None]
-    return Attention(HostCall(query, key, value, scale=1.0))
+    return Attention(SdpaCall(query, key, value, scale=1.0))
 
 
 @pytest.mark.parametrize("case", NUMBERS["cases"], ids=lambda case: case["target"])
@@ -69,16 +69,16 @@ def test_edited_probabilities_are_the_references(
     prompts = tuple(read(text) for text in PROMPTS[:count])
     for control in controls:
         control.start(SimpleNamespace(prompts=prompts, controls=controls))
-    rows = Rows(tuple(range(count)), (), tuple(range(count)))
+    rows = Rows.by_blocks(count, ("positive",), count)
     site = Site("up", "cross", "up.0", 1, 0)
     for index in range(steps):
         generator = torch.Generator().manual_seed(index)
         # The reference's inputs, as make.py draws them for three prompts.
         probs = (2 * torch.randn(3, 2, 77, generator=generator)).softmax(-1)[:count]
         attention = attending(probs)
-        step = Step(index, index, steps, 0.0, 0.0, 1, 2, 77, rows)
+        step = Step(0, index, steps, index, 0, 0.0, 0.0, 1, 2, 77, rows)
         for control in controls:
-            control.attend(Call(site, step, 1, 2, 77), attention)
+            control.attend(LayerCall(site, step, 1, 2, 77), attention)
         output = attention.output()
         for target in range(targets):
             edited = attention.probabilities(target + 1)[0]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossattn import Attention, Call, Control, ControlError, attach
+from crossattn import Attention, Control, ControlError, LayerCall, attach
 from crossattn.controls import (
     Box,
     HoldRegions,
@@ -31,7 +31,7 @@ def run(pipe: Any, *controls: Control, prompt: Any = PROMPT, **settings: Any) ->
 class Maps(Control):
     """Keeps the conditional probabilities (heads, pixels, tokens) of the last call it saw."""
 
-    def attend(self, call: Call, attention: Attention) -> None:
+    def attend(self, call: LayerCall, attention: Attention) -> None:
         self.probs = attention.probabilities(call.step.rows.positive[0])
         self.output = attention.output()
 
@@ -72,7 +72,7 @@ def test_words_of_a_weighting_may_have_windows_of_their_own(sd_pipe: Any) -> Non
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf, -math.inf, 1e308, -1.0])
 def test_a_weight_that_is_none_is_refused(weight: float) -> None:
-    with pytest.raises(ControlError, match="expected a number from 0 to 10 for 'car'"):
+    with pytest.raises(ControlError, match='expected a number from 0 to 10 for "car"'):
         Reweight({"car": weight}, normalised=True)
     with pytest.raises(ControlError, match="expected a number"):
         PaintRegions({"car": Box(0, 0, 1, 1)}, weight=math.nan)

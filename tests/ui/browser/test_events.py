@@ -93,9 +93,9 @@ def test_a_picture_that_a_refresh_took_over_stays_when_the_old_session_ends(even
     made = before.draw()
     after.open(made, made["id"])
     events.leave(before.made)
-    assert events.shelf.held([made["id"]])
+    assert events.shelf.kept([made["id"]])
     events.leave(after.made)
-    assert not events.shelf.held([made["id"]])
+    assert not events.shelf.kept([made["id"]])
 
 
 def test_the_first_edit_of_a_picture_that_was_just_drawn_costs_one_run(events: Events) -> None:

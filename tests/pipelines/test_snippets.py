@@ -13,7 +13,7 @@ from PIL import Image
 
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
-from crossattn.pipelines.takeaway import batch_line, command_line, overlays_zip, python_script
+from crossattn.pipelines.snippets import batch_line, command_line, overlays_zip, python_script
 
 PROMPT = 'a "red" car\'s (wheel:1.5) on $HOME'
 EDIT = {"prompt": "a red dog", "blend": ["car"], "protect": ["grass"], "cross": [0.0, 0.5]}

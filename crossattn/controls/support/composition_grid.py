@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from crossattn.control import Step
 from crossattn.site import Site
+from crossattn.step import Step
 
 
 def coarse_pixels(step: Step) -> int:

@@ -1,48 +1,49 @@
 """Where an edit takes its source from: the first prompt of the batch, or a run made earlier."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from crossattn.attention import Attention, Probabilities, Source
-from crossattn.control import Call, Control, Step
-from crossattn.controls.edit import Edit, OnNothing
+from crossattn.attention import Attention, AttentionMap, UnformedMap
+from crossattn.control import Control
+from crossattn.controls.support.edit import Edit, OnNothing
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
 from crossattn.session import Session
+from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A target image of the batch: its conditional row, its prompt, its source image's number."""
+    """A target image: its number, its prompt's, and its source image's."""
 
     image: int
-    row: int
     prompt: int
     source: int
 
 
-class Origin(Protocol):
+class EditSource(Protocol):
     """What an edit asks of its source, wherever that is."""
 
     def prompt(self, session: Session) -> Prompt:
         """The source prompt."""
 
     def pairs(self, rows: Rows) -> tuple[Pair, ...]:
-        """The target images of a batch, each with its source."""
+        """The target images of a run, each with its source."""
 
-    def cross_attention(self, call: Call, attention: Attention, image: int) -> Probabilities:
+    def cross_attention(self, call: LayerCall, attention: Attention, image: int) -> AttentionMap:
         """What the source image attends with at this call of a cross-attention site."""
 
-    def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
+    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
         """What the source image attends with at this call of a self-attention site."""
 
-    def looks(
-        self, call: Call, attention: Attention, image: int, negative: bool
+    def keys_values(
+        self, call: LayerCall, attention: Attention, image: int, negative: bool
     ) -> tuple[Tensor, Tensor]:
         """The source image's keys and values (heads, pixels, width) at a self-attention site.
 
@@ -75,25 +76,25 @@ class FirstPrompt:
         """Every image of the second prompt and those after it."""
         each = rows.prompt.count(0)
         return tuple(
-            Pair(image, rows.positive[image], prompt, image % each)
+            Pair(image, prompt, image % each)
             for image, prompt in enumerate(rows.prompt)
             if prompt > 0
         )
 
-    def cross_attention(self, call: Call, attention: Attention, image: int) -> Probabilities:
+    def cross_attention(self, call: LayerCall, attention: Attention, image: int) -> AttentionMap:
         """The source's row of this call, as the controls before have left it."""
-        return attention.attended(call.step.rows.positive[image])
+        return attention.map_of(_row(call.step.rows.of_images(), image))
 
-    def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
+    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
         """The source's row of this call."""
-        return attention.source(call.step.rows.positive[image])
+        return attention.unformed(_row(call.step.rows.of_images(), image))
 
-    def looks(
-        self, call: Call, attention: Attention, image: int, negative: bool
+    def keys_values(
+        self, call: LayerCall, attention: Attention, image: int, negative: bool
     ) -> tuple[Tensor, Tensor]:
         """Those of the source's row."""
         rows = call.step.rows
-        row = (rows.negative if negative else rows.positive)[image]
+        row = _row(rows.of_images("negative" if negative else "positive"), image)
         return attention.key[row], attention.value[row]
 
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
@@ -116,13 +117,12 @@ class FromSource(Edit):
     with a `SourceRun` every image of the batch is a target of it.
     """
 
-    def __init__(self, source: Origin | None = None, on_nothing: OnNothing = "raise") -> None:
+    def __init__(self, source: EditSource | None = None, on_nothing: OnNothing = "raise") -> None:
         super().__init__(on_nothing)
-        self.origin: Origin = FirstPrompt() if source is None else source
+        self.origin: EditSource = FirstPrompt() if source is None else source
         self._session: Session | None = None
 
     def start(self, session: Session) -> None:
-        """Forget the run before."""
         super().start(session)
         self._session = session
 
@@ -131,16 +131,17 @@ class FromSource(Edit):
         session = self._session
         if session is None or not isinstance(self.origin, FirstPrompt):
             return
-        behind = step.call - session.begun
-        pairs = self.origin.pairs(step.rows)
+        behind, rows = step.evaluation - step.begun, step.rows.of_images()
+        given = session.latents.given
         if behind == 0 and any(
-            not torch.equal(session.given[pair.row], session.given[step.rows.positive[pair.source]])
-            for pair in pairs
+            not torch.equal(given[rows[pair.image]], given[_row(rows, pair.source)])
+            for pair in self.origin.pairs(step.rows)
+            if pair.image in rows
         ):
             _warn("start from different noise", "latents=noise.repeat(2, 1, 1, 1)")
-        if behind == 1 and session.drew:
+        if behind == 1 and rows and session.latents.shared_noise:
             _warn(
-                f"are given different noise by {type(session.scheduler).__name__}",
+                f"are given different noise by {type(session.latents.scheduler).__name__}",
                 "a list of generators, one for each image, with the same seed",
             )
 
@@ -176,6 +177,16 @@ def edited_prompts(session: Session, control: Control) -> dict[int, Prompt]:
             f"{type(control).__name__} needs the prompt: attach(..., prompt=prompt)."
         )
     return prompts
+
+
+def _row(side: Mapping[int, int], image: int) -> int:
+    """The source image's row in a call that holds its target's; raises `ControlError` if absent."""
+    if image not in side:
+        raise ControlError(
+            "The source is not in the same call of the model as its target, so its attention is "
+            "not at hand; keep the source's run with SourceRecorder and give it as source=."
+        )
+    return side[image]
 
 
 def _warn(what: str, remedy: str) -> None:

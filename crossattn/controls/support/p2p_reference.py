@@ -7,7 +7,7 @@ so that later words are misaligned; words are what single spaces separate; and c
 import torch
 from torch import Tensor
 
-from crossattn.controls.alignment import global_alignment
+from crossattn.controls.support.alignment import global_alignment
 from crossattn.errors import ControlError
 from crossattn.words import Prompt
 

@@ -3,9 +3,10 @@
 import warnings
 from typing import Literal
 
-from crossattn.control import Call, Control
+from crossattn.control import Control
 from crossattn.errors import NothingTouchedError
 from crossattn.session import Session
+from crossattn.step import LayerCall
 
 OnNothing = Literal["raise", "warn"]
 
@@ -29,7 +30,7 @@ class Edit(Control):
         """Forget the run before."""
         self.touched = set()
 
-    def touch(self, call: Call) -> None:
+    def touch(self, call: LayerCall) -> None:
         """Note that `call` was changed."""
         self.touched.add((call.site.name, call.step.index))
 

@@ -1,14 +1,9 @@
 """Where the words that a control is asked for stand in the sequence that is attended to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from crossattn.errors import WordNotFoundError
-from crossattn.words import Prompt, Word
-
-
-def places(words: Iterable[Word]) -> list[int]:
-    """The places of words in the sequence; encoders that read side by side share them."""
-    return sorted({token for word in words for tokens in word.tokens for token in tokens})
+from crossattn.words import Prompt, token_positions
 
 
 def listed(words: str | Sequence[str]) -> tuple[str, ...]:
@@ -16,7 +11,7 @@ def listed(words: str | Sequence[str]) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def places_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list[int]]:
+def positions_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list[int]]:
     """The places of a word or phrase in each prompt that has it.
 
     Raises `WordNotFoundError` if none has it, or if it fell off the end of those that do.
@@ -25,7 +20,7 @@ def places_by_prompt(prompts: Mapping[int, Prompt], text: str) -> dict[int, list
     missing: WordNotFoundError | None = None
     for number, prompt in prompts.items():
         try:
-            found[number] = places(prompt.named(text))
+            found[number] = token_positions(prompt.named(text))
         except WordNotFoundError as error:
             missing = missing or error
     if missing is not None and not found:

@@ -8,17 +8,17 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from crossattn.attention import Attention, Formed, Probabilities, Source
-from crossattn.control import Call, Step
-from crossattn.controls.source import Pair
+from crossattn.attention import Attention, AttentionMap, FormedMap, UnformedMap
+from crossattn.controls.support.edit_source import Pair
 from crossattn.errors import ControlError, InputError
 from crossattn.rows import Rows
 from crossattn.session import Session
+from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
 CROSS = "cross"
 SELF = "self"
-LOOKS = "looks"
+KEYS_VALUES = "keys_values"
 MAPS = "maps"
 LATENTS = "latents"
 PREDICTED = "predicted"
@@ -29,7 +29,7 @@ class Kept:
     """What a source run keeps, beside its tensors: the prompt, the schedule, and which calls.
 
     `timesteps` has one for each call of the denoiser; `cross` and `own` are the numbers of the
-    calls whose cross- and self-attention is kept, `looks` of those whose keys and values are,
+    calls whose cross- and self-attention is kept, `keys_values` of those whose keys and values are,
     `begun` of the first one that was made; `height` and `width` are the latent's.
     """
 
@@ -39,7 +39,7 @@ class Kept:
     own: tuple[int, ...]
     height: int
     width: int
-    looks: tuple[int, ...] = ()
+    keys_values: tuple[int, ...] = ()
     begun: int = 0
 
 
@@ -48,10 +48,10 @@ class SourceRun:
     """The source of edits, run once (`SourceRecorder` makes it).
 
     Give it to an edit as `source=`, and to the pipeline the same noise, steps and size. `tensors`
-    holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key"
-    (heads, tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is
-    smaller; "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "looks/SITE/key"
-    and "looks/SITE/value" (calls, sides, heads, pixels, width), the sides being the conditional
+    holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key" (heads,
+    tokens, width), or "cross/SITE/formed" (calls, heads, pixels, tokens) where that is smaller;
+    "self/SITE/query" and "self/SITE/key" (calls, heads, pixels, width); "keys_values/SITE/key" and
+    "keys_values/SITE/value" (calls, sides, heads, pixels, width), the sides being the conditional
     one and, under guidance, the negative; "maps" (calls, pixels, tokens), "latents" (calls,
     channels, height, width), and "predicted", shaped alike: what the scheduler was given to make
     them.
@@ -71,11 +71,9 @@ class SourceRun:
 
     def pairs(self, rows: Rows) -> tuple[Pair, ...]:
         """Every image of the batch."""
-        return tuple(
-            Pair(image, row, rows.prompt[image], 0) for image, row in enumerate(rows.positive)
-        )
+        return tuple(Pair(image, prompt, 0) for image, prompt in enumerate(rows.prompt))
 
-    def cross_attention(self, call: Call, attention: Attention, image: int) -> Probabilities:
+    def cross_attention(self, call: LayerCall, attention: Attention, image: int) -> AttentionMap:
         """What the source attended with at this call.
 
         Raises `ControlError` if it was not kept, or if the schedule or size is another.
@@ -83,12 +81,12 @@ class SourceRun:
         at = self._at(call.step, self.kept.cross, "cross-attention")
         name = f"{CROSS}/{call.site.name}"
         if (formed := self.tensors.get(f"{name}/formed")) is not None:
-            return Formed(formed[at].to(attention.query))
+            return FormedMap(formed[at].to(attention.query))
         query = self.tensors[f"{name}/query"][at].to(attention.query)
         key = self.tensors[f"{name}/key"].to(attention.query)
-        return Source(query, key, None, attention.scale)
+        return UnformedMap(query, key, None, attention.scale)
 
-    def self_attention(self, call: Call, attention: Attention, image: int) -> Source:
+    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
         """What the source attended with at this call; raises as `cross_attention` does."""
         at = self._at(call.step, self.kept.own, "self-attention")
         name = f"{SELF}/{call.site.name}"
@@ -98,14 +96,16 @@ class SourceRun:
                 f"with SourceRecorder(pixels={call.height * call.width})."
             )
         query, key = (self.tensors[f"{name}/{part}"][at] for part in ("query", "key"))
-        return Source(query.to(attention.query), key.to(attention.query), None, attention.scale)
+        return UnformedMap(
+            query.to(attention.query), key.to(attention.query), None, attention.scale
+        )
 
-    def looks(
-        self, call: Call, attention: Attention, image: int, negative: bool
+    def keys_values(
+        self, call: LayerCall, attention: Attention, image: int, negative: bool
     ) -> tuple[Tensor, Tensor]:
         """The source's keys and values at this call; raises as `cross_attention` does."""
-        at = self._at(call.step, self.kept.looks, "keys and values (looks)")
-        name = f"{LOOKS}/{call.site.name}"
+        at = self._at(call.step, self.kept.keys_values, "keys and values (keys_values)")
+        name = f"{KEYS_VALUES}/{call.site.name}"
         if f"{name}/key" not in self.tensors:
             raise ControlError(
                 f"The source run did not keep the keys and values of {call.site.name}: leave out "
@@ -120,12 +120,12 @@ class SourceRun:
 
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
         """The source's latents (channels, height, width) after `step`."""
-        return self.tensors[LATENTS][step.call].to(latents)
+        return self.tensors[LATENTS][step.evaluation].to(latents)
 
     def map(self, step: Step) -> Tensor:
         """The source's mean map of this call over heads and the blend's sites: (pixels, tokens)."""
         self._check(step)
-        return self.tensors[MAPS][step.call]
+        return self.tensors[MAPS][step.evaluation]
 
     def predicted(self, calls: int) -> Tensor:
         """What the scheduler was given at the first `calls`: (calls, channels, height, width)."""
@@ -133,12 +133,12 @@ class SourceRun:
 
     def _at(self, step: Step, calls: tuple[int, ...], what: str) -> int:
         self._check(step)
-        if step.call not in calls:
+        if step.evaluation not in calls:
             raise ControlError(
                 f"The source run did not keep its {what} at step {step.index}: record it with a "
                 "wider window."
             )
-        return calls.index(step.call)
+        return calls.index(step.evaluation)
 
     def _check(self, step: Step) -> None:
         kept = self.kept
@@ -148,16 +148,19 @@ class SourceRun:
                 f"The source was run with latents of {ours[0]} × {ours[1]}, the edit with "
                 f"{step.height} × {step.width}; give both the same size."
             )
-        if step.call >= len(kept.timesteps) or kept.timesteps[step.call] != step.timestep:
+        if (
+            step.evaluation >= len(kept.timesteps)
+            or kept.timesteps[step.evaluation] != step.timestep
+        ):
             raise ControlError(
                 f"The source was run with {len(kept.timesteps)} calls of the model at other "
                 "timesteps; give the edit the same scheduler and steps."
             )
 
-        if step.call < kept.begun:
+        if step.evaluation < kept.begun:
             raise ControlError(
                 f"The source was run from call {kept.begun} of its schedule on, the edit from call "
-                f"{step.call}; give both the same strength."
+                f"{step.evaluation}; give both the same strength."
             )
 
     @classmethod

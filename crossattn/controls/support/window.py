@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from crossattn.control import Step
 from crossattn.errors import ControlError
+from crossattn.step import Step
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Window:
         low, high = (self.start, self.end) if self.noise is None else self.noise[::-1]
         return low == high
 
-    def holds(self, step: Step) -> bool:
+    def contains(self, step: Step) -> bool:
         """Whether the control acts at `step`."""
         if self.noise is not None:
             high, low = self.noise

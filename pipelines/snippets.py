@@ -12,6 +12,7 @@ from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.files import slug
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.sheets import enlarged
+from crossattn.pipelines.threads import OWN
 from crossattn.trace import Trace
 
 OPTIONS = (
@@ -24,6 +25,7 @@ OPTIONS = (
     "scheduler",
     "dialect",
     "dtype",
+    "threads",
 )
 """Fields of a recipe that are options of the same name."""
 
@@ -53,16 +55,17 @@ def command_line(recipe: Recipe) -> str:
         line = batch_line(recipe)
         return f"cat > batch.jsonl <<'END'\n{line}END\ncrossattn batch batch.jsonl -o out\n"
     chosen = _chosen(recipe)
-    parts = [f"crossattn {'edit' if edit else 'heatmap'} {shlex.quote(recipe.prompt)}"]
+    prompts = [recipe.prompt, *([edit.prompt] if edit else [])]
+    words = " ".join(map(shlex.quote, prompts))
+    parts = [f"crossattn {'edit' if edit else 'heatmap'}"]
     if edit:
-        parts[0] += f" {shlex.quote(edit.prompt)}"
         parts += [f"--mode {edit.mode}"] if edit.mode else []
         for name in _changed(edit, "cross", "share"):
             parts.append(f"--{name} {_window(getattr(edit, name))}")
         for word, window in edit.words.items():
             parts.append(f"--word {shlex.quote(f'{word}={_window(window)}')}")
         for name in _changed(edit, "begin", "threshold"):
-            parts.append(f"--{name} {getattr(edit, name):g}")
+            parts.append(f"--{name} {_number(getattr(edit, name))}")
         parts += ["--no-blend"] if edit.blend is None else []
         parts += [f"--within {shlex.quote(word)}" for word in edit.blend or ()]
         parts += [f"--protect {shlex.quote(word)}" for word in edit.protect]
@@ -71,6 +74,10 @@ def command_line(recipe: Recipe) -> str:
         parts.append(f"--negative-prompt {shlex.quote(recipe.negative_prompt)}")
     if recipe.width and recipe.height:
         parts.append(f"--size {recipe.width}x{recipe.height}")
+    if any(prompt.startswith("-") for prompt in prompts):
+        parts.append(f"-- {words}")
+    else:
+        parts[0] += f" {words}"
     return " \\\n    ".join(parts) + "\n"
 
 
@@ -92,7 +99,12 @@ def overlays_zip(picture: Image.Image, trace: Trace) -> bytes:
 
 
 def _window(shares: tuple[float, float]) -> str:
-    return f"{shares[0]:g}-{shares[1]:g}"
+    return f"{_number(shares[0])}-{_number(shares[1])}"
+
+
+def _number(value: float) -> str:
+    """A number as short as it can be without becoming another."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def _changed(edit: EditRecipe, *names: str) -> list[str]:
@@ -104,4 +116,6 @@ def _changed(edit: EditRecipe, *names: str) -> list[str]:
 def _chosen(recipe: Recipe) -> dict[str, Any]:
     """The fields that say what to draw, the model always: not where, nor with which versions."""
     fields = recipe.model_dump(exclude_defaults=True, exclude={"versions", "device"})
+    if fields.get("threads") == OWN.get(recipe.model):
+        fields.pop("threads", None)
     return {"model": recipe.model, **fields}

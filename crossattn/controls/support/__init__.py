@@ -1,0 +1,1 @@
+"""What the controls are built from; none of it is attached."""

@@ -1,0 +1,75 @@
+"""Intercepts the host's calls of `scaled_dot_product_attention`, without touching the host's code.
+
+While anybody listens, `torch.nn.functional.scaled_dot_product_attention` is a function that asks
+for the listener of the present context and, where there is none, calls what stood there before.
+That costs one look-up a call; a `TorchFunctionMode` would pass every other call of the host's
+processor through Python too, which samples/bench/launches.py measures.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+_plain: Callable[..., Tensor] = F.scaled_dot_product_attention
+_lock = threading.Lock()
+_users = 0
+
+
+@dataclass(frozen=True)
+class SdpaCall:
+    """A call of `scaled_dot_product_attention`, by its own names for its arguments."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    attn_mask: Tensor | None = None
+    dropout_p: float = 0.0
+    is_causal: bool = False
+    scale: float | None = None
+    enable_gqa: bool = False
+
+    def run(self, **other: Tensor | None) -> Tensor:
+        """What the host would get (rows, heads, queries, width), with `other` of the arguments."""
+        return _plain(**vars(self) | other)
+
+
+Listener = Callable[[SdpaCall], Tensor]
+listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+"""Who is asked for the outcome of the next call in this context."""
+
+
+def _attention(*args: Any, **kwargs: Any) -> Tensor:
+    asked = listener.get()
+    if asked is None:
+        return _plain(*args, **kwargs)
+    # What the listener computes is not for itself to hear.
+    token = listener.set(None)
+    try:
+        return asked(SdpaCall(*args, **kwargs))
+    finally:
+        listener.reset(token)
+
+
+@contextmanager
+def intercepted() -> Iterator[None]:
+    """Let listeners be heard, in every context and thread, for the length of a `with`."""
+    global _plain, _users
+    with _lock:
+        if F.scaled_dot_product_attention is not _attention:
+            # Another library's replacement is what the host would have called.
+            _plain = F.scaled_dot_product_attention
+            F.scaled_dot_product_attention = _attention  # type: ignore[assignment]
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users and F.scaled_dot_product_attention is _attention:
+                F.scaled_dot_product_attention = _plain  # type: ignore[assignment]

@@ -1,0 +1,77 @@
+"""A recipe's model, its open choices filled in, and its prompts as the model reads them."""
+
+import inspect
+import warnings
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from crossattn.dialects import Dialect
+from crossattn.errors import RecipeError
+from crossattn.pipelines.load import EMBEDDED, ModelSource, load
+from crossattn.pipelines.recipe import Recipe
+from crossattn.word_spans import quoted
+from crossattn.words import Prompt, PromptCutWarning, read_prompt
+
+if TYPE_CHECKING:
+    from crossattn.pipelines.load import Pipeline
+
+LIBRARIES = ("crossattn", "torch", "diffusers", "transformers")
+
+
+def pipeline_of(recipe: Recipe) -> "Pipeline":
+    """Load the model that a recipe names; raises ModelLoadError."""
+    where = recipe.model_dump(include={"revision", "config", "dtype", "device"})
+    return load(recipe.model, **where)
+
+
+def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) -> Recipe:
+    """Fill in every choice that a recipe leaves to the model.
+
+    Raises RecipeError if its size does not suit the model.
+    """
+    factor = pipe.vae_scale_factor
+    for name, value in (("height", recipe.height), ("width", recipe.width)):
+        if value and value % factor:
+            raise RecipeError(
+                f"The {name} must be a multiple of {factor} for {recipe.model}, but is {value}."
+            )
+    size = pipe.unet.config.sample_size
+    height, width = (size, size) if isinstance(size, int) else size
+    call = inspect.signature(type(pipe).__call__).parameters
+    steps, guidance = call["num_inference_steps"].default, call["guidance_scale"].default
+    if recipe.model == EMBEDDED:
+        steps, guidance = 25, 4.0
+    choices: dict[str, Any] = {
+        "revision": source.revision if source else None,
+        "steps": steps,
+        "guidance": guidance,
+        "height": height * factor,
+        "width": width * factor,
+        "device": str(pipe.device),
+    }
+    open_choices = {key: value for key, value in choices.items() if getattr(recipe, key) is None}
+    return recipe.replace(**open_choices, versions={name: version(name) for name in LIBRARIES})
+
+
+def numbers(recipe: Recipe) -> tuple[int, float, int, int]:
+    """Return a settled recipe's steps, guidance, and height and width in pixels."""
+    assert recipe.steps is not None and recipe.guidance is not None
+    assert recipe.height is not None and recipe.width is not None
+    return recipe.steps, recipe.guidance, recipe.height, recipe.width
+
+
+def read(
+    source: str, tokenizers: dict[str, Any], dialect: Dialect = "compel"
+) -> tuple[Prompt, list[str]]:
+    """Read a prompt as the named encoders will, in as many stretches as it needs.
+
+    Also gives, in sentences, what fell off the end, and which marks weigh nothing in the dialect.
+    Raises PromptError.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PromptCutWarning)
+        prompt = read_prompt(source, tokenizers, dict.fromkeys(tokenizers), dialect=dialect)
+    foreign = list(dict.fromkeys(f"{quoted(m.text)}: {m.does}." for m in prompt.marks if m.foreign))
+    if foreign:
+        foreign.append("Weights are written (word:1.3) in every dialect.")
+    return prompt, [*(str(one.message) for one in caught), *foreign]
