@@ -11,7 +11,7 @@ from PIL import Image
 
 from crossattn.dialects import Dialect
 from crossattn.errors import InputError
-from crossattn.pipelines.picture import open_picture
+from crossattn.pipelines.picture import opened
 from crossattn.pipelines.recipe import Recipe
 
 _SAMPLERS = {
@@ -68,7 +68,7 @@ def take_over(path: Path, model: str | None = None) -> TakenOver:
     `model` is where the picture's model lies here. Raises InputError for a picture that carries
     none of their settings, PromptError or RecipeError for settings that cannot be a recipe.
     """
-    with open_picture(path) as image:
+    with opened(path) as image:
         texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
         comment = _comment(image)
     if "invokeai_metadata" in texts:
