@@ -17,6 +17,7 @@ from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.fields import fields_of, without_weights, word_by_word
 from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.whole_prompt import longest_prompt
 from crossattn.words import Word, read_prompt
 
 EDIT_FIELDS = ("cross", "share", "blend", "protect")
