@@ -16,6 +16,7 @@ from crossattn.ui.browser.command import ui
 from crossattn.ui.compare_command import compare
 from crossattn.ui.draw_commands import generate, heatmap
 from crossattn.ui.edit_command import edit
+from crossattn.ui.expand_command import expand
 from crossattn.ui.explain_command import explain
 from crossattn.ui.models_command import models
 from crossattn.ui.options import FLAG
@@ -131,5 +132,5 @@ def _flowing(text: str | None) -> str:
     )
 
 
-for command in (heatmap, generate, edit, explain, compare, replay, batch, models, ui):
+for command in (heatmap, generate, edit, explain, expand, compare, replay, batch, models, ui):
     app.command(help=_flowing(command.__doc__))(command)
