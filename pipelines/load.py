@@ -16,6 +16,7 @@ from crossattn.pipelines.model_files import (
     is_pickle_name,
     read_index,
 )
+from crossattn.pipelines.pipeline_kinds import PIPELINES
 from crossattn.pipelines.shipped import SHIPPED
 
 # diffusers reads this once, when it is imported; model_files refuses foreign classes in any case.
@@ -166,10 +167,14 @@ def _load(source: ModelSource, dtype: str, device: str, changed: int) -> "Pipeli
     return pipe.to(device)
 
 
-def _load_folder(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype") -> "Pipeline":
+def _load_folder(
+    source: ModelSource, index: dict[str, Any], dtype: "torch.dtype", **given: Any
+) -> "Pipeline":
+    """The pipeline of a folder, with the parts that are `given` in the place of its own."""
     # Stable Diffusion 3 without its third encoder must be told so.
     parts: dict[str, Any] = {name: None for name, value in index.items() if value == [None, None]}
-    for name, variant in component_weights(index, source.place).items():
+    parts |= given
+    for name, variant in component_weights(index, source.place, given).items():
         library, kind = index[name]
         place = source.place(name)
         try:
@@ -212,6 +217,8 @@ def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype")
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
     try:
+        if PIPELINES[index["_class_name"]].denoiser == "transformer":
+            return _load_transformer_file(source, index, dtype)
         return _pipeline_class(index).from_single_file(
             str(source.file), config=str(source.folder), local_files_only=True, dtype=dtype
         )
@@ -223,6 +230,27 @@ def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype")
         ) from error
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise _does_not_load(source.file, error) from error
+
+
+def _load_transformer_file(
+    source: ModelSource, index: dict[str, Any], dtype: "torch.dtype"
+) -> "Pipeline":
+    """A file's transformer among the parts of its configuration's folder: such files seldom hold
+    more, and what else they hold is left."""
+    kind = _class_of(*index["transformer"])
+    if not hasattr(kind, "from_single_file"):
+        raise ModelLoadError(
+            f"{source.file} cannot be a model alone: diffusers reads no {kind.__name__} from a "
+            "single file; give its folder."
+        )
+    transformer = kind.from_single_file(
+        str(source.file),
+        config=str(source.folder),
+        subfolder="transformer",
+        local_files_only=True,
+        dtype=dtype,
+    )
+    return _load_folder(source, index, dtype, transformer=transformer)
 
 
 def _check_weights(source: ModelSource, pipe: "Pipeline") -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,13 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def component_weights(index: dict[str, Any], place: Callable[[str], Path]) -> dict[str, str | None]:
+def component_weights(
+    index: dict[str, Any], place: Callable[[str], Path], given: Collection[str] = ()
+) -> dict[str, str | None]:
     """Check the weight files of every component of a model without loading them.
 
-    `place` gives a component's folder by its name. Returns component name -> variant (None or
+    `place` gives a component's folder by its name; those `given` otherwise are left out. Returns
+    component name -> variant (None or
     "fp16"). Raises ModelLoadError if weights are missing, pickled, cut off or otherwise broken.
     """
     named = {name for name, value in index.items() if isinstance(value, list) and any(value)}
@@ -65,7 +68,7 @@ def component_weights(index: dict[str, Any], place: Callable[[str], Path]) -> di
             raise ModelLoadError(
                 f"{place(name).parent} has no {name}: its model_index.json must name one."
             )
-    weighty = (name for name in index if name in named and name not in WITHOUT_WEIGHTS)
+    weighty = (name for name in index if name in named and name not in (*WITHOUT_WEIGHTS, *given))
     return {name: _check_component(place(name)) for name in weighty if not name.startswith("_")}
 
 

@@ -76,8 +76,9 @@ def _transformer(
         "text_encoder": text_encoder,
         "tokenizer": _TOKENIZERS[tokenizer],
     }
-    optional = {part: more.pop(part) for part in ("text_encoder_3", "tokenizer_3") if part in more}
-    return PipelineKind({**required, **more}, {**_PICTURES, **optional})
+    optional: dict[str, tuple[Class, ...]] = {**_PICTURES}
+    optional |= {part: more.pop(part) for part in ("text_encoder_3", "tokenizer_3") if part in more}
+    return PipelineKind({**required, **more}, optional)
 
 
 PIPELINES = {

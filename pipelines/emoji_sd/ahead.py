@@ -8,8 +8,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-import torch
-
 Made = TypeVar("Made")
 
 
@@ -24,9 +22,7 @@ class Ahead(Generic[Made]):
         self.make, self.workers = make, workers
         # Forking would copy the threads that torch and the device have by now.
         spawn = multiprocessing.get_context("spawn")
-        self._pool = (
-            ProcessPoolExecutor(workers, spawn, torch.set_num_threads, (1,)) if workers else None
-        )
+        self._pool = ProcessPoolExecutor(workers, spawn) if workers else None
         self._begun: dict[int, Future[Made]] = {}
 
     def __call__(self, step: int) -> Made:

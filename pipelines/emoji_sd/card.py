@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +75,15 @@ def write_card(
     draw_sheet(model / "samples.jpg", [picture for _, picture in drawn])
     draw_curve(model / "curve.png", figures["logs"]["denoiser"])
     card = text(figures, [prompt for prompt, _ in drawn])
-    for name, said in {
-        "scores.json": json.dumps(figures, indent=1) + "\n",
-        "MODEL_CARD.md": card,
-    }.items():
-        write_atomically(model / name, partial(Path.write_text, data=said, encoding="utf-8"))
+    _write(model / "scores.json", json.dumps(figures, indent=1) + "\n")
+    _write(model / "MODEL_CARD.md", card)
+
+
+def _write(path: Path, text: str) -> None:
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def card_text(figures: Mapping[str, Any], prompts: Sequence[str]) -> str:

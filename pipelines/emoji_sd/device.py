@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,8 +15,10 @@ def device_of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Mixed precision on a device: bfloat16 for convolutions and products."""
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """Mixed precision on a device: bfloat16 for convolutions and products, where there is such."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 
 

@@ -49,8 +49,9 @@ def export(pipeline: DiffusionPipeline, out: Path, tokenizer_files: Path | None 
     for text_config in beside.glob("text_encoder*/config.json"):
         settings = json.loads(text_config.read_text(encoding="utf-8")) | {"dtype": "float32"}
         text_config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    for name in ("vocab.json", "merges.txt") if tokenizer_files else ():
-        shutil.copy(tokenizer_files / name, beside / "tokenizer" / name)
+    if tokenizer_files is not None:
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copy(tokenizer_files / name, beside / "tokenizer" / name)
     older = beside.with_name(beside.name + ".old")
     if out.exists():
         out.rename(older)

@@ -130,4 +130,6 @@ class FlowLoss:
         with autocast(device):
             silent = MANY_SILENT if step % 24 == 23 else SILENT
             velocity = self.model(noisy, sigmas.to(device), tokens, silent)
-        return ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
+        error = (velocity.float() - wanted).square() * weight
+        drawn: Tensor = error.mean() / weight.mean()
+        return drawn
