@@ -88,6 +88,12 @@ def test_a_grid_takes_every_pair_and_a_zip_the_first_with_the_first() -> None:
         ({"prompt": "a", "sead": 1}, RecipeError, "did you mean seed"),
         ({"prompt": "a", "axes": 3}, InputError, "axes must be an object"),
         ({"defaults": 3}, InputError, "defaults must be an object"),
+        (
+            {"prompt": "a", "edit": {"prompt": "b", "protect": ["cat"]}},
+            WordNotFoundError,
+            'no "cat"',
+        ),
+        ({"prompt": "a", "regions": [{"word": "b", "mask": ["#."]}]}, WordNotFoundError, 'no "b"'),
         ({"defaults": {1: "x"}}, InputError, "defaults has the key 1, which is no text"),
         ({"prompt": "a", "axes": {2024: "good"}}, InputError, "axes has the key 2024"),
         ({"prompt": "a", "axes": {"job": 2**63}}, InputError, r"axes\.job must be .* 64 bits"),
