@@ -91,6 +91,7 @@ def read_again(
         {each.name: each.reader for each in encoders},
         limits,
         syntax=prompt.raw != prompt.text,
+        dialect=prompt.dialect,
     )
 
 

@@ -32,7 +32,8 @@ class Encoder:
     its sequence, where there is one; else that is the tokenizer's own. It stands beside the others
     in one sequence, channel by channel, or behind the one called `behind`. `masked` says that the
     pipeline hands on what was read alone, followed by zeros. `template` tells of a pipeline what it
-    puts around a prompt, and around a negative one too unless `bare_negative`.
+    puts around a prompt, and around a negative one too unless `bare_negative`. `stretched` says
+    that longer prompts may be read in several stretches.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Encoder:
     masked: bool = False
     template: Callable[[Any], Template] | None = None
     bare_negative: bool = False
+    stretched: bool = False
 
     def reader(self, pipe: Any, offset: int, *, negative: bool = False) -> TextReader:
         """How `pipe` has a prompt read, its tokens standing from `offset` on."""
@@ -62,6 +64,7 @@ class Encoder:
             around.behind,
             around.dropped,
             left,
+            self.stretched,
         )
 
     def limit(self, pipe: Any) -> int:
@@ -98,8 +101,8 @@ class Family:
     level: Callable[[str, Any], int]
     inputs: Inputs
     encoders: tuple[Encoder, ...] = (
-        Encoder("clip"),
-        Encoder("clip-2", "tokenizer_2", "text_encoder_2"),
+        Encoder("clip", stretched=True),
+        Encoder("clip-2", "tokenizer_2", "text_encoder_2", stretched=True),
     )
     order: Literal["cross", "image-text", "text-image"] = "cross"
     masked: bool = False

@@ -11,6 +11,7 @@ from torch import Tensor
 from crossattn.encoders import read_as
 from crossattn.errors import ControlError, PromptError
 from crossattn.heard import Heard, Text
+from crossattn.prompt_2 import beside
 from crossattn.rows import Rows, prompts_of
 from crossattn.sides import called_for
 from crossattn.word_spans import quoted
@@ -82,6 +83,21 @@ class Guidance:
             read.append(spelled)
         return tuple(read)
 
+    def read_beside(self, embeds: Tensor, rows: Rows) -> tuple[Prompt, ...]:
+        """The told prompts, with the words of what a second encoder was given instead."""
+        texts = self._heard.texts(embeds)
+        prompts = list(self._prompts)
+        for number in range(len(prompts)):
+            row = next((row for _, row, prompt in rows.conditional() if prompt == number), None)
+            names = {encoding.name for encoding in prompts[number].encodings}
+            for text in texts[row] if row is not None else ():
+                if text.encoder in names and not text.says(prompts[number]):
+                    encoder = [e for e in self._heard.encoders if e.name == text.encoder]
+                    other = read_as(encoder, self._heard.words_of(text))
+                    if text.says(other):
+                        prompts[number] = beside(prompts[number], other)
+        return tuple(prompts)
+
     @property
     def _blocks(self) -> tuple[str, ...]:
         """The sides of a batch by the pipeline's own convention."""
@@ -138,7 +154,10 @@ class Guidance:
             positive = positive[: len(positive) // 2]
         negative = [row for row in range(len(texts)) if row not in {*positive, *other}]
         foreign = [text for row in negative for text in texts[row]]
-        if negative and self._told is False:
+        asked = [text for row in positive for text in texts[row]]
+        pairs = ((one, another) for one in foreign for another in asked)
+        prompts = self.guided is False and any(self._heard.together(*pair) for pair in pairs)
+        if negative and (prompts or self._told is False):
             raise ControlError(self._mismatch(foreign))
         if positive and len(negative) != len(positive) and negative:
             half = len(negative) // 2

@@ -100,6 +100,10 @@ class Heard:
 
         return note
 
+    def together(self, one: Text, other: Text) -> bool:
+        """Whether both were encoded in one batch, as prompts are; negative ones are so apart."""
+        return any({one, other} <= {*output.texts} for output in self._outputs)
+
     def words_of(self, text: Text) -> str:
         """A heard text in words, as its tokenizer spells them."""
         reader = next(each.reader for each in self.encoders if each.name == text.encoder)

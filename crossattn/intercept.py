@@ -95,7 +95,7 @@ def intercepted() -> Iterator[None]:
         if F.scaled_dot_product_attention is not _attention:
             # Another library's replacement is what the host would have called.
             _plain = F.scaled_dot_product_attention
-            F.scaled_dot_product_attention = _attention  # type: ignore[assignment]
+            F.scaled_dot_product_attention = _attention
         _users += 1
     try:
         yield
@@ -103,4 +103,4 @@ def intercepted() -> Iterator[None]:
         with _lock:
             _users -= 1
             if not _users and F.scaled_dot_product_attention is _attention:
-                F.scaled_dot_product_attention = _plain  # type: ignore[assignment]
+                F.scaled_dot_product_attention = _plain

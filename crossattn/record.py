@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from crossattn.crop import Crop
 from crossattn.errors import TraceError
 from crossattn.site import Site
 from crossattn.step import Step
@@ -25,9 +26,10 @@ class Layout:
 
     `height` and `width` are the latent's; `tokens` the prefix of the text's sequence that is kept
     (start token, prompt, end token); `prompt_of[i]` the index in `prompts` of image i; `steps` the
-    length of the run, `bins` the groups of steps kept apart. `rest` says whether the sum over the
-    text's further tokens is kept behind them: in joint attention, where pixels attend to each other
-    too, it does not follow from them. `located` names the blocks that find words best, if known.
+    length of the run, `bins` the groups of steps kept apart; `crop` the part of the picture that
+    was drawn, None for all of it. `rest` says whether the sum over the text's further tokens is
+    kept behind them: in joint attention, where pixels attend to each other too, it does not follow
+    from them. `located` names the blocks that find words best, if known.
     """
 
     sites: tuple[Site, ...]
@@ -41,6 +43,7 @@ class Layout:
     prompt_of: tuple[int, ...]
     prompts: tuple[Prompt, ...]
     negative_prompts: tuple[Prompt, ...]
+    crop: Crop | None = None
     rest: bool = False
     located: tuple[str, ...] = ()
 

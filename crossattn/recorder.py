@@ -216,6 +216,7 @@ class Recorder(Control):
             prompt_of=step.rows.prompt,
             prompts=prompts,
             negative_prompts=negatives,
+            crop=session.crop,
             rest=session.family.order != "cross",
             located=session.family.located(session.denoiser),
         )

@@ -61,7 +61,8 @@ class Rows:
         sides: dict[str, list[int]] = {"positive": [], "negative": [], "other": []}
         for number, side in enumerate(blocks):
             sides[side] += range(number * images, (number + 1) * images)
-        return cls.of_sides(*sides.values(), prompts_of(images, prompts))
+        prompt = prompts_of(images, prompts)
+        return cls.of_sides(sides["positive"], sides["negative"], sides["other"], prompt)
 
     @classmethod
     def of_sides(

@@ -12,6 +12,7 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.compiled import run_eagerly
 from crossattn.control import Control
+from crossattn.crop import Crop, hear_crops
 from crossattn.denoiser import family_of, find_denoiser, refuse_pipeline, refuse_processor
 from crossattn.encoders import Prompts, read_again, read_prompts, text_encoders
 from crossattn.errors import ControlError, UnsupportedModelError
@@ -71,6 +72,8 @@ class Session:
             self.family.sides,
         )
         self._named = bool(self.prompts)
+        self._heard_in: Tensor | None = None
+        self.crop: Crop | None = None
         self._clock = Clock()
         self._step: Step | None = None
         self._visited: set[str] = set()
@@ -194,6 +197,7 @@ class Session:
             module = self._layers[layer]
             stack.callback(before(module, enter(self, layer)))
             stack.callback(after(module, leave))
+        stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
         if getattr(self.pipe, "scheduler", None) is not None:
             self._watch(stack)
         elif any(control.touches_latents for control in self.controls):
@@ -228,6 +232,9 @@ class Session:
 
         return hear
 
+    def _cropped(self, crop: Crop) -> None:
+        self.crop = crop
+
     def _watch(self, stack: ExitStack) -> None:
         """Follow the pipeline's scheduler, and another that is put in its place."""
         self._scheduler = self.pipe.scheduler
@@ -256,6 +263,7 @@ class Session:
         self._visited = set()
         for control in self.controls:
             control.before_step(step)
+        self.crop = None  # of this run, and the next may have none
         self._move(step, last)
         if not self.latents.moved:
             return None
@@ -279,8 +287,9 @@ class Session:
         if arguments.get("skip_layers") is not None:
             # Skip-layer guidance (SD3.5) runs the prompt through a part of the model.
             rows = rows.aside()
-        if not self._named and rows.positive:
-            self.prompts = self.guidance.read(embeds, rows)
+        if rows.positive and embeds is not self._heard_in:
+            read = self.guidance.read_beside if self._named else self.guidance.read
+            self.prompts, self._heard_in = read(embeds, rows), embeds
         self._place_words(rows, tokens)
         like = Step(0, 0, 1, 0, 0, 0.0, 0.0, *self.latents.size, tokens, rows)
 

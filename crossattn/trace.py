@@ -256,7 +256,8 @@ class Trace:
         if self.whole == "words":
             owned = join(self.view, token_positions(self._read))
             data = torch.where(owned > 0, data / owned, 0.0)
-        return HeatMap(text, data, self.view.mass(tokens))
+        crop = self.view.record.layout.crop
+        return HeatMap(text, data if crop is None else crop.place(data), self.view.mass(tokens))
 
 
 def _check_name(name: str, names: Iterable[str]) -> None:

@@ -33,18 +33,31 @@ class Token:
     """Position in Prompt.words; None for start, end, punctuation and other tokens of no word."""
     special: bool = False
     """Whether it stands for nothing in the prompt: the tokenizer's own, or the template's."""
+    weight: float = 1.0
+    """That of its characters; 1.0 for special tokens."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What one text encoder reads of a prompt: start token, words, first end token, no padding."""
+    """What one text encoder reads of a prompt: start token, words, first end token, no padding.
+
+    Of several stretches, all but the last are padded: `tokens[i].index` is `offset` + i.
+    """
 
     name: str
     limit: int
-    """Tokens that the encoder takes, special ones included."""
+    """Tokens that the encoder takes, special ones included, in all its stretches together."""
     tokens: tuple[Token, ...]
+    size: int = 0
+    """Tokens of one stretch, special ones included."""
     offset: int = 0
     """Where its sequence begins in the one attended to: 0 unless it stands behind others'."""
+
+    @property
+    def stretches(self) -> tuple[tuple[Token, ...], ...]:
+        """The tokens of each stretch, one for a prompt that is read at once."""
+        size = self.size or self.limit
+        return tuple(self.tokens[at : at + size] for at in range(0, len(self.tokens), size))
 
     @property
     def start(self) -> int | None:
@@ -79,7 +92,8 @@ class TextReader:
     Cut at `limit` tokens (None: the tokenizer's own), from `offset` on in the sequence that is
     attended to; `lowered` first, and put between `before` and `behind`. The tokens at `dropped`
     (the first, and the one past the last) are read, but not given to the denoiser. `left` says that
-    padding stands before the text.
+    padding stands before the text, `stretched` that a longer prompt may be read in several
+    stretches.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -90,6 +104,12 @@ class TextReader:
     behind: str = ""
     dropped: Span = (0, 0)
     left: bool = False
+    stretched: bool = True
+
+    @property
+    def size(self) -> int:
+        """The length of its sequence in tokens."""
+        return int(self.tokenizer.model_max_length) if self.limit is None else self.limit
 
     @cached_property
     def around(self) -> tuple[int, int]:
@@ -140,7 +160,9 @@ def read_pieces(name: str, reader: TextReader, text: str) -> tuple[Piece, ...]:
             first, beyond = origin[first], origin[beyond - 1] + 1
         pieces.append(Piece(id_, token, (first, beyond), bool(special) or outside))
         vector = 1
-        while token in added and (further := f"{token}_{vector}") in added:
+        # The pipelines put the further ones behind the token's own spelling, and behind no other.
+        spelled = token in text[first:beyond]
+        while spelled and token in added and (further := f"{token}_{vector}") in added:
             pieces.append(Piece(added[further], further, (first, beyond), False))
             vector += 1
     low, high = reader.dropped
@@ -152,53 +174,15 @@ def merge_spans(spans: Sequence[Span], readings: Sequence[Sequence[Piece]]) -> t
     merged = list(spans)
     for pieces in readings:
         for piece in pieces:
-            first, beyond = _touched(merged, piece)
+            first, beyond = touched(merged, piece)
             if beyond - first > 1:
                 merged[first:beyond] = [(merged[first][0], merged[beyond - 1][1])]
     return tuple(merged)
 
 
-def _touched(spans: Sequence[Span], piece: Piece) -> tuple[int, int]:
+def touched(spans: Sequence[Span], piece: Piece) -> tuple[int, int]:
     """The range of words that a token lies on, empty for a special one."""
     if piece.special:
         return 0, 0
     first = bisect_right(spans, piece.span[0], key=lambda span: span[1])
     return first, bisect_left(spans, piece.span[1], lo=first, key=lambda span: span[0])
-
-
-def encode(
-    name: str, reader: TextReader, pieces: Sequence[Piece], text: str, spans: Sequence[Span]
-) -> tuple[Encoding, tuple[tuple[int, ...], ...], frozenset[int]]:
-    """Cut the pieces at the limit and give each to its word.
-
-    Returns the encoding, the token indices of each word, and the positions of the words that lost
-    tokens to the limit. The special tokens at the end stay, as tokenizers cut in front of them; a
-    template's do not.
-    """
-    limit = reader.tokenizer.model_max_length if reader.limit is None else reader.limit
-    closing = 0
-    while not reader.behind and closing < len(pieces) and pieces[-1 - closing].special:
-        closing += 1
-    body = len(pieces) - closing
-    fits = max(min(body, limit - closing), 0)
-    kept = [*pieces[:fits], *pieces[body:]]
-    touched = [_touched(spans, piece) for piece in pieces]
-    owners = [first if first < beyond else None for first, beyond in touched]
-    kept_owners = [*owners[:fits], *owners[body:]]
-    offset = reader.offset + (limit - len(kept) if reader.left else 0)
-    tokens = tuple(
-        Token(
-            index,
-            piece.name if piece.special else text[slice(*piece.span)],
-            piece.id,
-            owner,
-            piece.special,
-        )
-        for index, (piece, owner) in enumerate(zip(kept, kept_owners, strict=True), offset)
-    )
-    indices: list[list[int]] = [[] for _ in spans]
-    for token in tokens:
-        if token.word is not None:
-            indices[token.word].append(token.index)
-    cut = frozenset(owner for owner in owners[fits:body] if owner is not None)
-    return Encoding(name, limit, tokens, offset), tuple(map(tuple, indices)), cut

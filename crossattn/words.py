@@ -9,13 +9,18 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossattn.errors import WordNotFoundError
-from crossattn.weight_syntax import format_weights, parse_weights
+from crossattn.dialects import Dialect
+from crossattn.errors import PromptError, WordNotFoundError
+from crossattn.notations import refuse_notations
+from crossattn.prompt_schedule import changes, parts
+from crossattn.stretches import Room, Split, encode
+from crossattn.weight_syntax import Mark, Weighted, parse_weights
+from crossattn.weight_writing import format_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
-from crossattn.word_tokens import Encoding, TextReader, Token, encode, merge_spans, read_pieces
+from crossattn.word_tokens import Encoding, TextReader, Token, merge_spans, read_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt", "with_weights"]
 
 
+_SPLITS: Mapping[str, Split] = {"a1111": "commas", "compel": "sentences"}
 _NUMBERED = re.compile(r"(.*\S)#([0-9]{1,4})")
 
 
@@ -59,6 +65,12 @@ class Prompt:
     """One for each tokenizer that was given, in their order."""
     dropped: tuple[Word, ...]
     """The words that an encoder's limit cut off, wholly or in part."""
+    breaks: tuple[int, ...] = ()
+    """Where in the text `BREAK` begins a new stretch."""
+    marks: tuple[Mark, ...] = ()
+    """What each mark of the source did, in order."""
+    dialect: Dialect = "compel"
+    """Whose marks they are."""
 
     @property
     def length(self) -> int:
@@ -147,35 +159,47 @@ def token_positions(words: Iterable[Word]) -> list[int]:
 def read_prompt(
     source: str,
     tokenizers: "Mapping[str, PreTrainedTokenizerBase | TextReader] | None" = None,
-    limits: Mapping[str, int] | None = None,
+    limits: Mapping[str, int | None] | None = None,
     *,
     syntax: bool = True,
+    dialect: Dialect = "compel",
 ) -> Prompt:
     """Read a prompt into words, weights and, for each named tokenizer, tokens.
 
-    A `TextReader` says what a pipeline does around its tokenizer. Without `syntax` the text is
-    taken as it stands: brackets are text and every weight is 1.
+    A `TextReader` says what a pipeline does around its tokenizer. The `dialect` decides what marks
+    mean. Without `syntax` the text is taken as it stands: brackets are text and every weight is 1.
 
     The limits are sequence lengths in tokens, for pipelines that cut shorter or longer than the
-    tokenizer's own model_max_length. Warns with PromptCutWarning when words fall off. Raises
-    PromptError for characters that no model reads and for weights that are none, and
+    tokenizer's own model_max_length: a multiple of that is as many stretches, None as many as the
+    prompt needs. Warns with PromptCutWarning when words fall off. Raises PromptError for characters
+    that no model reads, for weights that are none, for notations that mean something elsewhere and
+    nothing here, and for prompts that are several (`crossattn.prompt_schedule` takes them apart);
     UnsupportedModelError for a tokenizer without character offsets.
     """
     refuse_unreadable(source)
-    text, weights = parse_weights(source) if syntax else (source, [1.0] * len(source))
+    if syntax:
+        _refuse_several(source)
+        refuse_notations(source)
+        read = parse_weights(source, dialect)
+    else:
+        read = Weighted(source, (1.0,) * len(source), (), ())
+    text, weights = read.text, read.weights
     readers = {
         name: each if isinstance(each, TextReader) else TextReader(each)
         for name, each in (tokenizers or {}).items()
     }
-    readers |= {name: replace(readers[name], limit=limit) for name, limit in (limits or {}).items()}
     pieces = {name: read_pieces(name, each, text) for name, each in readers.items()}
     spans = merge_spans(find_words(text), list(pieces.values()))
+    split = _SPLITS.get(dialect, "words") if syntax else "anywhere"
 
     encodings: list[Encoding] = []
     tokens: list[tuple[tuple[int, ...], ...]] = []
     cuts: list[frozenset[int]] = []
     for name, reader in readers.items():
-        encoding, indices, cut = encode(name, reader, pieces[name], text, spans)
+        room = Room.of(reader, (limits or {}).get(name, reader.size), split)
+        encoding, indices, cut = encode(
+            name, reader, room, pieces[name], text, spans, read.breaks, weights
+        )
         encodings.append(encoding)
         tokens.append(indices)
         cuts.append(cut)
@@ -200,7 +224,22 @@ def read_prompt(
             )
             warnings.warn(message, PromptCutWarning, stacklevel=2)
     dropped = tuple(words[position] for position in sorted(frozenset().union(*cuts)))
-    return Prompt(source, text, tuple(words), tuple(encodings), dropped)
+    return Prompt(
+        source, text, tuple(words), tuple(encodings), dropped, read.breaks, read.marks, dialect
+    )
+
+
+def _refuse_several(source: str) -> None:
+    if changing := changes(source):
+        raise PromptError(
+            f"{quoted(changing[0].source)} changes words during the run, and one prompt alone is "
+            "read here, or edited; a recipe without an edit draws it, and \\[ is a plain bracket."
+        )
+    if len(parts(source)) > 1:
+        raise PromptError(
+            "AND joins several prompts, and one prompt alone is read here, or edited; a recipe "
+            "without an edit draws them; write \\AND for the word."
+        )
 
 
 def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
@@ -221,6 +260,7 @@ def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
             (*word.span, weights.get(position, word.weight))
             for position, word in enumerate(prompt.words)
         ),
+        prompt.breaks,
     )
 
 

@@ -1,4 +1,4 @@
-"""From words to a picture: the denoising loop of Stable Diffusion and SDXL, one step at a time.
+"""From words to a picture: the denoising loop of Stable Diffusion, SDXL and 3, a step at a time.
 
 It does what the pipelines' own call does, in the same order and to the last bit, but as a generator
 that can be watched, paused and left. Rows of a guided batch are [negative, positive].
@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from crossattn.errors import RecipeError
+from crossattn.pipelines.joint import (
+    decode_joint,
+    denoiser_of,
+    flow_shift,
+    follows_flow,
+    is_joint,
+    text_options,
+    velocity,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,12 +39,14 @@ class Conditioning:
     """What the text says to the denoiser.
 
     `embeds` (rows, tokens, channels); `pooled` (rows, channels) only for SDXL; rows is 2 where
-    `guided`, else 1.
+    `guided`, else 1, for each picture. With `parts` the rows are of prompts that draw one picture
+    together, each with its weight.
     """
 
     embeds: Tensor
     pooled: Tensor | None
     guided: bool
+    parts: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,11 @@ def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipel
     """Return a pipeline over the same components, with a scheduler of its own (None: the same)."""
     own = copy.copy(pipe)
     planned = pipe.scheduler
+    if name and follows_flow(planned):
+        raise RecipeError(
+            f"The scheduler {name} does not fit this model, which follows a flow: leave it out, "
+            f"for the model's own ({type(planned).__name__})."
+        )
     kind, settings = scheduler_class(name) if name else (type(planned), {})
     own.scheduler = kind.from_config(planned.config, **settings)
     return own
@@ -78,13 +96,14 @@ def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipel
 def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float) -> Conditioning:
     """Encode the texts; a blank negative prompt is the pipeline's own idea of none."""
     # A model distilled to take guidance as an input is not guided by a second row.
-    guided = guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
+    guided = guidance > 1 and _distilled(pipe) is None
     embeds, negative, *pooled = pipe.encode_prompt(
         prompt=prompt,
         device=pipe._execution_device,
         num_images_per_prompt=1,
         do_classifier_free_guidance=guided,
         negative_prompt=negative_prompt if negative_prompt.strip() else None,
+        **text_options(pipe),
     )
     if guided:
         embeds = torch.cat([negative, embeds])
@@ -94,22 +113,10 @@ def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float)
     return Conditioning(embeds, torch.cat([negative, positive]) if guided else positive, guided)
 
 
-def joined(texts: Sequence[Conditioning]) -> Conditioning:
-    """Stack texts as the denoiser wants them: all negative rows first, then all positive."""
-    guided = texts[0].guided
-
-    def stacked(rows: Sequence[Tensor]) -> Tensor:
-        return torch.cat([row[side : side + 1] for side in range(1 + guided) for row in rows])
-
-    pooled = [text.pooled for text in texts if text.pooled is not None]
-    embeds = stacked([text.embeds for text in texts])
-    return Conditioning(embeds, stacked(pooled) if pooled else None, guided)
-
-
 @torch.no_grad()
 def denoise(
     pipe: "Pipeline",
-    text: Conditioning,
+    text: Conditioning | Sequence[Conditioning],
     *,
     steps: int,
     guidance: float,
@@ -120,52 +127,72 @@ def denoise(
 ) -> Iterator[Progress]:
     """Denoise a picture of `height` x `width` pixels, telling of every call of the denoiser.
 
-    The last `Progress.latents` are the finished ones. The noise comes from `generator`; a list of
-    them makes one picture each, with as many rows in `text` (all negative ones first). The first
-    calls are left out for which `before` has what the scheduler was given then, in a run from the
-    same noise: (channels, height / factor, width / factor) each.
+    A sequence of texts has one for each step. The last `Progress.latents` are the finished ones.
+    The noise comes from `generator`; a list of them makes one picture each, with as many rows in
+    `text` (all negative ones first). The first calls are left out for which `before` has what the
+    scheduler was given then, in a run from the same noise: (channels, height / factor, width /
+    factor) each.
     """
     device = pipe._execution_device
-    pipe.scheduler.set_timesteps(steps, device=device)
+    pipe.scheduler.set_timesteps(steps, device=device, **flow_shift(pipe, height, width))
     timesteps = pipe.scheduler.timesteps
     count = len(generator) if isinstance(generator, list) else 1
+    texts = [text] if isinstance(text, Conditioning) else text
+    dtype = texts[0].embeds.dtype
+    # A scheduler of second order asks twice within a step.
+    step_at = {each: step for step, each in enumerate(dict.fromkeys(map(float, timesteps)))}
     latents = pipe.prepare_latents(
         count,
-        pipe.unet.config.in_channels,
+        denoiser_of(pipe).config.in_channels,
         height,
         width,
-        text.embeds.dtype,
+        dtype,
         device,
         generator,
         None,
     )
-    extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
-    added = added_conditions(text, height, width)
+    joint = is_joint(pipe)
+    extra = {} if joint else pipe.prepare_extra_step_kwargs(generator, 0.0)
+    added = [None if joint else added_conditions(each, height, width) for each in texts]
     # SDXL begins so, and repeated timesteps would otherwise be found at their second place.
-    if (added or before) and hasattr(pipe.scheduler, "set_begin_index"):
+    if (added[0] or before) and hasattr(pipe.scheduler, "set_begin_index"):
         pipe.scheduler.set_begin_index(0)
 
     for index, timestep in enumerate(timesteps):
-        rows = torch.cat([latents] * 2) if text.guided else latents
-        rows = pipe.scheduler.scale_model_input(rows, timestep)
+        now = min(step_at[float(timestep)], len(texts) - 1)
+        said = texts[now]
+        copies = (1 + said.guided) * len(said.parts or (1,))
+        rows = torch.cat([latents] * copies) if copies > 1 else latents
+        rows = rows if joint else pipe.scheduler.scale_model_input(rows, timestep)
         if index < len(before):
             # The scheduler walks there, so that its history and what it draws are as they were.
             known = before[index][None].to(latents)
             latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
             continue
-        noise = pipe.unet(
-            rows,
-            timestep,
-            encoder_hidden_states=text.embeds,
-            timestep_cond=_guidance_embedding(pipe, guidance, latents),
-            added_cond_kwargs=added,
-            return_dict=False,
-        )[0]
-        if text.guided:
+        if joint:
+            noise = velocity(pipe, rows, timestep, said.embeds, said.pooled)
+        else:
+            noise = pipe.unet(
+                rows,
+                timestep,
+                encoder_hidden_states=said.embeds,
+                timestep_cond=_guidance_embedding(pipe, guidance, latents),
+                added_cond_kwargs=added[now],
+                return_dict=False,
+            )[0]
+        if said.guided:
             without, within = noise.chunk(2)
-            noise = without + guidance * (within - without)
+            apart = within - without
+            if said.parts:
+                without, apart = without[:1], _summed(apart, said.parts)
+            noise = without + guidance * apart
         latents = pipe.scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
         yield Progress(index, len(timesteps), float(timestep), latents)
+
+
+def _summed(apart: Tensor, weights: Sequence[float]) -> Tensor:
+    """What prompts joined by AND ask for, each times its weight, added up: one picture's."""
+    return (apart * apart.new_tensor(weights).view(-1, 1, 1, 1)).sum(0, keepdim=True)
 
 
 def added_conditions(text: Conditioning, height: int, width: int) -> dict[str, Tensor] | None:
@@ -186,7 +213,9 @@ def decode(
     `dtype` is that of the text's embedding, which the safety checker is given.
     """
     flagged = None
-    if hasattr(pipe, "safety_checker"):
+    if is_joint(pipe):
+        image = decode_joint(pipe, latents)
+    elif hasattr(pipe, "safety_checker"):
         scaled = latents / pipe.vae.config.scaling_factor
         image = pipe.vae.decode(scaled, return_dict=False, generator=generator)[0]
         image, flagged = pipe.run_safety_checker(image, pipe._execution_device, dtype)
@@ -223,8 +252,14 @@ def _decode_xl(pipe: "Pipeline", latents: Tensor) -> Tensor:
             vae.to(dtype=torch.float16)
 
 
+def _distilled(pipe: "Pipeline") -> int | None:
+    """The size of a UNet's input for guidance, of one that was distilled to take it so."""
+    size: int | None = denoiser_of(pipe).config.get("time_cond_proj_dim")
+    return size
+
+
 def _guidance_embedding(pipe: "Pipeline", guidance: float, latents: Tensor) -> Tensor | None:
-    size = pipe.unet.config.time_cond_proj_dim
+    size = _distilled(pipe)
     if size is None:
         return None
     embedding = pipe.get_guidance_scale_embedding(torch.tensor([guidance - 1]), embedding_dim=size)

@@ -1,7 +1,9 @@
 """The one place that draws: recipes that share a shape in, pictures and their traces out."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,23 +13,25 @@ from crossattn.control import Control
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import UnsupportedModelError
 from crossattn.pipelines.denoise import (
+    Conditioning,
     Progress,
     decode,
     denoise,
-    encode,
-    joined,
     with_own_scheduler,
 )
+from crossattn.pipelines.during import During
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.own_context import in_own_context
+from crossattn.pipelines.passages import Passage, passages
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
-from crossattn.pipelines.result import Result, notes_on, word_shares
-from crossattn.pipelines.settle import numbers, pipeline_of, read, settle
+from crossattn.pipelines.result import PassageTrace, Result, WordShare, notes_on, word_shares
+from crossattn.pipelines.settle import numbers, pipeline_of, settle
 from crossattn.pipelines.threads import on_its_threads
-from crossattn.pipelines.weighting import weigh, weighing, weighted
+from crossattn.pipelines.weighting import weigh_controls, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach
+from crossattn.word_spans import quoted
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -43,13 +47,15 @@ def draw(
     heads: bool = False,
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
+    length: int = 1,
 ) -> Generator[Progress | list[Result]]:
     """Make pictures in one batch of the model: `Progress` per call, then a `Result` of each recipe.
 
-    The recipes differ in prompts and seed alone; weights, regions, `controls` and `before` are for
-    one recipe only. The pipeline itself is left as it is: each run has a scheduler of its own, and
-    attaches in a context of its own, so runs may be interleaved, left, or put into threads. The
-    arguments and errors are those of `run`.
+    The recipes differ in prompts and seed alone; what changes or weighs words, regions, `controls`
+    and `before` are for one recipe only. Prompts are encoded in `length` stretches, or as many as
+    the longest needs. The pipeline itself is left as it is: each run has a scheduler of its own,
+    and attaches in a context of its own, so runs may be interleaved, left, or put into threads. The
+    other arguments and the errors are those of `run`.
     """
     first = recipes[0]
     source = None
@@ -57,37 +63,37 @@ def draw(
         source = find_model(first.model, first.revision, first.config)
         pipe = pipeline_of(first)
     pipe = with_own_scheduler(pipe, first.scheduler)
-    tokenizers = tokenizers_of(pipe)
     started = time.perf_counter()
     settled = [settle(recipe, pipe, source) for recipe in recipes]
     steps, guidance, height, width = numbers(settled[0])
-    prompts, notes = zip(*(read(one.prompt, tokenizers) for one in settled), strict=True)
-    negatives, more = zip(*(read(one.negative_prompt, tokenizers) for one in settled), strict=True)
-    text = joined(
-        [
-            encode(pipe, prompt.text, negative.text, guidance)
-            for prompt, negative in zip(prompts, negatives, strict=True)
-        ]
-    )
-    controls = [*controls, *region_controls(settled[0].regions)]
-    had = None
-    if weighted(prompts[0]):
-        weights, had = weighing(prompts[0], settled[0].dialect, text)
-        controls = [*controls, *weights]
-        text = weigh(pipe, text, prompts[0], settled[0].dialect)
+    drawn_by = passages(settled, tokenizers_of(pipe))
+    length = max(length, *(passage.length for passage in drawn_by))
+    texts = [passage.encode(pipe, guidance, length) for passage in drawn_by]
+    watched = [
+        _Watched.of(passage, plain, settled[0], len(drawn_by), min(bins, steps), heads)
+        for passage, (plain, _) in zip(drawn_by, texts, strict=True)
+    ]
+    guided = texts[0][1].guided
+    by_step = {step: text for p, (_, text) in zip(drawn_by, texts, strict=True) for step in p.steps}
     generators = [torch.Generator("cpu").manual_seed(one.seed) for one in settled]
-    recorder = Recorder(bins=min(bins, steps), heads=heads)
-    with attach(
-        pipe,
-        *controls,
-        recorder,
-        prompt=prompts,
-        negative_prompt=negatives,
-        guided=text.guided,
-    ):
+    with ExitStack() as stack:
+        if len(drawn_by) > 1 and controls:
+            stack.enter_context(attach(pipe, *controls, guided=guided))
+        for one in watched:
+            attached = [*(controls if len(drawn_by) == 1 else ()), *one.controls]
+            passage = one.passage
+            stack.enter_context(
+                attach(
+                    pipe,
+                    *attached,
+                    prompt=passage.prompts,
+                    negative_prompt=passage.negatives,
+                    guided=guided,
+                )
+            )
         for progress in denoise(
             pipe,
-            text,
+            [by_step[step] for step in range(steps)],
             steps=steps,
             guidance=guidance,
             height=height,
@@ -104,24 +110,98 @@ def draw(
                 "picture; use dtype float32, or less guidance."
             )
         pictures = [
-            decode(pipe, latents[None], text.embeds.dtype, generator)
+            decode(pipe, latents[None], texts[0][1].embeds.dtype, generator)
             for latents, generator in zip(progress.latents, generators, strict=True)
         ]
     seconds = (time.perf_counter() - started) / len(recipes)
-    whole = recorder.trace
     results = []
     for index, (image, censored) in enumerate(pictures):
-        trace = whole.image(index) if len(recipes) > 1 else whole
-        said = notes_on(settled[index], prompts[index], censored=censored)
+        ours = slice(index, index + 1) if len(recipes) > 1 else slice(None)
+        told = [part for one in watched for part in one.traces(ours)]
+        most = max(told, key=lambda part: len(part.steps))
+        said = [note for one in watched for note in one.passage.notes[index]]
+        said += notes_on(settled[index], [part.trace.prompt for part in told], censored=censored)
         results.append(
             Result(
                 image=image,
-                trace=trace,
+                trace=most.trace,
                 recipe=settled[index],
                 sampler=type(pipe.scheduler).__name__,
                 seconds=seconds,
-                words=tuple(word_shares(trace, had.trace if had else None)),
-                warnings=(*notes[index], *more[index], *said),
+                words=most.words,
+                warnings=(*dict.fromkeys(said), *_several(told)),
+                passages=tuple(told),
+                negative_words=next((w for one in watched if (w := one.negative_words())), ()),
             )
         )
     yield results
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A passage with what is attached for it."""
+
+    passage: Passage
+    recorder: Recorder
+    had: Recorder | None
+    controls: tuple[Control, ...]
+
+    @classmethod
+    def of(
+        cls,
+        passage: Passage,
+        plain: Conditioning,
+        recipe: Recipe,
+        count: int,
+        bins: int,
+        heads: bool,
+    ) -> "_Watched":
+        negative = plain.guided and any(map(weighted, passage.negatives))
+        recorder = Recorder(bins=bins, heads=heads, negative=negative)
+        negatives = passage.negatives if plain.guided else ()
+        weights, signs, had = weigh_controls(passage.prompts, negatives, passage.dialect, plain)
+        held = [one for one in recipe.regions if count == 1 or one.word in passage.prompts[0]]
+        regions = region_controls(held, passage.prompts[0])
+        controls: list[Control] = [*regions, *weights, recorder, *signs]
+        if count > 1:
+            controls = [During(one, passage.steps) for one in controls]
+        return cls(passage, recorder, had, tuple(controls))
+
+    def traces(self, which: slice) -> Iterator[PassageTrace]:
+        """What was recorded of the prompts that are asked for."""
+        prompts = self.passage.prompts
+        whole = self.recorder.trace
+        plain = self.had.trace if self.had else None
+        for index in range(len(prompts))[which]:
+            alone = len(prompts) == 1
+            trace = whole if alone else whole.image(index)
+            had = plain if alone or plain is None else plain.image(index)
+            weight = self.passage.parts[index] if self.passage.parts else 1.0
+            words = tuple(word_shares(trace, had))
+            yield PassageTrace(prompts[index].text, self.passage.steps, weight, trace, words)
+
+    def negative_words(self) -> tuple[WordShare, ...]:
+        """The words of a negative prompt with weights."""
+        if not self.recorder.negative:
+            return ()
+        trace = self.recorder.trace
+        one = trace.image(0) if len(self.passage.prompts) > 1 else trace
+        return tuple(word_shares(one.negative))
+
+
+def _several(told: Sequence[PassageTrace]) -> Iterator[str]:
+    if len(told) > 1:
+        texts = "; ".join(f"{quoted(part.text.strip())} at {_steps(part.steps)}" for part in told)
+        yield (
+            f"Several prompts drew this picture: {texts}. The words and maps are those of the one "
+            "with the most steps; all are in Result.passages."
+        )
+
+
+def _steps(steps: Sequence[int]) -> str:
+    """Steps as people count them, from 1."""
+    first, last = steps[0] + 1, steps[-1] + 1
+    if len(steps) == 1:
+        return f"step {first}"
+    run = f"steps {first} to {last}"
+    return run if last - first + 1 == len(steps) else f"{len(steps)} of {run}"

@@ -21,10 +21,12 @@ from crossattn.controls import (
 )
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import ControlError, RecipeError
+from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
+from crossattn.pipelines.named_words import check_words
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import target_regions
 from crossattn.pipelines.result import Result
@@ -39,10 +41,11 @@ WHOLE = Window()
 
 @dataclass(frozen=True)
 class Source:
-    """A picture and its run, kept for edits of it."""
+    """A picture and its run, kept for edits of it; `length` counts its prompt's stretches."""
 
     result: Result
     run: SourceRun
+    length: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,24 @@ def keep_source(
     cross: Window = WHOLE,
     share: Window = WHOLE,
     file: Path | None = None,
+    length: int = 1,
 ) -> Iterator[Progress | Source]:
     """Make the picture of `recipe.prompt` and keep its run for edits: `Progress`, then a `Source`.
 
     `cross` and `share` are the widest windows that the edits will have; with `file` the run is
-    kept there rather than in memory. Raises as `run` does.
+    kept there rather than in memory. Its prompt is encoded in `length` stretches, as many as the
+    longest edit's has, or as many as it needs. Raises as `run` does.
     """
     recorder = SourceRecorder(cross=cross, self_attention=share, file=file)
-    for event in draw([recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder]):
-        yield Source(event[0], recorder.run) if isinstance(event, list) else event
+    drawing = draw(
+        [recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder], length=length
+    )
+    for event in drawing:
+        if isinstance(event, list):
+            made = max(length, stretches(event[0].trace.prompt))
+            yield Source(event[0], recorder.run, made)
+        else:
+            yield event
 
 
 def edit(
@@ -92,8 +104,12 @@ def edit(
         raise RecipeError("The recipe has no edit: give it edit={'prompt': ...}.")
     if pipe is None:
         pipe = pipeline_of(recipe)
+    check_words(recipe)
     tokenizers = tokenizers_of(pipe)
-    before, after = (read(text, tokenizers)[0] for text in (recipe.prompt, spec.prompt))
+    before, after = (
+        read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, spec.prompt)
+    )
+    length = max(stretches(before), stretches(after))
     start = recipe.source
     held = target_regions(recipe.regions, before, after)
     alignment = aligned(before, after, spec)
@@ -105,13 +121,17 @@ def edit(
             max([spec.cross[1], *(end for _, end in spec.words.values())]),
         )
         share = Window(*spec.share)
-        for kept in keep_source(start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share):
+        kept_by = keep_source(
+            start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share, length=length
+        )
+        for kept in kept_by:
             if isinstance(kept, Source):
                 source = kept
             else:
                 yield replace(kept, total=runs * kept.total)
         assert source is not None
     _check(source.result.recipe, start)
+    _check_length(source, length)
 
     unshared = align(before, after, "refine")
     differ = bool(unshared.unmatched or unshared.dropped)
@@ -180,6 +200,14 @@ def _known(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
     # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.
     calls_a_step = round(len(timesteps) / len(set(timesteps)))
     return source.predicted(_first(spec, source) * calls_a_step).unbind()
+
+
+def _check_length(source: Source, length: int) -> None:
+    if source.length != length:
+        raise RecipeError(
+            f"The source's prompt was encoded in {source.length} stretches and this edit needs "
+            f"{length}: make the source anew with length={length}."
+        )
 
 
 def _check(kept: Recipe, recipe: Recipe) -> None:

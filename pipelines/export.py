@@ -14,14 +14,14 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
 from crossattn.trace import Trace
-from crossattn.words import read_prompt
+from crossattn.whole_prompt import plain_text
 
 FILM_FRAMES = 8
 
 
 def default_name(recipe: Recipe) -> str:
     """Return a file name without suffix that tells what the picture is of."""
-    return f"{slug(read_prompt(recipe.prompt).text)}-seed{recipe.seed}"
+    return f"{slug(plain_text(recipe.prompt, recipe.dialect))}-seed{recipe.seed}"
 
 
 def write_picture(result: Result, path: Path) -> Path:

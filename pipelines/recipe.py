@@ -13,14 +13,15 @@ from pydantic import (
     model_validator,
 )
 
+from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.region_recipe import RegionRecipe
+from crossattn.whole_prompt import check_negative_prompt, check_prompt
 from crossattn.words import read_prompt
 
 SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
-Dialect = Literal["attention", "attention-normalised", "a1111", "comfy", "compel"]
 
 _PARTS: dict[str, type[BaseModel]] = {"edit": EditRecipe, "regions": RegionRecipe}
 _SIZE = "a multiple of 8 from 64 to 2048 (pixels)"
@@ -112,11 +113,13 @@ class Recipe(BaseModel):
             raise ValueError("blank")
         return prompt
 
-    @field_validator("prompt", "negative_prompt")
-    @classmethod
-    def _readable(cls, prompt: str) -> str:
-        read_prompt(prompt)
-        return prompt
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        check_prompt(self.prompt, self.dialect, several=self.edit is None, steps=self.steps)
+        check_negative_prompt(self.negative_prompt, self.dialect, steps=self.steps)
+        if self.edit is not None:
+            check_prompt(self.edit.prompt, self.dialect, several=False)
+        return self
 
     @model_validator(mode="wrap")
     @classmethod
@@ -138,7 +141,7 @@ class Recipe(BaseModel):
         """
         if self.edit is None:
             return self
-        prompt = read_prompt(self.prompt)
+        prompt = read_prompt(self.prompt, dialect=self.dialect)
         held = [one for one in self.regions if one.word in prompt]
         return self.replace(edit=None, regions=held)
 

@@ -1,11 +1,11 @@
 """A finished picture, and what is known about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossattn.pipelines.load import EMBEDDED
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.shipped import SHIPPED
 from crossattn.trace import Trace
 from crossattn.words import Prompt
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class WordShare:
     """A word, its token positions, and its share of all attention (0 to 1).
 
+    Of a word that a weight below 0 turns around, `mass` is how much it is looked at all the same.
     `had` is the share that it would have had without the prompt's weights, None if there are none.
     """
 
@@ -29,11 +30,28 @@ class WordShare:
 
 
 @dataclass(frozen=True)
+class PassageTrace:
+    """One of the prompts that a picture was drawn by, where its words went, and when.
+
+    `steps` are its steps, counted from 0, and `weight` is its part in an AND.
+    """
+
+    text: str
+    steps: tuple[int, ...]
+    weight: float
+    trace: Trace
+    words: tuple[WordShare, ...]
+
+
+@dataclass(frozen=True)
 class Result:
     """A finished picture and all that is known about it.
 
     `recipe` has every choice filled in, `sampler` names the scheduler's class, `seconds` is the
-    wall time without loading the model, `warnings` are sentences for people.
+    wall time without loading the model, `warnings` are sentences for people. `passages` has each
+    prompt that drew it, one unless the prompt changes during the run or has AND; `trace` and
+    `words` are those of the passage with the most steps, the first of them. `negative_words` are
+    those of a negative prompt that has weights, none otherwise.
     """
 
     image: "Image.Image"
@@ -43,6 +61,8 @@ class Result:
     seconds: float
     words: tuple[WordShare, ...]
     warnings: tuple[str, ...]
+    passages: tuple[PassageTrace, ...] = ()
+    negative_words: tuple[WordShare, ...] = ()
 
 
 def positions(tokens: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -61,14 +81,15 @@ def word_shares(trace: Trace, before: Trace | None = None) -> Iterator[WordShare
         yield WordShare(word.text, word.occurrence, positions(word.tokens), mass, word.weight, past)
 
 
-def notes_on(recipe: Recipe, prompt: Prompt, *, censored: bool) -> Iterator[str]:
+def notes_on(recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool) -> Iterator[str]:
     """Return what a person should know of a picture, in sentences."""
-    if recipe.model == EMBEDDED:
+    if recipe.model in SHIPPED:
         from crossattn.pipelines.emoji_sd import unknown_words
 
-        for word, near in unknown_words(prompt.text).items():
+        unknown = {word: near for one in prompts for word, near in unknown_words(one.text).items()}
+        for word, near in unknown.items():
             hint = f"; it knows {' and '.join(near)}" if near else ""
-            yield f"{EMBEDDED} never learned the word {word!r}{hint}."
+            yield f"{recipe.model} never learned the word {word!r}{hint}."
     if recipe.negative_prompt.strip() and (recipe.guidance or 0) <= 1:
         yield "The negative prompt has no effect, because guidance is not above 1."
     if censored:

@@ -1,6 +1,11 @@
-"""What a weight written into a prompt does, in the dialect that the recipe names."""
+"""What a weight written into a prompt does, in the dialect that the recipe names.
 
-from collections.abc import Sequence
+Both prompts are weighed, each on its own side of guidance. A weight below 0 weighs by its size and
+turns the word around: where pixels look at it, its value is taken away rather than added, and its
+key stays, so that the picture moves away from the word (as NegPiP does it).
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -10,61 +15,126 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Control
-from crossattn.controls import Reweight
 from crossattn.controls.support.embeddings import a1111, comfy, compel
+from crossattn.pipelines.conditioning import encode_stretches, stretches, token_weights
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.recorder import Recorder
 from crossattn.session import Session
 from crossattn.step import LayerCall
-from crossattn.words import Prompt, Word, token_positions
+from crossattn.words import Prompt, token_positions
 
 if TYPE_CHECKING:
+    from crossattn.dialects import Dialect
     from crossattn.pipelines.load import Pipeline
-    from crossattn.pipelines.recipe import Dialect
 
 
 def weighted(prompt: Prompt) -> bool:
-    """Whether any word has a weight other than 1."""
+    """Return whether any word has a weight other than 1."""
     return any(word.weight != 1 for word in prompt.words)
 
 
-def weighing(
-    prompt: Prompt, dialect: "Dialect", plain: Conditioning
-) -> tuple[list[Control], Recorder]:
-    """The controls that weigh a prompt's words, and a recorder of what they had without it.
+def weigh_controls(
+    prompts: Sequence[Prompt],
+    negatives: Sequence[Prompt],
+    dialect: "Dialect",
+    plain: Conditioning,
+) -> tuple[list[Control], list[Control], Recorder | None]:
+    """Return what to attach before the recorder and behind it, and a recorder of what words had.
 
-    `plain` is the text as it was encoded, unweighted. The controls, the recorder among them, are
-    to be attached in this order.
+    `plain` is the text as it was encoded, unweighted. The recorder, the first of the controls, is
+    None where no word of the prompts has a weight.
     """
+    sides = list(prompts), list(negatives)
+    if not any(weighted(prompt) for side in sides for prompt in side):
+        return [], [], None
+    before: list[Control] = []
+    had: Recorder | None = None
+    if any(map(weighted, prompts)):
+        had = Recorder() if dialect.startswith("attention") else _PlainRecorder(plain.embeds)
+        before.append(had)
+    length = plain.embeds.shape[1]
+    vectors = [[_word_weights(prompt, length) for prompt in side] for side in sides]
     if dialect.startswith("attention"):
-        had = Recorder()
-        return [had, Reweight(normalised=dialect == "attention-normalised")], had
-    had = _PlainRecorder(plain.embeds[-1])
-    return [had], had
+        positive, negative = ([each.abs() for each in side] for side in vectors)
+        before.append(_TokenWeights(positive, negative, dialect == "attention-normalised"))
+    # Behind the recorder, which sees how much the pixels look at a word that is turned around.
+    positive, negative = ([torch.where(each < 0, -1.0, 1.0) for each in side] for side in vectors)
+    turned = any((each < 0).any() for each in positive)
+    return before, [_TokenWeights(positive, negative)] if turned else [], had
 
 
 @torch.no_grad()
-def weigh(pipe: "Pipeline", text: Conditioning, prompt: Prompt, dialect: "Dialect") -> Conditioning:
-    """The text with its words' weights in the embeddings, where the dialect puts them there."""
+def weigh(
+    pipe: "Pipeline", text: Conditioning, prompt: Prompt, negative: Prompt, dialect: "Dialect"
+) -> Conditioning:
+    """Return the text with its words' weights in the embeddings, where the dialect has them there.
+
+    `text` is of one picture.
+    """
     if dialect.startswith("attention"):
         return text
-    embeds = text.embeds[-1]
-    weights = torch.ones(len(embeds))
+    rows = list(text.embeds)
+    for at, one in ((-1, prompt), *(((0, negative),) if text.guided else ())):
+        if any(token.weight != 1 for each in one.encodings for token in each.tokens):
+            rows[at] = _weighed(pipe, rows[at], one, dialect)
+    return replace(text, embeds=torch.stack(rows))
+
+
+def _weighed(pipe: "Pipeline", embeds: Tensor, prompt: Prompt, dialect: "Dialect") -> Tensor:
+    weights = token_weights(prompt, len(embeds)).abs()
+    size = prompt.encodings[0].size
+    if dialect == "a1111":
+        # Each stretch has its own mean there.
+        parts = zip(torch.split(embeds, size), torch.split(weights, size), strict=True)
+        return torch.cat([a1111(each, weight) for each, weight in parts])
+    empty = encode(pipe, "", "", guidance=1).embeds[-1].repeat(len(embeds) // size, 1)
+    if dialect == "comfy":
+        return comfy(embeds, empty, weights)
+    filling = embeds[stretches(prompt) * size :]
+    without = [
+        (torch.cat([encode_stretches(pipe, prompt, down)[0].to(embeds), filling]), weight)
+        for down, weight in _down(prompt)
+    ]
+    return compel(embeds, empty, weights, without)
+
+
+def _down(prompt: Prompt) -> Iterator[tuple[list[int], float]]:
+    """The stretches of neighbouring tokens that have one weight of a size below 1."""
+    tokens = prompt.encodings[0].tokens
+    size = prompt.encodings[0].size
+    said = (token for token in tokens if token.weight != 1 or token.index % size)
+    for weight, run in groupby(said, key=lambda token: abs(token.weight)):
+        if weight < 1:
+            yield [token.index for token in run], weight
+
+
+def _word_weights(prompt: Prompt, length: int) -> Tensor:
+    weights = torch.ones(length)
     for word in prompt.words:
         weights[token_positions([word])] = word.weight
-    if dialect == "a1111":
-        changed = a1111(embeds, weights)
-    else:
-        empty = encode(pipe, "", "", guidance=1).embeds[-1]
-        if dialect == "comfy":
-            changed = comfy(embeds, empty, weights)
-        else:
-            without = [
-                (_masked(pipe, prompt, token_positions(down)), weight)
-                for down, weight in _down(prompt)
-            ]
-            changed = compel(embeds, empty, weights, without)
-    return replace(text, embeds=torch.cat([text.embeds[:-1], changed[None]]))
+    return weights
+
+
+class _TokenWeights(Control):
+    """Weighs the tokens of each row by their attention, one vector (tokens,) for each prompt."""
+
+    def __init__(
+        self, positive: Sequence[Tensor], negative: Sequence[Tensor], normalised: bool = False
+    ) -> None:
+        self._weights = {"positive": positive, "negative": negative}
+        self._normalised = normalised
+
+    def attend(self, call: LayerCall, attention: Attention) -> None:
+        rows = call.step.rows
+        for side, of_side in (("positive", rows.positive), ("negative", rows.negative)):
+            for image, row in enumerate(of_side):
+                weights = self._weights[side][rows.prompt[image]]
+                if (weights == 1).all():
+                    continue
+                if self._normalised:
+                    attention.add_bias(row, weights.log().to(attention.query)[None])
+                else:
+                    attention.scale_tokens(row, weights)
 
 
 class _PlainRecorder(Recorder):
@@ -78,47 +148,14 @@ class _PlainRecorder(Recorder):
     def start(self, session: Session) -> None:
         super().start(session)
         self._keys = {
-            site.name: module.to_k(self._embeds).unflatten(-1, (site.heads, -1)).transpose(0, 1)
+            site.name: module.to_k(self._embeds).unflatten(-1, (site.heads, -1)).transpose(1, 2)
             for site, module in session.modules.items()
             if self.wants(site)
         }
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
-        key = self._keys[call.site.name].expand(len(attention.query), -1, -1, -1)
-        super().attend(call, attention.looking_at(key))
+        super().attend(call, attention.looking_at(self._keys[call.site.name]))
 
     def leave(self) -> None:
         super().leave()
         self._keys = {}
-
-
-def _down(prompt: Prompt) -> list[tuple[list[Word], float]]:
-    """The stretches of neighbouring words that have one weight below 1."""
-    stretches = groupby(prompt.words, key=lambda word: word.weight)
-    return [(list(words), weight) for weight, words in stretches if weight < 1]
-
-
-def _masked(pipe: "Pipeline", prompt: Prompt, tokens: Sequence[int]) -> Tensor:
-    """The embeddings (tokens, channels) of a prompt some of whose tokens nobody may look at."""
-    encoded = []
-    # As the pipelines encode: SDXL takes the layer before the last of both its encoders.
-    both = getattr(pipe, "text_encoder_2", None) is not None
-    for number in ("", "_2") if both else ("",):
-        tokenizer, encoder = (
-            getattr(pipe, f"tokenizer{number}"),
-            getattr(pipe, f"text_encoder{number}"),
-        )
-        length = tokenizer.model_max_length
-        ids = tokenizer(
-            prompt.text,
-            padding="max_length",
-            max_length=length,
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids
-        mask = torch.ones_like(ids)
-        mask[:, list(tokens)] = 0
-        device = pipe._execution_device
-        out = encoder(ids.to(device), attention_mask=mask.to(device), output_hidden_states=both)
-        encoded.append(out.hidden_states[-2] if both else out[0])
-    return torch.cat(encoded, dim=-1)[0]

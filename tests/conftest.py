@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from transformers import CLIPTokenizer
 
 torch.set_num_threads(1)
+# A busy machine is no fault. For nights: `pytest --hypothesis-profile nightly --timeout 0`.
+settings.register_profile("suite", deadline=None)
+settings.register_profile("nightly", max_examples=10_000, deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -187,5 +192,27 @@ def sdxl_pipe(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
     pipe = StableDiffusionXLPipeline.from_pretrained(
         sdxl_folder, use_safetensors=True, add_watermarker=False
     )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
+    """A CLIP text encoder whose weights are waves, the same whatever draws random numbers."""
+    from transformers import CLIPTextModel
+
+    encoder = CLIPTextModel(_text_config(tokenizer)).eval()
+    for number, parameter in enumerate(encoder.parameters()):
+        wave = torch.arange(parameter.numel(), dtype=torch.float64).mul(0.7 + number / 10).sin()
+        parameter.data.copy_(0.3 * wave.view_as(parameter))
+    return encoder
+
+
+@pytest.fixture(scope="session")
+def steady_pipe(sd_folder: Path) -> "StableDiffusionPipeline":
+    """The tiny Stable Diffusion 1 pipeline with a steady text encoder; no test may change it."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(sd_folder, use_safetensors=True)
+    pipe.text_encoder = steady_encoder(pipe.tokenizer)
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -104,6 +104,8 @@ def batch(
         raise typer.BadParameter(f"the engine is local or ray, not {engine[:40]!r}.")
     part = Shard.parse(shard) if shard else None
     what = read_plan(plan, _fields(settings or []))
+    for note in what.notes:
+        warn(note)
     count = default_workers(what) if workers is None else workers
     mine = [item for group in groups_of(what, part) for item in group]
     if dry_run:
@@ -119,14 +121,14 @@ def batch(
 
 
 def _fields(settings: list[str]) -> dict[str, Any]:
-    from crossattn.pipelines.batch.rows import cell_value
+    from crossattn.pipelines.batch.tables import cell_value, set_field
 
-    fields = {}
+    fields: dict[str, Any] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
             raise typer.BadParameter(f"{setting[:40]!r} is no setting: write --set steps=20.")
-        fields[name] = cell_value(name, value)
+        set_field(fields, name, cell_value(name, value))
     return fields
 
 
@@ -148,7 +150,7 @@ def _tell(items: "Sequence[Item]", output: Path, workers: int, trace: bool, as_j
                     "workers": workers,
                     "seconds": round(seconds, 3),
                     "bytes": guess.bytes,
-                    "items": [{"id": item.id, "row": item.where, **item.axes} for item in items],
+                    "items": [{**item.axes, "id": item.id, "row": item.where} for item in items],
                 }
             )
         )

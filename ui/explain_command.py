@@ -1,7 +1,7 @@
 """The command `crossattn explain`: how a prompt becomes tokens, and which word owns each."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from crossattn.ui.show import add_row, print_json, progress_bar, show, table, wa
 if TYPE_CHECKING:
     from crossattn.controls.support.alignment import Unit
     from crossattn.words import Prompt
+
+STEPS = 100
+"""The run that is asked when words change: each step is a hundredth of it."""
 
 MODES = {
     "replace": "replace: every word below looks where the words in its row look in the source; "
@@ -30,6 +33,13 @@ def explain(
     model: opt.Model = "emoji-sd",
     revision: opt.Revision = None,
     config: opt.Config = None,
+    dialect: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose marks are read: attention, attention-normalised, a1111, comfy or compel.",
+        ),
+    ] = "compel",
     flow: Annotated[
         bool,
         typer.Option(
@@ -49,11 +59,12 @@ def explain(
 ) -> None:
     """Show how a model reads a prompt, or what an edit of it links.
 
-    Each text encoder cuts the prompt into tokens, and each token belongs to a word. Words beyond an
-    encoder's limit are named: the model never reads them. With a second prompt, show which of its
-    words an edit would take from which of the first's. With --flow, load the model and draw how
-    much of each word's embedding came from the words before it, which is why the words' maps leak
-    into each other.
+    Each text encoder cuts the prompt into tokens, and each token belongs to a word; a long prompt
+    is read in several stretches. Every mark is shown with what it does in the dialect, and each of
+    the prompts that a run would be drawn by. With a second prompt, show which of its words an edit
+    would take from which of the first's. With --flow, load the model and draw how much of each
+    word's embedding came from the words before it, which is why the words' maps leak into each
+    other.
 
     \b
     [dim]crossattn explain "a (small:1.5) cat in heavy snow"
@@ -67,17 +78,27 @@ def explain(
         raise typer.BadParameter("--flow is of one prompt; leave the second out.")
     if output and not flow:
         raise typer.BadParameter("--output is for the picture of --flow; give both, or neither.")
-    recipe = Recipe(prompt=prompt, model=model, revision=revision, config=config)
-    if target is not None:
-        recipe.replace(edit={"prompt": target})
+    where: dict[str, Any] = {"model": model, "revision": revision, "config": config}
+    recipe = Recipe.model_validate({"prompt": prompt, "dialect": dialect, **where})
+    if target is not None or flow:
+        recipe.replace(edit={"prompt": prompt if target is None else target})
     with progress_bar("reading"):
         from crossattn.pipelines.load import load_tokenizers
-        from crossattn.pipelines.result import positions
         from crossattn.pipelines.settle import read
+        from crossattn.prompt_schedule import plan
+        from crossattn.whole_prompt import marks
 
         tokenizers = load_tokenizers(model, revision=revision, config=config)
-        words, notes = read(prompt, tokenizers)
-        after, more = (None, []) if target is None else read(target, tokenizers)
+        read_by = [
+            (part, steps, *read(part.source, tokenizers, recipe.dialect))
+            for said, steps in plan(prompt, STEPS)
+            for part in said
+        ]
+        words = read_by[0][2]
+        notes = list(dict.fromkeys(note for *_, found in read_by for note in found))
+        after, more = None, list[str]()
+        if target is not None:
+            after, more = read(target, tokenizers, recipe.dialect)
         drawn = draw_flows(words, model, revision, config, output) if flow else []
     for note in notes + more:
         warn(note)
@@ -87,44 +108,82 @@ def explain(
     if as_json:
         print_json(
             {
-                "encoders": [
-                    {
-                        "name": encoder.name,
-                        "limit": encoder.limit,
-                        "tokens": [
-                            {"index": token.index, "text": token.text, "word": token.word}
-                            for token in encoder.tokens
-                        ],
-                    }
-                    for encoder in words.encodings
+                **_prompt_json(words),
+                "marks": [
+                    {"text": mark.text, "does": mark.does} for mark in marks(prompt, recipe.dialect)
                 ],
-                "words": [
+                "passages": [
                     {
-                        "text": word.text,
-                        "occurrence": word.occurrence,
-                        "tokens": positions(word.tokens),
-                        "weight": word.weight,
+                        "text": one.text.strip(),
+                        "weight": part.weight,
+                        "share": round(len(steps) / STEPS, 4),
+                        **(_prompt_json(one) if len(read_by) > 1 else {}),
                     }
-                    for word in words.words
+                    for part, steps, one, _ in read_by
                 ],
-                "dropped": [word.text for word in words.dropped],
                 **({"flow": flow_json(drawn)} if flow else {}),
             }
         )
         return
-    for encoder in words.encodings:
+    if found := marks(prompt, recipe.dialect):
+        rows = table("what stands there", "what it does")
+        for mark in found:
+            add_row(rows, mark.text, mark.does)
+        show(rows)
+    for part, steps, one, _ in read_by:
+        if len(read_by) > 1:
+            weight = "" if part.weight == 1 else f", weight {part.weight:g}"
+            print(f"\n{one.text.strip()} ({len(steps) / STEPS:.0%} of the run{weight})")
+        _show_prompt(one)
+    show_flows(drawn)
+
+
+def _prompt_json(prompt: "Prompt") -> dict[str, Any]:
+    from crossattn.pipelines.result import positions
+
+    return {
+        "encoders": [
+            {
+                "name": encoder.name,
+                "limit": encoder.limit,
+                "stretches": len(encoder.stretches),
+                "tokens": [
+                    {"index": token.index, "text": token.text, "word": token.word}
+                    for token in encoder.tokens
+                ],
+            }
+            for encoder in prompt.encodings
+        ],
+        "words": [
+            {
+                "text": word.text,
+                "occurrence": word.occurrence,
+                "tokens": positions(word.tokens),
+                "weight": word.weight,
+            }
+            for word in prompt.words
+        ],
+        "dropped": [word.text for word in prompt.dropped],
+    }
+
+
+def _show_prompt(prompt: "Prompt") -> None:
+    from crossattn.pipelines.result import positions
+
+    for encoder in prompt.encodings:
         rows = table("index", "token", "id", "word", right=("index", "id"))
-        rows.title = f"{encoder.name}: {len(encoder.tokens)} of {encoder.limit} tokens"
+        count = len(encoder.stretches)
+        within = f" in {count} stretches" if count > 1 else ""
+        rows.title = f"{encoder.name}: {len(encoder.tokens)} of {encoder.limit} tokens{within}"
         for token in encoder.tokens:
-            word = "" if token.word is None else words.words[token.word].text
+            word = "" if token.word is None else prompt.words[token.word].text
             add_row(rows, token.index, token.text, token.id, word)
         show(rows)
     rows = table("word", "occurrence", "tokens", "weight", right=("occurrence", "weight"))
-    for one in words.words:
+    for one in prompt.words:
         places = " ".join(map(str, positions(one.tokens))) or "dropped"
         add_row(rows, one.text, one.occurrence, places, f"{one.weight:g}")
     show(rows)
-    show_flows(drawn)
 
 
 def _explain_edit(source: "Prompt", target: "Prompt", as_json: bool) -> None:

@@ -47,7 +47,8 @@ def contact_page(title: str, rows: Sequence[dict[str, Any]], axes: Sequence[str]
         ],
     }
     # No text of a plan can end the script element that it stands in.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = text.replace("<", "\\u003c")
     folder = files(__package__)
     page = folder.joinpath("contact_page.html").read_text(encoding="utf-8")
     for part in _PARTS:

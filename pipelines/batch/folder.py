@@ -29,7 +29,7 @@ from crossattn.pipelines.batch.manifest import (
 from crossattn.pipelines.batch.plan import Plan, recipe_fields
 from crossattn.pipelines.files import write_file
 
-LEFT_OVER = (".crossattn-*", "*/.crossattn-*", ".lock-*")
+LEFT_OVER = (".crossattn-*", "*/.crossattn-*", ".lock-*-of-*")
 
 
 @dataclass(frozen=True)
@@ -145,16 +145,24 @@ class BatchFolder:
     def _sweep_up(self) -> None:
         # What a killed run had not finished, and locks that nobody can hold now.
         for path in (path for name in LEFT_OVER for path in self.path.glob(name)):
-            path.unlink()
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
 
     def _check_plan(self) -> None:
         path = self.path / "plan.jsonl"
-        if path.is_file():
+        begun = any(read_header(each) for each in manifests(self.path))
+        # A run that was killed at its very beginning left a header and no plan.
+        if begun and path.is_file():
             _check_same(path, self._plan)
-        elif any(not each.name.startswith(".") for each in self.path.iterdir()):
+        elif any(not each.name.startswith(".") for each in self.path.iterdir()) and not (
+            begun and not read_records(self.path)
+        ):
             raise InputError(
                 f"{self.path} holds other files and no batch; choose an empty folder with --output."
             )
+        if not begun:
+            # Before the plan, so that a plan that somebody put here is known for theirs.
+            write_file(self._own, as_line(self._header), replace=True)
         data = "".join(item.line() + "\n" for item in self._plan).encode()
         if not path.is_file() or path.read_bytes() != data:
             write_file(path, data, replace=True)

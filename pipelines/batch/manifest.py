@@ -1,6 +1,7 @@
 """The manifest of a batch: one line of JSON for each picture, the truth about what is done."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ HEADER = "crossattn batch"
 """The key by which the first line is known; its value is the version of this format."""
 
 FORMAT = 1
+
+# Copies that people and programs make have other names, and are theirs.
+_NAME = re.compile(r"manifest(-\d+-of-\d+)?\.jsonl", re.ASCII)
 
 
 class Records(Mapping[str, Record]):
@@ -54,27 +58,45 @@ class Records(Mapping[str, Record]):
 def read_records(folder: Path) -> Records:
     """Return what the manifests of a folder say of each picture; nothing if there are none.
 
-    A picture whose files somebody took away is not there, whatever the manifest says. Raises
-    InputError if a manifest is damaged.
+    A picture whose files somebody took away, emptied or cut is not there, whatever the manifest
+    says. Raises InputError if a manifest is damaged.
     """
     records = Records()
     for path in manifests(folder):
         for line, record in read_lines(path):
-            files = record.get("files", {}).values()
-            if HEADER not in record and all((folder / name).is_file() for name in files):
+            if HEADER not in record and _has_files(folder, record):
                 records.add(record["id"], line, done=record.get("status") == "done")
     return records
 
 
+def _has_files(folder: Path, record: Record) -> bool:
+    sizes = record.get("sizes", {})
+    for kind, name in record.get("files", {}).items():
+        try:
+            size = (folder / name).stat().st_size
+        except OSError:
+            return False
+        if size != sizes.get(kind, size or None):
+            return False
+    return True
+
+
 def read_header(path: Path) -> Record:
-    """Return the first line of a manifest, which tells what the batch was begun with."""
-    header = next((record for _, record in read_lines(path)), {})
-    return header if HEADER in header else {}
+    """Return the first line of a manifest, which tells what the batch was begun with.
+
+    Nothing if that is no such line: then the file is no manifest of a batch.
+    """
+    with path.open("rb") as file:
+        try:
+            header = json.loads(file.readline())
+        except ValueError:
+            return {}
+    return header if isinstance(header, dict) and HEADER in header else {}
 
 
 def manifests(folder: Path) -> list[Path]:
     """Return the manifests of a folder: of a whole run, of shards, or of both."""
-    return sorted(folder.glob("manifest*.jsonl"))
+    return sorted(path for path in folder.glob("manifest*.jsonl") if _NAME.fullmatch(path.name))
 
 
 def read_lines(path: Path) -> Iterator[tuple[bytes, Record]]:

@@ -10,13 +10,20 @@ from typing import Any
 
 from crossattn.errors import CrossattnError, InputError
 from crossattn.pipelines.batch.rows import Row, read_rows
-from crossattn.pipelines.batch.sweep import Point, Sweep
+from crossattn.pipelines.batch.sweep import Point, Sweep, with_defaults
+from crossattn.pipelines.batch.values import finite, joined, plain
 from crossattn.pipelines.files import slug
+from crossattn.pipelines.named_words import check_words
 from crossattn.pipelines.recipe import Recipe
-from crossattn.words import read_prompt
+from crossattn.whole_prompt import plain_text
 
 MOST_ITEMS = 100_000
 """Pictures that one plan may ask for."""
+
+LONGEST_NAME = 100
+
+_OPEN = {name for name, field in Recipe.model_fields.items() if field.default is None}
+_WHOLE = ("seed", "steps", "height", "width", "threads", "version")
 
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?", re.ASCII)
 # Names that Windows keeps for devices, whatever follows the dot.
@@ -46,9 +53,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """The pictures of a batch, in the order of its rows."""
+    """The pictures of a batch, in the order of its rows; `notes` are sentences for people."""
 
     items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -73,18 +81,19 @@ def make_plan(
 
     Raises as `read_plan` does.
     """
-    shared = dict(defaults or {})
+    shared = plain("", dict(defaults or {}))
     items: list[Item] = []
     for number, given in enumerate(rows, start=1):
         row = _as_row(given, number)
         try:
-            if set(row.fields) == {"defaults"}:
-                shared |= _object("defaults", row.fields["defaults"])
+            fields = plain("", row.fields)
+            if set(fields) == {"defaults"}:
+                shared = joined(shared, _object("defaults", fields["defaults"]))
                 continue
-            sweep = Sweep.of({**shared, **row.fields})
-            if len(items) + len(sweep) > MOST_ITEMS:
+            sweep = Sweep.of(with_defaults(shared, fields))
+            if len(items) + sweep.size > MOST_ITEMS:
                 raise InputError(
-                    f"The plan asks for {len(items) + len(sweep):,} pictures up to here; expected "
+                    f"The plan asks for {len(items) + sweep.size:,} pictures up to here; expected "
                     f"at most {MOST_ITEMS:,}; split it."
                 )
             items.extend(_items(sweep, row.where))
@@ -92,8 +101,8 @@ def make_plan(
             raise type(error)(f"{row.where}: {error}") from None
     if not items:
         raise InputError("The plan has no rows; expected at least one with a prompt.")
-    _check_names(items)
-    return Plan(tuple(items))
+    items, notes = _told_apart(items)
+    return Plan(tuple(items), tuple(notes))
 
 
 def recipe_fields(recipe: Recipe) -> dict[str, Any]:
@@ -124,19 +133,32 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
     for fields, point in sweep:
         fields = dict(fields)
         name = fields.pop("id", None)
-        axes = {**_object("axes", fields.pop("axes", {})), **point}
+        axes = {**_object("axes", fields.pop("axes", None) or {}), **point}
+        finite("axes", axes)
         if isinstance(fields.get("edit"), str):
             fields["edit"] = {"prompt": fields["edit"]}
-        recipe = Recipe(**fields)
+        recipe = Recipe(**_set(fields))
+        check_words(recipe)
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt
-            words = read_prompt(prompt).text
+            words = plain_text(prompt, recipe.dialect)
             name = f"{slug(words, words=5)}-seed{recipe.seed}-{digest}"
         else:
             name = _checked_name(name)
-            name = f"{name}-{digest}" if sweep.axes else name
+            # As long as a name may be, for the expanded plan is a plan again.
+            name = f"{name[: LONGEST_NAME - 1 - len(digest)]}-{digest}" if sweep.axes else name
         yield Item(name, recipe, axes, where)
+
+
+def _set(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what fields set: null only where it means something, 7.0 as the 7 that it is."""
+    given = {name: value for name, value in fields.items() if value is not None or name in _OPEN}
+    for name in _WHOLE:
+        value = given.get(name)
+        if isinstance(value, float) and value.is_integer():
+            given[name] = int(value)
+    return given
 
 
 def _checked_name(name: Any) -> str:
@@ -154,12 +176,20 @@ def _object(key: str, given: Any) -> dict[str, Any]:
     return dict(given)
 
 
-def _check_names(items: list[Item]) -> None:
+def _told_apart(items: list[Item]) -> tuple[list[Item], list[str]]:
+    """Return items of different names, and a note for each that was there twice.
+
+    Raises InputError for names that some systems cannot tell apart.
+    """
     # Some systems take names that differ in case alone for one.
     seen: dict[str, Item] = {}
+    notes: list[str] = []
     for item in items:
         other = seen.setdefault(item.id.lower(), item)
         if other is item:
+            continue
+        if (item.id, item.recipe, item.axes) == (other.id, other.recipe, other.axes):
+            notes.append(f"{item.where} is {other.where} again; it is drawn once.")
             continue
         if item.recipe == other.recipe:
             raise InputError(
@@ -170,3 +200,4 @@ def _check_names(items: list[Item]) -> None:
             f"{other.where} and {item.where} have the ids {other.id!r} and {item.id!r}, which some "
             "systems cannot tell apart; change one."
         )
+    return list(seen.values()), notes

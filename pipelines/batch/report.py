@@ -9,9 +9,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from crossattn.pipelines.batch.contact_page import contact_page
 from crossattn.pipelines.batch.manifest import Record
 from crossattn.pipelines.batch.plan import Plan, full_fields
+from crossattn.pipelines.batch.sweep import field_path
 from crossattn.pipelines.files import write_file
 from crossattn.pipelines.recipe import Recipe
 
@@ -129,15 +132,18 @@ def axis_columns(plan: Plan) -> dict[str, str]:
     same: dict[str, bool] = {}
     for item in plan:
         for name, value in item.axes.items():
-            same[name] = same.get(name, True) and _asked(item.recipe, name) == value
+            same[name] = same.get(name, True) and _asked(item.recipe, name, value)
     return {name: name if kept else f"axis.{name}" for name, kept in same.items()}
 
 
-def _asked(recipe: Recipe, name: str) -> Any:
-    value: Any = recipe
-    for part in name.split("."):
-        value = getattr(value, part, None)
-    return value
+def _asked(recipe: Recipe, name: str, value: Any) -> bool:
+    """Whether an axis is a field of the recipe and has the field's value."""
+    inside: Any = recipe
+    for part in field_path(name):
+        if not isinstance(inside, BaseModel) or part not in type(inside).model_fields:
+            return False
+        inside = getattr(inside, part)
+    return bool(inside == value)
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

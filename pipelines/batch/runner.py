@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from crossattn.errors import InputError
-from crossattn.pipelines.batch.arrange import arrange
 from crossattn.pipelines.batch.engine import Engine, Here, Local
 from crossattn.pipelines.batch.folder import BatchFolder, Shard
+from crossattn.pipelines.batch.grouping import grouped
 from crossattn.pipelines.batch.manifest import Record
 from crossattn.pipelines.batch.plan import Item, Plan, make_plan
 from crossattn.pipelines.batch.render import Attempt, ModelRenderer, Renderer
@@ -131,7 +131,7 @@ def run_batch(
 
 def groups_of(plan: Plan, shard: Shard | None = None) -> list[list[Item]]:
     """Return the items of a plan, or of one part of it, in the groups that workers are given."""
-    groups = arrange(plan)
+    groups = grouped(plan)
     return groups[shard.number - 1 :: shard.count] if shard else groups
 
 
@@ -167,7 +167,11 @@ def _kept(item: Item, tried: Attempt, tries: int, folder: BatchFolder | None) ->
         record |= {"error": tried.error, "tries": tries}
     else:
         files = tried.rendering.files
-        record |= {"files": {name: _place(item, name) for name in files}, **tried.rendering.facts}
+        record |= {
+            "files": {name: _place(item, name) for name in files},
+            "sizes": {name: len(data) for name, data in files.items()},
+            **tried.rendering.facts,
+        }
     if folder is None:
         return BatchResult(item, record, files=files)
     folder.add(record, {_place(item, name): data for name, data in files.items()})

@@ -130,3 +130,51 @@ def test_a_processor_replaced_during_the_run_is_reported(sd_pipe: Any) -> None:
     ):
         sd_pipe.unet.set_attention_slice(1)
     sd_pipe.unet.set_default_attn_processor()
+
+
+def in_place(pipe: Any) -> None:
+    pipe.unet.compile(backend="eager", fullgraph=True)
+
+
+def wrapped(pipe: Any) -> None:
+    pipe.unet = torch.compile(pipe.unet, backend="eager")
+
+
+def its_forward(pipe: Any) -> None:
+    pipe.unet.forward = torch.compile(pipe.unet.forward, backend="eager")
+
+
+def a_block(pipe: Any) -> None:
+    pipe.unet.mid_block.compile(backend="eager")
+
+
+@pytest.mark.parametrize("compiled", [in_place, wrapped, its_forward, a_block])
+def test_a_compiled_model_runs_eagerly_while_it_is_recorded(sd_pipe: Any, compiled: Any) -> None:
+    from torch._dynamo.eval_frame import _stance
+
+    plain, bare = recorded(sd_pipe)
+    compiled(sd_pipe)
+    with attach(sd_pipe, Recorder(), prompt=PROMPT):
+        same, recorder = recorded(sd_pipe)
+    assert torch.equal(plain, same)
+    assert recorder.trace["car"].mass == bare.trace["car"].mass
+    assert _stance.stance == "default"
+
+
+def test_a_peft_model_and_a_data_parallel_one_are_looked_through(sd_pipe: Any) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    unet = sd_pipe.unet
+    text = torch.randn(1, 77, unet.config.cross_attention_dim)
+    maps = []
+    for model in (
+        unet,
+        torch.nn.DataParallel(unet),
+        get_peft_model(unet, LoraConfig(r=2, target_modules=["to_q"])),
+    ):
+        recorder = Recorder()
+        with attach(model, recorder), torch.no_grad():
+            model(torch.ones(1, 4, 8, 8), 500, encoder_hidden_states=text)
+        maps.append(recorder.trace.by("mean").token(3).data)
+    assert torch.equal(maps[0], maps[1])
+    assert torch.equal(maps[0], maps[2])

@@ -159,7 +159,7 @@ def test_weights_set_by_position_are_read_back_from_the_source(
 
 
 def test_setting_one_weight_keeps_the_others_and_one_takes_a_weight_away() -> None:
-    prompt = read_prompt("a red++ [car] \\(left\\)")
+    prompt = read_prompt("a red++ (car)0.9091 \\(left\\)")
     assert with_weights(prompt, {0: 2}) == "(a:2) (red:1.21) (car:0.9091) \\(left\\)"
     assert with_weights(prompt, {1: 1, 2: 1.0}) == "a red car \\(left\\)"
     assert read_prompt(with_weights(prompt, {})).words == prompt.words

@@ -1,6 +1,7 @@
 """Runs over one pipeline that go on at once are each as if alone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from crossattn.pipelines.denoise import Progress
@@ -39,3 +40,40 @@ def test_a_scheduler_that_is_in_use_elsewhere_is_not_touched(sd_pipe: Any) -> No
     sd_pipe.scheduler.set_timesteps(7)
     finish(run(DOG, pipe=sd_pipe))
     assert len(sd_pipe.scheduler.timesteps) == 7
+
+
+def test_a_run_that_is_paused_while_others_go_on_ends_as_if_alone(sd_pipe: Any) -> None:
+    alone = finish(run(CAR, pipe=sd_pipe))
+    paused = run(CAR, pipe=sd_pipe)
+    next(paused), next(paused)
+    finish(run(DOG, pipe=sd_pipe))
+    result = finish(paused)
+    assert facts(result) == facts(alone)
+    assert result.trace.view.visits == alone.trace.view.visits
+
+
+def test_interleaved_runs_end_as_if_alone(sd_pipe: Any) -> None:
+    alone = [facts(finish(run(one, pipe=sd_pipe))) for one in (CAR, DOG, CAR)]
+    together = [run(one, pipe=sd_pipe) for one in (CAR, DOG, CAR)]
+    results: dict[int, Result] = {}
+    while len(results) < len(together):
+        for number, events in enumerate(together):
+            if number not in results and isinstance(event := next(events), Result):
+                results[number] = event
+    assert [facts(results[number]) for number in range(len(together))] == alone
+
+
+def test_runs_in_threads_end_as_if_alone(sd_pipe: Any) -> None:
+    asked = [CAR, DOG, CAR.replace(seed=5), DOG.replace(guidance=1.0)]
+    alone = [facts(finish(run(one, pipe=sd_pipe))) for one in asked]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        made = list(pool.map(lambda one: facts(finish(run(one, pipe=sd_pipe))), asked))
+    assert made == alone
+
+
+def test_a_run_may_go_on_in_another_thread(sd_pipe: Any) -> None:
+    alone = finish(run(CAR, pipe=sd_pipe))
+    events = run(CAR, pipe=sd_pipe)
+    next(events)
+    with ThreadPoolExecutor(1) as pool:
+        assert facts(pool.submit(finish, events).result()) == facts(alone)

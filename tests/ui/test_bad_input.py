@@ -140,7 +140,7 @@ def test_an_output_that_cannot_be_is_told_before_the_work(
     def worked(*arguments: object, **options: object) -> None:
         raise AssertionError("the work was begun")
 
-    for work in ("run.load", "edit.load", "load.load"):
+    for work in ("settle.load", "load.load"):
         monkeypatch.setattr(f"crossattn.pipelines.{work}", worked)
     Path("file").touch()
     assert sentence in refused(*command, "--model", str(sd_folder), "-o", output)
@@ -152,6 +152,11 @@ def test_an_output_that_cannot_be_is_told_before_the_work(
         (["generate", "a", "red", "car"], "put words that belong together in quotes"),
         (["generate"], "see crossattn generate --help"),
         (["generate", "a dog", "--sed", "7"], "see crossattn generate --help"),
+        (["edit", "a cat", "a dog", "--protect", "zebra"], 'no "zebra"'),
+        (["edit", "a cat", "a dog", "--within", "zebra"], 'no "zebra"'),
+        (["edit", "a cat", "a dog", "--word", "cat=0-1"], 'no "cat"'),
+        (["edit", "a cat", "a dog", "--region", "zebra=0,0,1,0.5"], 'no "zebra"'),
+        (["heatmap", "a cat", "--region", "zebra=0,0,1,0.5"], 'no "zebra"'),
         (["edit", "a cat", "-dog"], "put -- before words that begin with a dash"),
         (["heatmap", "a dog", "--steps", "ten"], "expected a whole number, but got 'ten'"),
         (["edit", "a dog", "a cat", "--begin", "late"], "expected a number, but got 'late'"),

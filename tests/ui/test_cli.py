@@ -157,15 +157,15 @@ def test_heatmap_writes_everything_that_there_is_to_see(
         assert np.asarray(overlay).std() > 0
 
 
-def test_heatmap_shows_the_words_that_were_read_and_names_those_that_were_not(
+def test_heatmap_shows_the_words_of_a_long_prompt_to_the_last(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prompt = "a dog and " * 30 + "a balloon"
     model = ["--model", str(sd_folder), "--steps", "1"]
     assert call(["heatmap", prompt, *model, "--json", "-o", "maps"]) == 0
     out, err = capsys.readouterr()
-    assert len(json.loads(out)["words"]) == len(list(Path("maps/words").iterdir())) == 75
-    assert [line for line in err.splitlines() if line.startswith("note: ") and "balloon" in line]
+    assert len(json.loads(out)["words"]) == len(list(Path("maps/words").iterdir())) == 92
+    assert not [line for line in err.splitlines() if line.startswith("note: ")]
 
 
 def test_weights_are_no_part_of_a_files_name(sd_folder: Path, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_explain_prints_one_json_object(
     arguments = ["explain", "a (red:1.5) balloon, a dog", "--model", str(sd_folder), "--json"]
     assert call(arguments) == 0
     data = printed(capsys)
-    assert list(data) == ["encoders", "words", "dropped"]
+    assert list(data) == ["encoders", "words", "dropped", "marks", "passages"]
     [encoder] = data["encoders"]
     assert (encoder["name"], encoder["limit"]) == ("clip", 77)
     assert encoder["tokens"][2] == {"index": 2, "text": "red", "word": 1}
@@ -216,13 +216,38 @@ def test_explain_prints_one_json_object(
     assert data["dropped"] == []
 
 
-def test_explain_names_the_words_that_fall_off_the_end(
+def test_explain_counts_the_stretches_of_a_long_prompt(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(["explain", "a " * 80 + "dog", "--model", str(sd_folder), "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out)["dropped"][-1] == "dog"
-    assert "77 tokens" in err
+    data = printed(capsys)
+    [encoder] = data["encoders"]
+    assert (encoder["limit"], encoder["stretches"]) == (154, 2)
+    assert data["words"][-1]["tokens"] == [83]
+    assert data["dropped"] == []
+
+
+def test_explain_says_what_each_mark_did(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "a (small:1.5) [red:blue:0.5] cat++ AND a dog :0.8"
+    asked = ["explain", source, "--model", str(sd_folder), "--dialect", "a1111", "--json"]
+    assert call(asked) == 0
+    data = printed(capsys)
+    assert [(mark["text"], mark["does"]) for mark in data["marks"]] == [
+        ("[red:blue:0.5]", '"red" for the first 0.5 of the run, then "blue"'),
+        ("AND", "draws by 2 prompts at once"),
+        ("(small:1.5)", "× 1.5"),
+        ("cat++", "plain text: signs weigh nothing in AUTOMATIC1111"),
+    ]
+    assert [(one["text"], one["weight"]) for one in data["passages"]] == [
+        ("a small red cat++", 1.0),
+        ("a dog", 0.8),
+        ("a small blue cat++", 1.0),
+        ("a dog", 0.8),
+    ]
+    assert call(asked[:-1]) == 0
+    assert "(small:1.5)" in capsys.readouterr().out
 
 
 def test_replay_draws_the_same_bytes(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:

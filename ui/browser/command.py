@@ -20,6 +20,13 @@ def ui(
         str | None,
         typer.Option(help="name:password, asked of everybody.", show_default=False),
     ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            help="Where a proxy has the page, such as /app, whether it takes that off or not.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Open the page: a hand on every word, in the browser.
 
@@ -27,7 +34,8 @@ def ui(
 
     \b
     [dim]crossattn ui
-    crossattn ui --host 0.0.0.0 --port 8000 --auth anna:secret[/dim]
+    crossattn ui --host 0.0.0.0 --port 8000 --auth anna:secret
+    crossattn ui --root-path /app[/dim]
     """
     try:
         from crossattn.ui.browser.serve import password, serve
@@ -37,4 +45,5 @@ def ui(
         raise InputError(
             "The page needs Gradio, which is not installed: pip install 'crossattn[ui]'."
         ) from error
-    serve(model, host=host, port=port, auth=password(auth) if auth else None)
+    secret = password(auth) if auth else None
+    serve(model, host=host, port=port, auth=secret, root_path=root_path)

@@ -1,16 +1,22 @@
 """Serving the page, safely: this machine alone unless there is a password."""
 
+import errno
+import ipaddress
 import os
+import signal
 import socket
 import threading
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 # Gradio asks two hosts for its own statistics unless it is told before it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from crossattn.errors import CrossattnError, InputError
@@ -24,7 +30,6 @@ from crossattn.ui.browser.parts import ROUTE, STATIC, head
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.theme import theme
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SESSIONS = 64
 
 
@@ -45,14 +50,17 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 7860,
     auth: tuple[str, str] | None = None,
+    root_path: str | None = None,
     wait: bool = True,
 ) -> tuple[gr.Blocks, str]:
     """Serve the page and return it with its address; with `wait`, only once it is stopped.
 
-    `auth` is (name, password). Raises `InputError` for a host other than this machine without
-    it, or a port that is taken, and `ModelLoadError` if there is no such model.
+    `auth` is (name, password); `root_path` is where a proxy has the page, such as /app, whether
+    it takes that off or not. Raises `InputError` for a host other than this machine without a
+    password, or a port that is taken, and `ModelLoadError` if there is no such model.
     """
-    if host not in LOOPBACK and auth is None:
+    host = host.removeprefix("[").removesuffix("]")
+    if not _is_this_machine(host) and auth is None:
         raise InputError(
             f"Listening on {host} lets others in, so a password is needed: add "
             "--auth name:password."
@@ -65,9 +73,10 @@ def serve(
     page.queue(max_size=AT_ONCE, api_open=True)
     threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
     _, address, _ = page.launch(
-        server_name=host,
+        server_name=f"[{host}]" if ":" in host else host,
         server_port=port,
         auth=auth,
+        root_path=root_path,
         share=False,
         quiet=True,
         prevent_thread_lock=True,
@@ -77,12 +86,13 @@ def serve(
         ssr_mode=False,
         footer_links=[],
         allowed_paths=[str(shelf.folder)],
-        app_kwargs={"routes": [Mount(ROUTE, StaticFiles(directory=STATIC))]},
+        app_kwargs={"routes": [Route(f"{ROUTE}/{{name:path}}", _part)]},
         theme=theme(),
         head=head(),
     )
     if wait:
-        print(f"crossattn is at {address} (Ctrl+C stops it)")
+        print(f"crossattn is at {address} (Ctrl+C stops it)", flush=True)
+        signal.signal(signal.SIGTERM, _stop)
         try:
             page.block_thread()
         finally:
@@ -90,13 +100,42 @@ def serve(
     return page, address
 
 
+_FILES = StaticFiles(directory=STATIC)
+
+
+async def _part(request: Request) -> Response:
+    # Not a Mount: behind a proxy that takes the root path off, that looks for files in the wrong
+    # folder.
+    return await _FILES.get_response(request.path_params["name"], request.scope)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _check_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"There is no address {host!r:.60}; give one of this machine with --host."
+        ) from error
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind(address)
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise InputError(
+                    f"{host} is no address of this machine; give one with --host."
+                ) from error
             raise InputError(
                 f"Port {port} of {host} is taken or not to be had; choose another with --port."
             ) from error

@@ -1,11 +1,13 @@
 """What was made lies here: pictures and traces as files, the rest in memory."""
 
+import fcntl
 import secrets
 import shutil
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result, WordShare
 from crossattn.trace import Trace
+
+PREFIX = "crossattn-page-"
+"""How the folders of shelves begin, among the system's temporary ones."""
 
 OPEN = 3
 """Traces kept in memory; the others are read again when somebody looks into them."""
@@ -50,7 +55,11 @@ class Shelf:
 
     def __init__(self, most: int = 400) -> None:
         self.most = most
-        self.folder = Path(tempfile.mkdtemp(prefix="crossattn-page-"))
+        _sweep_up()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        # Held as long as this process lives, so that others know whether somebody is here.
+        self._held = _lock(self.folder).open("wb")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
         self._made: OrderedDict[str, Made] = OrderedDict()
         self._traces: OrderedDict[str, Trace] = OrderedDict()
         self._lock = threading.Lock()
@@ -60,6 +69,9 @@ class Shelf:
     ) -> Made:
         """Keep a result; the oldest goes when there are more than `most`."""
         key = secrets.token_urlsafe(12)
+        if not self.folder.is_dir():
+            # Somebody cleans temporary folders up; nobody else may look into this one either.
+            self.folder.mkdir(mode=0o700, parents=True)
         folder = self.folder / key
         folder.mkdir()
         made = Made(
@@ -82,12 +94,24 @@ class Shelf:
         self.drop(oldest)
         return made
 
+    def find(self, key: str | None) -> Made | None:
+        """The picture of that id, if it is still here and nobody took its files away."""
+        made = self._made.get(key or "")
+        if made is not None and not (made.picture.is_file() and made.trace_file.is_file()):
+            self.drop([made.id])
+            return None
+        return made
+
     def get(self, key: str | None) -> Made:
         """The picture of that id; raises `InputError` if it is not here any more."""
-        made = self._made.get(key or "")
+        made = self.find(key)
         if made is None:
             raise InputError("That picture is no longer kept here; generate it again.")
         return made
+
+    def kept(self, keys: Iterable[str]) -> list[Made]:
+        """Those pictures of some ids that are still here: others may have pushed theirs out."""
+        return [made for made in map(self.find, keys) if made is not None]
 
     def trace(self, made: Made) -> Trace:
         """The trace of a picture."""
@@ -111,9 +135,25 @@ class Shelf:
         """Delete everything."""
         self.drop(list(self._made))
         shutil.rmtree(self.folder, ignore_errors=True)
+        _lock(self.folder).unlink(missing_ok=True)
+        self._held.close()
 
     def _keep(self, key: str, trace: Trace) -> None:
         self._traces[key] = trace
         self._traces.move_to_end(key)
         while len(self._traces) > OPEN:
             self._traces.popitem(last=False)
+
+
+def _lock(folder: Path) -> Path:
+    # Beside the folder and not in it, so that it survives whoever cleans up in there.
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _sweep_up() -> None:
+    """Delete what shelves left whose process was killed, and nothing of one that still lives."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*.lock"):
+        with suppress(OSError), lock.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink()

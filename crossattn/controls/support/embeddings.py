@@ -36,10 +36,14 @@ def compel(
     of the prompt with that stretch masked, and the weight w; its part in the blend is
     tan((1 - w) π / 2) against 1: half at 0.5, all at 0.
     """
-    blended, total = comfy(embeds, empty, weights), 1.0
+    if not without:
+        return comfy(embeds, empty, weights)
+    # In half precision the parts overflow.
+    base = empty.float()
+    blended, total = comfy(embeds.float(), base, weights), 1.0
     for masked, weight in without:
         # compel's own bound, so that a weight of 0 stays finite.
         part = math.tan((1 - max(weight, 1e-5)) * math.pi / 2)
-        blended = blended + comfy(masked, empty, weights) * part
+        blended = blended + comfy(masked.float(), base, weights) * part
         total += part
-    return blended / total if without else blended
+    return (blended / total).to(embeds.dtype)

@@ -51,3 +51,12 @@ def test_weights_of_one_change_no_bit() -> None:
     assert torch.equal(a1111(EMBEDS, ones), EMBEDS)
     assert torch.equal(comfy(EMBEDS, EMPTY, ones), EMBEDS)
     assert torch.equal(compel(EMBEDS, EMPTY, ones), EMBEDS)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_compel_at_weight_zero_stays_finite_in_half_precision(dtype: torch.dtype) -> None:
+    weights = torch.ones(7).index_fill(0, torch.tensor(2), 0)
+    whole = compel(EMBEDS, EMPTY, weights, [(MASKED, 0.0)])
+    half = compel(EMBEDS.to(dtype), EMPTY.to(dtype), weights, [(MASKED.to(dtype), 0.0)])
+    assert half.dtype == dtype
+    torch.testing.assert_close(half.float(), whole, atol=0.02, rtol=0.02)

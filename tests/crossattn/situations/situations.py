@@ -183,16 +183,6 @@ def with_lora(sd: Any, sdxl: Any) -> Any:
     return sd
 
 
-def compiled(sd: Any, sdxl: Any) -> Any:
-    sd.unet.compile(backend="eager")
-    return sd
-
-
-def wrapped(sd: Any, sdxl: Any) -> Any:
-    sd.unet = torch.compile(sd.unet, backend="eager", fullgraph=True)
-    return sd
-
-
 def autocast(pipe: Any, prompt: Any) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         return call()(pipe, prompt)
@@ -245,8 +235,6 @@ SITUATIONS = {
     "embeddings made before": Situation(kept, beforehand),
     "guidance that ends": Situation(kept, stops_guiding, last),
     "a LoRA": Situation(with_lora, call()),
-    "compiled in place": Situation(compiled, call()),
-    "compiled and wrapped": Situation(wrapped, call()),
     "autocast": Situation(kept, autocast, exact=False),
     "Heun": Situation(scheduled("HeunDiscreteScheduler"), call()),
     "PNDM": Situation(scheduled("PNDMScheduler", skip_prk_steps=True), call(num_inference_steps=6)),

@@ -8,7 +8,7 @@ from fake_drawing import tree
 from PIL import Image, ImageChops
 
 from crossattn.pipelines.batch import ModelRenderer, make_plan, run_batch
-from crossattn.pipelines.batch.arrange import MOST_AT_ONCE, MOST_TOGETHER, arrange
+from crossattn.pipelines.batch.grouping import MOST_AT_ONCE, MOST_TOGETHER, grouped
 from crossattn.pipelines.batch.render import attempts
 from crossattn.pipelines.run import Result, run
 
@@ -80,14 +80,14 @@ def test_the_table_says_what_each_edit_did(tmp_path: Path, rows: list[dict[str, 
 
 def test_edits_of_one_picture_come_together_and_with_it() -> None:
     other = {"prompt": "a dog", "seeds": "0..2"}
-    groups = arrange(make_plan([EDITS[0], other, *EDITS[1:]]))
+    groups = grouped(make_plan([EDITS[0], other, *EDITS[1:]]))
     assert [len(group) for group in groups] == [4, 1, 1, 1]
     assert {item.recipe.prompt for item in groups[0]} == {COMMON["prompt"]}
 
 
 def test_many_edits_of_one_picture_are_shared_out() -> None:
     row = {**COMMON, "edit": "a red dog on grass", "weights": {"dog": [n / 10 for n in range(40)]}}
-    groups = arrange(make_plan([row]))
+    groups = grouped(make_plan([row]))
     assert [len(group) for group in groups] == [MOST_TOGETHER, MOST_TOGETHER, 8]
 
 
@@ -97,7 +97,7 @@ def test_models_and_shapes_come_together() -> None:
         {"prompt": "a", "model": "other", "seeds": "1..2"},
         {"prompt": "b", "seed": 7, "steps": 5},
     ]
-    order = [(item.recipe.model, item.recipe.steps) for [item] in arrange(make_plan(rows))]
+    order = [(item.recipe.model, item.recipe.steps) for [item] in grouped(make_plan(rows))]
     assert order == [("emoji-sd", 5)] * 3 + [("emoji-sd", 9)] * 2 + [("other", None)] * 2
 
 
@@ -110,11 +110,11 @@ def test_a_device_that_gains_by_it_is_given_several_pictures_of_one_shape() -> N
         {"prompt": "a dog", "guidance": 1},
         {**COMMON, "edit": "a red dog on grass"},
     ]
-    groups = arrange(make_plan(rows))
+    groups = grouped(make_plan(rows))
     assert [len(group) for group in groups] == [MOST_AT_ONCE, 2, 1, 1, 1, 1]
     assert [item.recipe.prompt for item in groups[1]] == ["a car", "a dog"]
     rows[0] = {"defaults": {"device": "cpu"}}
-    assert {len(group) for group in arrange(make_plan(rows))} == {1}
+    assert {len(group) for group in grouped(make_plan(rows))} == {1}
 
 
 def test_pictures_drawn_at_once_are_those_drawn_alone_but_for_rounding(sd_folder: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from fake_drawing import Drawing
+from pyarrow.parquet import read_table
 
 from crossattn.pipelines.batch import make_plan, run_batch
 from crossattn.pipelines.batch.plan import full_fields
@@ -128,3 +129,15 @@ def test_without_pyarrow_everything_but_the_table_is_there(
     list(run_batch(ROWS, output=tmp_path / "out", render=Drawing(tmp_path / "log")))
     assert (tmp_path / "out/index.html").is_file()
     assert not (tmp_path / "out/results.parquet").exists()
+
+
+def test_axes_never_take_the_place_of_the_tables_own_columns(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    axes = {"status": None, "picture": None, "error": "x", "words": 3, "report.changed": 1, "id": 7}
+    rows = [{"prompt": "a", "axes": axes}, {"prompt": "b"}]
+    list(run_batch(rows, output=tmp_path / "out", render=Drawing(tmp_path / "log")))
+    data = page_data(tmp_path / "out")
+    assert all(row["picture"] for row in data["rows"])
+    table = read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    assert [row["status"] for row in table] == ["done", "done"]
+    assert [row["axis.words"] for row in table] == [3, None]

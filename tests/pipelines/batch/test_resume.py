@@ -241,3 +241,54 @@ def test_a_lock_that_a_dead_run_left_is_no_lock(tmp_path: Path, drawing: Drawing
         with pytest.raises(InputError, match="Another run"):
             finish(ROWS, out, drawing)
     assert len(finish(make_plan(ROWS), out, drawing)) == 5
+
+
+def test_a_picture_that_was_emptied_or_cut_is_made_again(tmp_path: Path, drawing: Drawing) -> None:
+    rows, out = [{"prompt": "a", "seeds": "0..2"}], tmp_path / "out"
+    first, second, _ = finish(rows, out, drawing)
+    whole = first.read("picture.png")
+    for result, data in ((first, b""), (second, whole[:-1])):
+        (out / result.record["files"]["picture.png"]).write_bytes(data)
+    again = finish(rows, out, drawing)
+    assert sorted(result.earlier for result in again) == [False, False, True]
+    assert {result.read("picture.png")[:8] for result in again} == {whole[:8]}
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest backup.jsonl", "manifest (conflicted copy).jsonl", "manifest-old.jsonl"]
+)
+def test_copies_of_the_manifest_are_nobodys_but_their_owners(
+    name: str, tmp_path: Path, drawing: Drawing
+) -> None:
+    rows, out = [{"prompt": "a"}], tmp_path / "out"
+    finish(rows, out, drawing)
+    (out / name).write_bytes(b"mine")
+    (out / ".crossattn-mine").mkdir()
+    (out / ".lock-mine").touch()
+    assert [result.earlier for result in finish(rows, out, drawing)] == [True]
+    assert (out / name).read_bytes() == b"mine"
+    assert (out / ".crossattn-mine").is_dir() and (out / ".lock-mine").exists()
+
+
+@pytest.mark.parametrize("row", [{"prompt": "a"}, {"id": "mine", "prompt": "a", "seed": 0}])
+@pytest.mark.parametrize("name", ["plan.jsonl", "manifest.jsonl"])
+def test_a_plan_of_ones_own_in_the_folder_is_left_as_it_is(
+    row: dict[str, Any], name: str, tmp_path: Path, drawing: Drawing
+) -> None:
+    text = json.dumps(row) + "\n"
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / name).write_text(text)
+    with pytest.raises(InputError, match="holds other files and no batch; choose an empty"):
+        finish([row], tmp_path / "own", drawing)
+    assert (tmp_path / "own" / name).read_text() == text
+
+
+def test_a_run_that_was_killed_before_its_plan_was_written_begins_anew(
+    tmp_path: Path, drawing: Drawing
+) -> None:
+    rows, out = [{"prompt": "a"}], tmp_path / "out"
+    finish(rows, out, drawing)
+    (header, *_) = (out / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "manifest.jsonl").write_bytes(header)
+    (out / "plan.jsonl").unlink()
+    assert [result.earlier for result in finish(rows, out, drawing)] == [False]

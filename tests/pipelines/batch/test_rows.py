@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossattn.errors import CrossattnError, InputError
+from crossattn.pipelines.batch.json_values import load_json
 from crossattn.pipelines.batch.plan import read_plan
-from crossattn.pipelines.batch.rows import load_json, read_rows
+from crossattn.pipelines.batch.rows import read_rows
 from crossattn.pipelines.batch.yaml_rows import load_yaml
 
 PROMPTS = ["a red car", "a blue car, parked"]

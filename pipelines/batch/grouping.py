@@ -3,9 +3,9 @@
 from collections.abc import Hashable, Iterable, Iterator
 
 from crossattn.pipelines.batch.plan import Item, fingerprint
+from crossattn.pipelines.drawn_alone import drawn_alone
 from crossattn.pipelines.load import likely_device
 from crossattn.pipelines.recipe import Recipe
-from crossattn.words import read_prompt
 
 MOST_TOGETHER = 16
 """Items of one source that one worker does; with more, others help and make the source too."""
@@ -15,7 +15,7 @@ MOST_AT_ONCE = 4
 """Pictures of one shape that a device other than a CPU draws at once."""
 
 
-def arrange(items: Iterable[Item]) -> list[list[Item]]:
+def grouped(items: Iterable[Item]) -> list[list[Item]]:
     """Return groups of items, each for one worker: edits of one picture together, with itself.
 
     Groups of the same model follow each other, so that it is loaded as seldom as can be, and
@@ -61,9 +61,7 @@ def _at_once(groups: list[list[Item]]) -> list[list[Item]]:
 
 def _shape(recipe: Recipe) -> Hashable | None:
     """Return what pictures drawn at once have in common; None for one that is drawn alone."""
-    if (recipe.device or likely_device()) == "cpu" or recipe.edit or recipe.regions:
-        return None
-    if any(word.weight != 1 for word in read_prompt(recipe.prompt).words):
+    if (recipe.device or likely_device()) == "cpu" or drawn_alone(recipe):
         return None
     own = {"prompt", "negative_prompt", "seed", "versions"}
     return tuple(recipe.model_dump(exclude=own).values())

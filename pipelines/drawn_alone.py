@@ -1,0 +1,16 @@
+"""Which recipes cannot be drawn together with others."""
+
+from crossattn.pipelines.recipe import Recipe
+from crossattn.prompt_schedule import is_scheduled, parts
+from crossattn.words import read_prompt
+
+
+def drawn_alone(recipe: Recipe) -> bool:
+    """Return whether a recipe edits, or has words that are held, weighed or changed."""
+    texts = recipe.prompt, recipe.negative_prompt
+    if recipe.edit or recipe.regions or any(map(is_scheduled, texts)):
+        return True
+    if len(parts(recipe.prompt)) > 1:
+        return True
+    read = (read_prompt(text, dialect=recipe.dialect) for text in texts)
+    return any(word.weight != 1 for prompt in read for word in prompt.words)
