@@ -61,7 +61,7 @@ def find_denoiser(pipe_or_model: Any) -> tuple["Module", "Module"]:
     ]
     raise UnsupportedModelError(
         f"{what} has no unet or transformer that could be attached to (its models are "
-        f"{', '.join(modules) or 'none'}); use a pipeline of Stable Diffusion 1, 2, XL or PixArt."
+        f"{', '.join(modules) or 'none'}); served are {_served()}."
     )
 
 
@@ -81,11 +81,14 @@ def family_of(denoiser: "Module") -> Family:
     for family in FAMILIES:
         if family.denoiser in ancestry:
             return family
-    served = ", ".join(family.denoiser for family in FAMILIES)
     raise UnsupportedModelError(
-        f"{type(denoiser).__name__} is not a model that can be attached to; served are {served} "
-        "(Stable Diffusion 1, 2, XL and PixArt)."
+        f"{type(denoiser).__name__} is not a model that can be attached to; served are {_served()}."
     )
+
+
+def _served() -> str:
+    titles = [family.title for family in FAMILIES]
+    return f"{', '.join(titles[:-1])} and {titles[-1]}"
 
 
 def refuse_pipeline(pipe: Any) -> None:

@@ -8,6 +8,7 @@ from crossattn.denoiser import family_of, find_denoiser
 from crossattn.errors import ControlError, UnsupportedModelError
 from crossattn.families import FAMILIES
 from crossattn.family import Encoder
+from crossattn.word_spans import quoted
 from crossattn.word_tokens import TextReader
 from crossattn.words import Prompt, read_prompt
 
@@ -95,6 +96,37 @@ def read_again(
     )
 
 
+def fitted(prompt: Prompt, encoders: Sequence[TextEncoder], tokens: int) -> Prompt:
+    """A prompt as it stands in a text of that many tokens, read again if it was not so read.
+
+    Embeddings of several stretches (75 tokens, each between a start and an end token) hold the
+    words that one stretch cuts off, and pipelines may be asked for a longer or shorter sequence.
+    Raises `ControlError` where words have no known place.
+    """
+    last = prompt.encodings[-1]
+    given = tokens - last.offset
+    own = next((each for each in encoders if each.name == last.name), None)
+    if own is not None and own.kind.length and not own.reader.left and given > 0:
+        longer = prompt.dropped and given > last.limit
+        if longer or len(last.tokens) > given:
+            return read_again(encoders, prompt, {last.name: given})
+        return prompt
+    if prompt.length > tokens:
+        raise ControlError(
+            f"The model is given {tokens} text tokens, too few for {quoted(prompt.text)}: attach "
+            "was told another prompt, or the pipeline cuts it shorter."
+        )
+    limit = prompt.encodings[0].limit
+    if not prompt.dropped or tokens == limit:
+        return prompt
+    if tokens % limit or prompt.encodings[0].start is None or not encoders:
+        raise ControlError(
+            f"The model is given {tokens} text tokens where its tokenizer makes {limit}, so words "
+            "have no known place; attach without prompt= and ask the trace by token."
+        )
+    return read_again(encoders, prompt, {each.name: tokens for each in encoders})
+
+
 def read_prompts(
     prompts: Prompts | None, encoders: Sequence[TextEncoder], *, negative: bool = False
 ) -> tuple[Prompt, ...]:
@@ -104,7 +136,7 @@ def read_prompts(
     """
     if prompts is None:
         return ()
-    listed = [prompts] if isinstance(prompts, (str, Prompt)) else prompts
+    listed: Any = [prompts] if isinstance(prompts, (str, Prompt)) else prompts
     if not isinstance(listed, Sequence) or isinstance(listed, bytes):
         raise ControlError(
             f"attach(prompt=...): expected a text, a Prompt or a list of them, got {prompts!r}."

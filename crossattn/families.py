@@ -29,6 +29,11 @@ def _transformer_block(name: str) -> str:
     return f"{kind or 'blocks'}.{index}"
 
 
+def _flux_block(name: str) -> str:
+    """Its blocks as FLUX's authors call them: "double.0" and "single.0"."""
+    return _transformer_block(name).replace("blocks.", "double.")
+
+
 def _patch_level(block: str, denoiser: Any) -> int:
     return (int(denoiser.config.patch_size) - 1).bit_length()
 
@@ -71,9 +76,9 @@ def _lumina_template(pipe: Any) -> Template:
 
 
 FAMILIES = (
-    # SD1.x, SD2.x, SDXL and everything built on their UNet. An IP-Adapter's processor attends to
-    # the text first, then to each of its pictures.
+    # An IP-Adapter's processor attends to the text first, then to each of its pictures.
     Family(
+        "Stable Diffusion 1, 2 and XL",
         "UNet2DConditionModel",
         ("Attention",),
         {"AttnProcessor2_0": 0, "FusedAttnProcessor2_0": 0, "IPAdapterAttnProcessor2_0": 0},
@@ -81,8 +86,8 @@ FAMILIES = (
         _unet_level,
         Inputs("sample"),
     ),
-    # PixArt α and Σ.
     Family(
+        "PixArt α and Σ",
         "PixArtTransformer2DModel",
         ("Attention",),
         {"AttnProcessor2_0": 0},
@@ -92,8 +97,9 @@ FAMILIES = (
         encoders=(Encoder("t5", start=False, lowered=True, length="max_sequence_length"),),
         masked=True,
     ),
-    # Stable Diffusion 3 and 3.5. Some blocks of 3.5 have a second attention, of the image alone.
+    # Some blocks of 3.5 have a second attention, of the image alone.
     Family(
+        "Stable Diffusion 3 and 3.5",
         "SD3Transformer2DModel",
         ("Attention",),
         {"JointAttnProcessor2_0": 0, "FusedJointAttnProcessor2_0": 0},
@@ -114,13 +120,16 @@ FAMILIES = (
         ),
         order="image-text",
         alone=("attn2",),
+        # Those of emoji-sd3 were measured; of the real ones Seg4Diff (2025) found block 9 best.
+        presets={6: ("blocks.3", "blocks.4", "blocks.5"), 24: ("blocks.9",)},
     ),
-    # FLUX.1. Its CLIP gives a pooled vector alone, which no pixel attends to.
+    # Its CLIP gives a pooled vector alone, which no pixel attends to.
     Family(
+        "FLUX.1",
         "FluxTransformer2DModel",
         ("FluxAttention",),
         {"FluxAttnProcessor": 0},
-        _transformer_block,
+        _flux_block,
         _packed_level,
         PackedInputs(),
         encoders=(
@@ -130,13 +139,16 @@ FAMILIES = (
         ),
         order="text-image",
         sides="calls",
+        # The later double blocks: ConceptAttention (Helbling et al. 2025), Add-it (2024).
+        presets={19: tuple(f"double.{number}" for number in range(13, 19))},
     ),
-    # FLUX.2. Its language model reads the prompt as what a user says.
+    # Its language model reads the prompt as what a user says.
     Family(
+        "FLUX.2",
         "Flux2Transformer2DModel",
         ("Flux2Attention", "Flux2ParallelSelfAttention"),
         {"Flux2AttnProcessor": 0, "Flux2ParallelSelfAttnProcessor": 0},
-        _transformer_block,
+        _flux_block,
         _packed_level,
         PackedInputs(),
         encoders=(
@@ -145,12 +157,13 @@ FAMILIES = (
         order="text-image",
         sides="calls",
     ),
-    # Chroma: FLUX.1's blocks, with a mask over the text.
+    # FLUX.1's blocks, with a mask over the text.
     Family(
+        "Chroma",
         "ChromaTransformer2DModel",
         ("FluxAttention",),
         {"FluxAttnProcessor": 0},
-        _transformer_block,
+        _flux_block,
         _packed_level,
         PackedInputs(),
         encoders=(Encoder("t5", start=False, length="max_sequence_length"),),
@@ -158,8 +171,9 @@ FAMILIES = (
         sides="calls",
         masked=True,
     ),
-    # Qwen-Image. What its template says before the prompt is not given to the model.
+    # What its template says before the prompt is not given to the model.
     Family(
+        "Qwen-Image",
         "QwenImageTransformer2DModel",
         ("Attention",),
         {"QwenDoubleStreamAttnProcessor2_0": 0},
@@ -179,8 +193,9 @@ FAMILIES = (
         sides="calls",
         masked=True,
     ),
-    # Z-Image. Image and text are each filled up to a multiple of 32 tokens, the image first.
+    # Image and text are each filled up to a multiple of 32 tokens, the image first.
     Family(
+        "Z-Image",
         "ZImageTransformer2DModel",
         ("Attention",),
         {"ZSingleStreamAttnProcessor": 0},
@@ -202,8 +217,9 @@ FAMILIES = (
         skip=("noise_refiner", "context_refiner", "siglip_refiner"),
         rounded=32,
     ),
-    # AuraFlow. Eight tokens of the model's own stand before the text.
+    # Eight tokens of the model's own stand before the text.
     Family(
+        "AuraFlow",
         "AuraFlowTransformer2DModel",
         ("Attention",),
         {"AuraFlowAttnProcessor2_0": 0, "FusedAuraFlowAttnProcessor2_0": 0},
@@ -214,8 +230,9 @@ FAMILIES = (
         order="text-image",
         registers=8,
     ),
-    # Lumina 2. Its sequence holds as much of the text as there is, before the image.
+    # Its sequence holds as much of the text as there is, before the image.
     Family(
+        "Lumina 2",
         "Lumina2Transformer2DModel",
         ("Attention",),
         {"Lumina2AttnProcessor2_0": 0},
@@ -235,8 +252,9 @@ FAMILIES = (
         masked=True,
         skip=("noise_refiner", "context_refiner"),
     ),
-    # Sana. The image attends to itself by linear attention, which has no map.
+    # The image attends to itself by linear attention, which has no map.
     Family(
+        "Sana",
         "SanaTransformer2DModel",
         ("Attention",),
         {"SanaAttnProcessor2_0": 0},

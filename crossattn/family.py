@@ -79,11 +79,11 @@ class Encoder:
 class Family:
     """All that the library must know of one kind of model.
 
-    `denoiser` and `attention` are the host's classes by name; `processors` gives, for each of its
-    attention processors that can be served, which of its calls of `scaled_dot_product_attention`
-    meets the text; `inputs` says how it is given latents and text. `block` turns a layer's name
-    into its block's, `level` says how often a block's grid halves the latent's. `encoders` are its
-    text encoders.
+    `title` is what people call its models; `denoiser` and `attention` are the host's classes by
+    name. `processors` gives, for each of its attention processors that can be served, which of its
+    calls of `scaled_dot_product_attention` meets the text; `inputs` says how it is given latents
+    and text. `block` turns a layer's name into its block's, `level` says how often a block's grid
+    halves the latent's. `encoders` are its text encoders.
 
     `order` says what a sequence holds: "cross" one of image or text, and joint attention both, the
     image or the text first; `masked` that a mask keeps pixels from some of the text. Layers with
@@ -94,6 +94,7 @@ class Family:
     number of a model's layers, the blocks that are known to find words best.
     """
 
+    title: str
     denoiser: str
     attention: tuple[str, ...]
     processors: Mapping[str, int]

@@ -9,28 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossattn.attention import Attention
 from crossattn.compiled import run_eagerly
 from crossattn.control import Control
 from crossattn.crop import Crop, hear_crops
-from crossattn.denoiser import family_of, find_denoiser, refuse_pipeline, refuse_processor
-from crossattn.encoders import Prompts, read_again, read_prompts, text_encoders
-from crossattn.errors import ControlError, UnsupportedModelError
+from crossattn.denoiser import family_of, find_denoiser, refuse_pipeline
+from crossattn.encoders import Prompts, fitted, read_prompts, text_encoders
+from crossattn.errors import ControlError
 from crossattn.guidance import Guidance
 from crossattn.heard import Heard
 from crossattn.hooks import after, before
 from crossattn.in_flight import InFlight
 from crossattn.intercept import SdpaCall, intercepted
 from crossattn.latents import Latents
-from crossattn.rows import Rows
+from crossattn.layers import Layers
 from crossattn.schedule import Clock, Plan
 from crossattn.sides import listen
-from crossattn.site import Site, site_modules
-from crossattn.softmax import ALL
-from crossattn.step import LayerCall, Step
+from crossattn.site import site_modules
+from crossattn.step import Step
 from crossattn.stepping import watch
 from crossattn.visit import enter, forget, leave
-from crossattn.word_spans import quoted
 from crossattn.words import Prompt
 
 _active: ContextVar[tuple["Session", ...]] = ContextVar("active", default=())
@@ -76,19 +73,11 @@ class Session:
         self.crop: Crop | None = None
         self._clock = Clock()
         self._step: Step | None = None
-        self._visited: set[str] = set()
         self._paused = False
         self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
-        self._layers = {site.name: module for site, module in self.modules.items()}
-        cross = {site.name for site in self.sites if site.kind == "cross"}
-        self._joint = {s.name for s in self.sites if s.kind == "self" and s.name in cross}
+        self.layers = Layers(self.family, self.modules, self.controls)
         self._embeds: tuple[tuple[Tensor, ...], Tensor] | None = None
-        self._wanted: dict[str, list[tuple[Control, Site]]] = {}
-        for control in self.controls:
-            for site in self.sites:
-                if control.wants(site):
-                    self._wanted.setdefault(site.name, []).append((control, site))
 
     @property
     def step(self) -> Step:
@@ -124,11 +113,6 @@ class Session:
             for session in sessions:
                 session._paused = False
 
-    def check_processors(self) -> None:
-        """Raise `UnsupportedModelError` for a processor that cannot be served at a wanted site."""
-        for layer in self._wanted:
-            refuse_processor(layer, self._layers[layer].processor, self.family)
-
     def finish(self) -> None:
         """Let each control tell what it missed; raise if the model was run, but not in sight."""
         if self._elsewhere and self._step is None:
@@ -145,44 +129,15 @@ class Session:
         A second visit within one call of the denoiser is a recomputation, as gradient checkpointing
         does in the backward pass, and not shown.
         """
-        return self._acts and self._step is not None and layer not in self._visited
+        return self._acts and self._step is not None and layer not in self.layers.visited
 
     def open(self, layer: str, call: SdpaCall) -> InFlight:
-        """A call of the host at that layer, for controls to act on.
-
-        Raises `UnsupportedModelError` if it is not shaped as the model's inputs let expect.
-        """
-        _, site = self._wanted[layer][0]
-        height, width = site.grid(self.step.height, self.step.width)
-        pixels, image, tokens = height * width, ALL, 0
-        if site.name in self._joint:
-            tokens = self.step.tokens
-            image, text = self.family.stretches(pixels, tokens)
-            there = max(image.stop, text.stop) <= call.query.shape[2] == call.key.shape[2]
-        else:
-            there = pixels == call.query.shape[2]
-        if not there:
-            also = f" and {tokens} text tokens" if tokens else ""
-            raise UnsupportedModelError(
-                f"{layer} attends from {call.query.shape[2]} positions where {height} × {width} "
-                f"pixels{also} were expected for a latent of {self.step.height} × "
-                f"{self.step.width}."
-            )
-        return InFlight(call, image)
+        """A call of the host at that layer, for controls to act on."""
+        return self.layers.open(layer, call, self.step)
 
     def attend(self, layer: str, in_flight: InFlight) -> None:
         """Show one attention in flight to the controls that want its sites, in order."""
-        step = self.step
-        self._visited.add(layer)
-        for control, site in self._wanted[layer]:
-            height, width = site.grid(step.height, step.width)
-            keys = ALL
-            if site.name in self._joint:
-                image, text = self.family.stretches(height * width, step.tokens)
-                keys = text if site.kind == "cross" else image
-            attention = Attention(in_flight, keys)
-            call = LayerCall(site, step, height, width, attention.tokens)
-            control.attend(call, attention)
+        self.layers.attend(layer, in_flight, self.step)
 
     def enter(self, stack: ExitStack) -> None:
         """Begin to listen and to act; what `stack` is given ends it."""
@@ -193,8 +148,7 @@ class Session:
                 stack.callback(after(encoder.module, self._in_context(self.heard.hear(encoder))))
         stack.callback(listen(self.denoiser))
         stack.callback(before(self.called, self._announce))
-        for layer in self._wanted:
-            module = self._layers[layer]
+        for layer, module in self.layers.modules.items():
             stack.callback(before(module, enter(self, layer)))
             stack.callback(after(module, leave))
         stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
@@ -260,7 +214,7 @@ class Session:
         self.latents.announce(arguments)
         last, self._step = self._step, self._read_step(scheduler, arguments)
         step = self._step
-        self._visited = set()
+        self.layers.visited = set()
         for control in self.controls:
             control.before_step(step)
         self.crop = None  # of this run, and the next may have none
@@ -290,7 +244,11 @@ class Session:
         if rows.positive and embeds is not self._heard_in:
             read = self.guidance.read_beside if self._named else self.guidance.read
             self.prompts, self._heard_in = read(embeds, rows), embeds
-        self._place_words(rows, tokens)
+        # The sides of guidance may be given texts of different length, and in calls of their own.
+        for name, own in (("prompts", rows.positive), ("negative_prompts", rows.negative)):
+            if own:
+                prompts: tuple[Prompt, ...] = getattr(self, name)
+                setattr(self, name, tuple(fitted(p, self.encoders, tokens) for p in prompts))
         like = Step(0, 0, 1, 0, 0, 0.0, 0.0, *self.latents.size, tokens, rows)
 
         def timestep() -> float:
@@ -306,48 +264,6 @@ class Session:
             self._embeds = parts, self.family.inputs.embeds(arguments)
         assert self._embeds is not None
         return self._embeds[1]
-
-    def _place_words(self, rows: Rows, tokens: int) -> None:
-        """Make sure that the words have known places in a text embedding of that many tokens.
-
-        Embeddings of several stretches (75 tokens, each between a start and an end token) hold the
-        words that one stretch cuts off, and pipelines may be asked for a longer or shorter
-        sequence: prompts that do not fit, or that were cut, are read again. Raises `ControlError`
-        where words have no known place.
-        """
-        sides = (("prompts", rows.positive), ("negative_prompts", rows.negative))
-        for name in (name for name, own in sides if own):
-            prompts: tuple[Prompt, ...] = getattr(self, name)
-            fitted = tuple(self._fitted(prompt, tokens) for prompt in prompts)
-            setattr(self, name, fitted)
-            for prompt in fitted:
-                if prompt.length > tokens:
-                    raise ControlError(
-                        f"The model is given {tokens} text tokens, too few for "
-                        f"{quoted(prompt.text)}: attach was told another prompt, or the pipeline "
-                        "cuts it shorter (max_sequence_length)."
-                    )
-
-    def _fitted(self, prompt: Prompt, tokens: int) -> Prompt:
-        """A prompt that was cut or is too long, read in as many tokens as the model is given."""
-        last = prompt.encodings[-1]
-        given = tokens - last.offset
-        encoder = next((each for each in self.encoders if each.name == last.name), None)
-        if encoder is not None and encoder.kind.length and not encoder.reader.left and given > 0:
-            # The caller asked for another length than the pipeline's own.
-            longer = prompt.dropped and given > last.limit
-            if longer or last.offset + len(last.tokens) > tokens:
-                return read_again(self.encoders, prompt, {last.name: given})
-            return prompt
-        limit = prompt.encodings[0].limit
-        if not prompt.dropped or tokens == limit:
-            return prompt
-        if tokens % limit or prompt.encodings[0].start is None or not self.encoders:
-            raise ControlError(
-                f"The model is given {tokens} text tokens where its tokenizer makes {limit}, so "
-                "words have no known place; attach without prompt= and ask the trace by token."
-            )
-        return read_again(self.encoders, prompt, {each.name: tokens for each in self.encoders})
 
 
 @contextmanager
@@ -372,7 +288,7 @@ def attach(
     """
     refuse_pipeline(pipe_or_model)
     session = Session(pipe_or_model, controls, prompt, negative_prompt, guided)
-    session.check_processors()
+    session.layers.check_processors()
     for control in session.controls:
         control.start(session)
     with ExitStack() as stack:

@@ -1,0 +1,75 @@
+"""The attention layers that controls want, and what controls are shown of each call there."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crossattn.attention import Attention
+from crossattn.control import Control
+from crossattn.denoiser import refuse_processor
+from crossattn.errors import UnsupportedModelError
+from crossattn.family import Family
+from crossattn.in_flight import InFlight
+from crossattn.intercept import SdpaCall
+from crossattn.site import Site
+from crossattn.softmax import ALL
+from crossattn.step import LayerCall, Step
+
+
+class Layers:
+    """The layers of `modules` at which any of the controls wants a site, by name.
+
+    `visited` are those that were shown in the present call of the denoiser.
+    """
+
+    def __init__(
+        self, family: Family, modules: Mapping[Site, Any], controls: Sequence[Control]
+    ) -> None:
+        self._family = family
+        cross = {site.name for site in modules if site.kind == "cross"}
+        self._joint = {site.name for site in modules if site.kind == "self"} & cross
+        self._wanted: dict[str, list[tuple[Control, Site]]] = {}
+        self.modules: dict[str, Any] = {}
+        self.visited: set[str] = set()
+        for control in controls:
+            for site, module in modules.items():
+                if control.wants(site):
+                    self._wanted.setdefault(site.name, []).append((control, site))
+                    self.modules[site.name] = module
+
+    def check_processors(self) -> None:
+        """Raise `UnsupportedModelError` for a processor that cannot be served."""
+        for layer, module in self.modules.items():
+            refuse_processor(layer, module.processor, self._family)
+
+    def open(self, layer: str, call: SdpaCall, step: Step) -> InFlight:
+        """A call of the host at that layer, for controls to act on.
+
+        Raises `UnsupportedModelError` if it is not shaped as the model's inputs let expect.
+        """
+        _, site = self._wanted[layer][0]
+        height, width = site.grid(step.height, step.width)
+        positions, image, also = call.query.shape[2], ALL, ""
+        if layer in self._joint:
+            image, text = self._family.stretches(height * width, step.tokens)
+            there = max(image.stop, text.stop) <= positions == call.key.shape[2]
+            also = f" and {step.tokens} text tokens"
+        else:
+            there = positions == height * width
+        if not there:
+            raise UnsupportedModelError(
+                f"{layer} attends from {positions} positions where {height} × {width} pixels{also} "
+                f"were expected for a latent of {step.height} × {step.width}."
+            )
+        return InFlight(call, image)
+
+    def attend(self, layer: str, in_flight: InFlight, step: Step) -> None:
+        """Show a call to the controls that want its sites, in order."""
+        self.visited.add(layer)
+        for control, site in self._wanted[layer]:
+            height, width = site.grid(step.height, step.width)
+            keys = ALL
+            if layer in self._joint:
+                image, text = self._family.stretches(height * width, step.tokens)
+                keys = text if site.kind == "cross" else image
+            attention = Attention(in_flight, keys)
+            control.attend(LayerCall(site, step, height, width, attention.tokens), attention)
