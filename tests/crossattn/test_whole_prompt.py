@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from crossattn.dialects import NOTATIONS, Dialect
 from crossattn.errors import PromptError
 from crossattn.prompt_schedule import Part, at_step, parts, plan
-from crossattn.whole_prompt import check_negative_prompt, check_prompt, marks, plain_text
+from crossattn.whole_prompt import (
+    check_negative_prompt,
+    check_prompt,
+    longest_prompt,
+    marks,
+    plain_text,
+)
 
 DIALECTS: list[Dialect] = list(NOTATIONS)  # type: ignore[arg-type]
 PIECES = [
@@ -83,6 +89,11 @@ def test_and_divides_prompts_and_takes_their_weights(
 
 def test_what_a_prompt_says_in_the_end_names_its_files() -> None:
     assert plain_text("a [red:(blue:1.2):0.3] car AND a dog :0.5") == "a blue car and a dog"
+
+
+def test_the_prompt_that_draws_most_is_the_one_that_is_shown() -> None:
+    assert longest_prompt("a [red:blue:0.3] car AND a dog", steps=10).text == "a blue car "
+    assert longest_prompt("a [red|blue] car", steps=4).text == "a red car"
 
 
 def test_marks_of_a_schedule_are_told() -> None:

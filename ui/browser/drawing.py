@@ -145,7 +145,7 @@ def detail(recipe: Recipe, pipe: "Pipeline") -> dict[str, Any]:
 def _worth_keeping(recipe: Recipe, pipe: "Pipeline") -> bool:
     """Whether a run is small enough to be kept in case an edit of it is asked for."""
     whole = Window(0.0, 1.0)
-    size = SourceRecorder(cross=whole, share=whole).nbytes(
+    size = SourceRecorder(cross=whole, self_attention=whole).nbytes(
         pipe,
         recipe.prompt,
         steps=recipe.steps or 1,

@@ -17,6 +17,7 @@ from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.fields import fields_of, without_weights, word_by_word
 from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.whole_prompt import longest_prompt
 from crossattn.words import Word, read_prompt
 
 EDIT_FIELDS = ("cross", "share", "blend", "protect")
@@ -69,7 +70,9 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
             }
             for word in trace.prompt.words
         ],
-        "source": [word.text for word in read_prompt(recipe.prompt).words],
+        "source": [
+            word.text for word in longest_prompt(recipe.prompt, recipe.dialect, recipe.steps).words
+        ],
         "tokens": _token_names(trace),
         "limit": trace.prompt.encodings[0].limit,
         "grid": stacks.grid(trace),
@@ -116,7 +119,8 @@ def title(made: Made) -> str:
     if edit is not None:
         return f"edit: {swapped(made.recipe.prompt, edit.prompt)}"
     # Read anew: the traces of a whole history are not kept in memory.
-    words = read_prompt(made.recipe.prompt).words
+    recipe = made.recipe
+    words = longest_prompt(recipe.prompt, recipe.dialect, recipe.steps).words
     if made.recipe.regions:
         return f"held: {', '.join(one.word.replace('#', ' ') for one in made.recipe.regions)}"
     weighted = [f"{word.text} {word.weight:g}" for word in words if word.weight != 1]

@@ -21,7 +21,7 @@ from crossattn.ui.browser.drawing import Models, data_url
 from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
-from crossattn.weight_syntax import format_weights
+from crossattn.weight_writing import format_weights
 from crossattn.word_spans import same_word
 from crossattn.words import Prompt, with_weights
 
