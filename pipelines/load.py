@@ -109,7 +109,7 @@ def load_tokenizers(
 
     Raises ModelLoadError as `load` does.
     """
-    from crossattn.family import FAMILIES
+    from crossattn.families import FAMILIES
 
     source = find_model(model, revision, config)
     index = read_index(source.folder)
