@@ -143,6 +143,11 @@ class Attention:
         mask = mask[row if mask.shape[0] > 1 else 0]
         return mask if mask.dtype == torch.bool else mask > -9_999
 
+    def is_edited(self, row: int) -> bool:
+        """Whether the probabilities of `row` are others than its queries and keys have it."""
+        biased = self._mask is not self._host.attn_mask
+        return biased or row in self._mixes or row in self._edited
+
     def map_of(self, row: int) -> AttentionMap:
         """What `row` attends with by now, edits included; formed only where there are any."""
         if row in self._edited or row in self._mixes:
