@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crossattn.family import Encoder, Family, Template
-from crossattn.inputs import Inputs, ListedInputs, PackedInputs, RaggedInputs
+from crossattn.inputs import Inputs, ListedInputs, PackedInputs, PairedInputs, RaggedInputs
 
 
 def _unet_block(name: str) -> str:
@@ -272,5 +272,19 @@ FAMILIES = (
         ),
         masked=True,
         skip=("attn1",),
+    ),
+    # Padding of either text is the model's own token, and attended to.
+    Family(
+        "HunyuanDiT",
+        "HunyuanDiT2DModel",
+        ("Attention",),
+        {"HunyuanAttnProcessor2_0": 0, "FusedHunyuanAttnProcessor2_0": 0},
+        _transformer_block,
+        _patch_level,
+        PairedInputs(),
+        encoders=(
+            Encoder("bert", length=77),
+            Encoder("t5", "tokenizer_2", "text_encoder_2", start=False, length=256, behind="bert"),
+        ),
     ),
 )

@@ -28,8 +28,8 @@ class Encoder:
     """A text encoder of a family: the name that people see, and the pipeline's parts for it.
 
     `start` says whether its sequence opens with a start token, `lowered` whether the pipeline
-    lower-cases a text before it tokenizes it. `length` is the pipeline's argument for the length of
-    its sequence, where there is one; else that is the tokenizer's own. It stands beside the others
+    lower-cases a text before it tokenizes it. `length` is that of its sequence, or the pipeline's
+    argument for it; the tokenizer's own unless given. It stands beside the others
     in one sequence, channel by channel, or behind the one called `behind`. `masked` says that the
     pipeline hands on what was read alone, followed by zeros. `template` tells of a pipeline what it
     puts around a prompt, and around a negative one too unless `bare_negative`. `stretched` says
@@ -41,7 +41,7 @@ class Encoder:
     module: str = "text_encoder"
     start: bool = True
     lowered: bool = False
-    length: str | None = None
+    length: str | int | None = None
     behind: str | None = None
     masked: bool = False
     template: Callable[[Any], Template] | None = None
@@ -69,6 +69,8 @@ class Encoder:
 
     def limit(self, pipe: Any) -> int:
         """The length of the sequence that the pipeline makes, in tokens, unless its caller asks."""
+        if isinstance(self.length, int):
+            return self.length
         asked = inspect.signature(type(pipe).__call__).parameters.get(self.length or "")
         if asked is not None and isinstance(asked.default, int):
             return asked.default

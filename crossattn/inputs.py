@@ -123,6 +123,30 @@ class PackedInputs(Inputs):
 
 
 @dataclass(frozen=True)
+class PairedInputs(Inputs):
+    """Two texts, of which `text_2` stands behind the other in the sequence attended to."""
+
+    text_2: str = "encoder_hidden_states_t5"
+
+    def texts(self, arguments: Arguments) -> "tuple[Tensor, ...]":
+        """Both texts: (rows, tokens, channels), channels of their own."""
+        return arguments[self.text], arguments[self.text_2]
+
+    def embeds(self, arguments: Arguments) -> "Tensor":
+        """Both, one behind the other, the narrower filled up: (rows, tokens, channels)."""
+        from torch import cat
+        from torch.nn.functional import pad
+
+        texts = self.texts(arguments)
+        widest = max(text.shape[-1] for text in texts)
+        return cat([pad(text, (0, widest - text.shape[-1])) for text in texts], 1)
+
+    def tokens(self, arguments: Arguments) -> int:
+        """The text tokens that are attended to."""
+        return sum(text.shape[1] for text in self.texts(arguments))
+
+
+@dataclass(frozen=True)
 class RaggedInputs(Inputs):
     """A text of which only what its mask lets through is attended to."""
 

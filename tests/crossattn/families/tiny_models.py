@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from tiny_texts import (
+    bert_encoder,
+    bert_tokenizer,
     clip_encoder,
     gemma_tokenizer,
     language_model,
@@ -408,6 +410,39 @@ def sana() -> Any:
     )
 
 
+def hunyuan() -> Any:
+    """HunyuanDiT: cross-attention to BERT with T5 behind it, of channels of their own."""
+    from diffusers import DDIMScheduler, HunyuanDiT2DModel, HunyuanDiTPipeline
+
+    bert, t5 = bert_tokenizer(), t5_tokenizer(256)
+    torch.manual_seed(0)
+    denoiser = HunyuanDiT2DModel(
+        sample_size=8,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        in_channels=4,
+        cross_attention_dim=16,
+        cross_attention_dim_t5=32,
+        pooled_projection_dim=16,
+        hidden_size=16,
+        activation_fn="gelu-approximate",
+    )
+    return HunyuanDiTPipeline(
+        transformer=sharpened(denoiser),
+        scheduler=DDIMScheduler(),
+        vae=vae(4),
+        text_encoder=bert_encoder(bert, 16),
+        tokenizer=bert,
+        text_encoder_2=t5_encoder(t5, 32),
+        tokenizer_2=t5,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
 TINY = {
     "sd3": Tiny(
         sd3,
@@ -495,6 +530,13 @@ TINY = {
         size=(96, 128),
         linear=True,
         drops=True,
+    ),
+    "hunyuan": Tiny(
+        hunyuan,
+        (("bert", "text_encoder", 0), ("t5", "text_encoder_2", 77)),
+        "cross",
+        settings={"use_resolution_binning": False},
+        layers=("attn2",),
     ),
 }
 

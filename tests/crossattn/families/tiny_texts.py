@@ -144,3 +144,29 @@ def language_model(kind: str, tokenizer: Any, width: int, layers: int = 2) -> An
             if "embed_tokens" in name:
                 weights.mul_(20)
     return encoder
+
+
+def bert_tokenizer(length: int = 77) -> Any:
+    """BERT's, of pieces: a start token and an end token; the words in lower case."""
+    from transformers import BertTokenizerFast
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "ball", "##oon"]
+    letters = string.ascii_lowercase + string.digits
+    pieces += [*letters, *(f"##{letter}" for letter in letters)]
+    vocab = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    return BertTokenizerFast(vocab=vocab, model_max_length=length)
+
+
+def bert_encoder(tokenizer: Any, width: int) -> Any:
+    """A tiny BERT whose tokens differ."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(5)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+    )
+    return BertModel(config).eval()
