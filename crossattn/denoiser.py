@@ -25,7 +25,8 @@ REMEDIES = {
     "PAG": "a run with perturbed guidance was broken off; call {part}.set_default_attn_processor()",
     "AddedKV": "models of added keys (Kandinsky, DeepFloyd IF) are not served",
     "CustomDiffusion": "unload the custom diffusion weights first",
-    "AttnProcessor": "call {part}.set_attn_processor(AttnProcessor2_0()) first",
+    "IPAdapter": "call pipe.unload_ip_adapter() first",
+    "AttnProcessor": "call {part}.set_attn_processor({own}()) first",
 }
 
 
@@ -111,7 +112,7 @@ def refuse_processor(layer: str, processor: Any, family: Family, when: str = "")
         remedy = next(
             (each for start, each in REMEDIES.items() if start in name),
             "undo what installed it before attaching",
-        ).format(part=f"pipe.{part}")
+        ).format(part=f"pipe.{part}", own=next(iter(family.processors)))
         raise UnsupportedModelError(
             f"{layer} runs {name}{when}, which cannot be recorded or edited; expected "
             f"{' or '.join(family.processors)}: {remedy}."

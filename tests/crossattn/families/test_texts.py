@@ -160,6 +160,21 @@ def test_prompts_of_other_lengths_are_refused_where_the_sequence_is_ragged() -> 
         made("lumina2", pipe, prompt=list(prompts))
 
 
+def test_an_adapters_processor_is_refused_with_its_remedy() -> None:
+    from diffusers.models.transformers.transformer_flux import FluxIPAdapterAttnProcessor
+
+    pipe = quiet("flux")
+    attention = pipe.transformer.transformer_blocks[0].attn
+    attention.set_processor(FluxIPAdapterAttnProcessor(hidden_size=32, cross_attention_dim=16))
+    with (
+        pytest.raises(
+            UnsupportedModelError, match=r"expected FluxAttnProcessor: call pipe\.unload"
+        ),
+        attach(pipe, Recorder(), prompt=PROMPT),
+    ):
+        raise AssertionError("must not be entered")
+
+
 def test_what_is_not_served_is_refused_by_name() -> None:
     from diffusers import WanTransformer3DModel
 

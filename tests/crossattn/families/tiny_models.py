@@ -146,7 +146,7 @@ def sd3() -> Any:
         qk_norm="rms_norm",
     )
     return StableDiffusion3Pipeline(
-        transformer=sharpened(denoiser),
+        transformer=sharpened(denoiser, 3.0),
         scheduler=flow(),
         vae=vae(4),
         text_encoder=clip_encoder(clip, 16),
