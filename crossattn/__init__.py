@@ -24,13 +24,14 @@ from crossattn.errors import (
 )
 
 if TYPE_CHECKING:
-    from crossattn.attention import Attention, UnformedMap
+    from crossattn.attention import Attention
     from crossattn.control import Control
     from crossattn.flow import Flow
     from crossattn.heatmap import HeatMap
     from crossattn.recorder import Recorder
     from crossattn.session import Session, attach
     from crossattn.site import Site, sites
+    from crossattn.softmax import UnformedMap
     from crossattn.step import LayerCall, Step
     from crossattn.trace import Trace
     from crossattn.words import (
@@ -78,13 +79,14 @@ __all__ = [
 
 # Torch takes seconds to import, and `crossattn --help` does not need it.
 _HOMES = {
-    "attention": ("Attention", "UnformedMap"),
+    "attention": ("Attention",),
     "control": ("Control",),
     "flow": ("Flow",),
     "heatmap": ("HeatMap",),
     "recorder": ("Recorder",),
     "session": ("Session", "attach"),
     "site": ("Site", "sites"),
+    "softmax": ("UnformedMap",),
     "step": ("LayerCall", "Step"),
     "trace": ("Trace",),
     "words": (

@@ -19,7 +19,10 @@ def mean(view: View, tokens: Sequence[int]) -> Tensor:
 
 
 def semantic(view: View, tokens: Sequence[int]) -> Tensor:
-    """The root mean square over the sites whose grid is nearest in area to 16 × 16.
+    """The root mean square over the sites that find words best.
+
+    Those are the blocks that are known for it in the model, else the sites whose grid is nearest in
+    area to 16 × 16: in a transformer, which has one grid, all of them.
 
     Gives (height, width), no less than their mean. Finer grids follow texture and coarser ones lose
     the place; 16 × 16 is where prompt-to-prompt (Hertz et al. 2022) and Attend-and-Excite (Chefer
@@ -32,8 +35,10 @@ def semantic(view: View, tokens: Sequence[int]) -> Tensor:
         height, width = view.grid(site)
         return max(height * width / 256, 256 / (height * width))
 
+    known = [site for site in view.visited if site.block in view.record.layout.located]
     nearest = min(map(distance, view.visited))
-    return _power_mean(view, [s for s in view.visited if distance(s) == nearest], tokens, 2)
+    sites = known or [site for site in view.visited if distance(site) == nearest]
+    return _power_mean(view, sites, tokens, 2)
 
 
 def daam(view: View, tokens: Sequence[int]) -> Tensor:

@@ -1,108 +1,59 @@
-"""One attention in flight: what a control may see of it and do to it, at the least cost."""
+"""What a control may see of an attention in flight and do to it, at the least cost."""
 
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from crossattn.intercept import SdpaCall
-
-
-def without_autocast(tensor: Tensor) -> AbstractContextManager[None]:
-    """Keep autocast, where it is on, from the precision of products on that tensor's device."""
-    kind = tensor.device.type
-    if kind == "meta" or not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)
-
-
-@dataclass(frozen=True)
-class UnformedMap:
-    """A row's probabilities by what they are made of, so that they need not be formed.
-
-    `query` (heads, pixels, width), `key` (heads, tokens, width), `bias` broadcastable to
-    (heads, pixels, tokens) and added to the scaled logits, or None; `scale` of the logits.
-    """
-
-    query: Tensor
-    key: Tensor
-    bias: Tensor | None
-    scale: float
-
-    def probabilities(self, heads: slice = slice(None), tokens: slice = slice(None)) -> Tensor:
-        """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
-        wide = torch.promote_types(self.query.dtype, torch.float32)
-        query, key = self.query[heads].to(wide), self.key[heads].to(wide)
-        bias, beta = query.new_empty(1, 1, 1), 0
-        if self.bias is not None:
-            bias, beta = self.bias if self.bias.shape[0] == 1 else self.bias[heads], 1
-            bias = bias.to(wide).transpose(-1, -2)
-        with without_autocast(query):
-            # Tokens before pixels, so that sums over tokens run along whole vectors of pixels.
-            logits = torch.baddbmm(bias, key, query.transpose(-1, -2), beta=beta, alpha=self.scale)
-        logits -= logits.detach().amax(-2, keepdim=True)
-        shares = logits.exp_()
-        return (shares[:, tokens] / shares.sum(-2, keepdim=True)).transpose(-1, -2)
-
-    def attend(self, value: Tensor) -> Tensor:
-        """Probabilities, never formed, times `value` (heads, tokens, width)."""
-        bias = None if self.bias is None else self.bias.to(self.query.dtype)[None]
-        return F.scaled_dot_product_attention(
-            self.query[None], self.key[None], value[None], attn_mask=bias, scale=self.scale
-        )[0]
-
-
-@dataclass(frozen=True)
-class FormedMap:
-    """Probabilities (heads, pixels, tokens) that were formed earlier, where that is the smaller."""
-
-    formed: Tensor
-
-    def probabilities(self, heads: slice = slice(None)) -> Tensor:
-        """The probabilities of some heads: (heads, pixels, tokens), at least float32."""
-        wide = torch.promote_types(self.formed.dtype, torch.float32)
-        return self.formed[heads].to(wide)
-
-    def attend(self, value: Tensor) -> Tensor:
-        """Probabilities times `value` (heads, tokens, width): (heads, pixels, width)."""
-        with without_autocast(value):
-            return self.formed.to(value) @ value
-
-
-AttentionMap = UnformedMap | FormedMap
-
-
-@dataclass(frozen=True)
-class _Mix:
-    """A row's edit: P·diag(keep) + Σ P_source · matrix, linear, so it can act on the values.
-
-    `keep` (tokens,); each matrix is (source tokens, tokens).
-    """
-
-    keep: Tensor
-    terms: tuple[tuple[AttentionMap, Tensor], ...] = ()
+from crossattn.in_flight import InFlight, Mix
+from crossattn.softmax import ALL, AttentionMap, FormedMap, UnformedMap, block, without_autocast
 
 
 class Attention:
-    """One scaled dot product attention of a denoiser: (rows, heads, pixels or tokens, width).
+    """One block of a denoiser's attention: the image's queries before some of the keys.
+
+    In a UNet a layer's attention is one block: pixels before the text, or before pixels. In joint
+    attention, where the sequence holds both, the image's queries before the text's keys are one
+    block and before the image's another; probabilities are those of the softmax over all keys, and
+    what a control does in one block acts together with what others do in the other.
 
     Left untouched, it is run by the host with the host's own arguments. Replacing queries, keys or
     values and adding a bias stay on the fused route; so does every *linear* edit of probabilities
     (weights on tokens, probabilities taken from another row), because (P·M)·V = P·(M·V). Only
-    `edit` forms a row's probabilities.
+    `edit` forms a row's probabilities. The text's own queries are never edited.
     """
 
-    def __init__(self, host: SdpaCall) -> None:
-        self._host = host
-        self.query = host.query
-        self.key = host.key
-        self.value = host.value
-        self.scale = host.query.shape[-1] ** -0.5 if host.scale is None else host.scale
-        self._mask = host.attn_mask
-        self._mixes: dict[int, _Mix] = {}
-        self._edited: dict[int, Tensor] = {}
+    def __init__(self, in_flight: InFlight, keys: slice = ALL) -> None:
+        self._whole = in_flight
+        self._keys = keys
+        self._block = block(keys, in_flight.key.shape[2])
+
+    @property
+    def query(self) -> Tensor:
+        """The image's queries: (rows, heads, pixels, width)."""
+        return self._whole.query
+
+    @property
+    def key(self) -> Tensor:
+        """The block's keys: (rows, heads, tokens, width)."""
+        return self._whole.key[:, :, self._keys]
+
+    @property
+    def value(self) -> Tensor:
+        """The block's values: (rows, heads, tokens, width)."""
+        return self._whole.value[:, :, self._keys]
+
+    @property
+    def scale(self) -> float:
+        """What the host multiplies logits by."""
+        return self._whole.scale
+
+    @property
+    def joint(self) -> bool:
+        """Whether the softmax runs over more keys than the block has."""
+        return self._whole.joint
 
     @property
     def heads(self) -> int:
@@ -117,52 +68,52 @@ class Attention:
     @property
     def tokens(self) -> int:
         """Keys a head."""
-        return self.key.shape[2]
+        first, beyond = self._block
+        return beyond - first
 
     def looking_at(self, key: Tensor) -> "Attention":
         """The same queries before other keys (rows, heads, tokens, width), to look at only."""
-        return Attention(replace(self._host, query=self.query, key=key, attn_mask=None))
+        host = self._whole.host
+        mask = host.attn_mask if self.joint else None
+        there = self._in_sequence(self._whole.key, key)
+        other = InFlight(replace(host, key=there, attn_mask=mask), self._whole.image)
+        other.query = self.query
+        return Attention(other, self._keys)
 
     def unformed(self, row: int) -> UnformedMap:
         """The map of `row` before any edit of its probabilities, as views."""
-        bias = self._mask
-        if bias is not None:
-            if bias.dtype == torch.bool:
-                bias = torch.zeros(bias.shape, dtype=self.query.dtype, device=bias.device)
-                bias = bias.masked_fill(~self._mask, float("-inf"))  # type: ignore[operator]
-            bias = bias[row if bias.shape[0] > 1 else 0]
-        return UnformedMap(self.query[row], self.key[row], bias, self.scale)
+        return self._whole.unformed(row, self._block)
 
     def allowed(self, row: int) -> Tensor | None:
         """Where the host's mask lets `row` attend: bool, broadcastable to (heads, pixels, tokens).
 
         None for everywhere; a bias of -9,999 and below shuts out, as hosts write it.
         """
-        if (mask := self._host.attn_mask) is None:
+        if (mask := self._whole.mask) is None:
             return None
         mask = mask[row if mask.shape[0] > 1 else 0]
+        mask = mask if mask.shape[-1] == 1 else mask[..., self._keys]
         return mask if mask.dtype == torch.bool else mask > -9_999
 
-    def is_edited(self, row: int) -> bool:
-        """Whether the probabilities of `row` are others than its queries and keys have it."""
-        biased = self._mask is not self._host.attn_mask
-        return biased or row in self._mixes or row in self._edited
+    def edited(self, row: int) -> bool:
+        """Whether a control has edited what `row` attends with."""
+        return self._whole.touches(row)
 
     def map_of(self, row: int) -> AttentionMap:
         """What `row` attends with by now, edits included; formed only where there are any."""
-        if row in self._edited or row in self._mixes:
+        cell = row, self._block
+        if cell in self._whole.edited or cell in self._whole.mixes:
             return FormedMap(self.probabilities(row))
         return self.unformed(row)
 
-    def probabilities(
-        self, row: int, heads: slice = slice(None), tokens: slice = slice(None)
-    ) -> Tensor:
+    def probabilities(self, row: int, heads: slice = ALL, tokens: slice = ALL) -> Tensor:
         """What `row` attends with now, edits included: (heads, pixels, tokens)."""
-        if row in self._edited:
-            return self._edited[row][heads, :, tokens]
-        if row not in self._mixes:
+        cell = row, self._block
+        if cell in self._whole.edited:
+            return self._whole.edited[cell][heads, :, tokens]
+        if cell not in self._whole.mixes:
             return self.unformed(row).probabilities(heads, tokens)
-        mix = self._mixes[row]
+        mix = self._whole.mixes[cell]
         probs = self.unformed(row).probabilities(heads)
         probs = probs * mix.keep.to(probs)
         with without_autocast(probs):
@@ -172,12 +123,23 @@ class Attention:
         return probs[..., tokens]
 
     def replace(
-        self, query: Tensor | None = None, key: Tensor | None = None, value: Tensor | None = None
+        self,
+        query: Tensor | None = None,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        rows: Collection[int] | None = None,
     ) -> None:
-        """Attend with other queries, keys or values, shaped as the present ones."""
-        self.query = self.query if query is None else query
-        self.key = self.key if key is None else key
-        self.value = self.value if value is None else value
+        """Attend with other queries, keys or values, shaped as the present ones.
+
+        `rows` are those in which they differ; all unless given.
+        """
+        whole, differing = self._whole, set(range(len(self.query)) if rows is None else rows)
+        if query is not None:
+            whole.replace("query", query, differing)
+        if key is not None:
+            whole.replace("key", self._in_sequence(whole.key, key), differing)
+        if value is not None:
+            whole.replace("value", self._in_sequence(whole.value, value), differing)
 
     def add_bias(self, row: int, bias: Tensor) -> None:
         """Add `bias`, broadcastable to (heads, pixels, tokens), to the logits of `row`.
@@ -185,7 +147,8 @@ class Attention:
         Weights on tokens commute with it. Probabilities that were formed or taken from elsewhere
         have no logits: they are scaled, each pixel's keeping their sum.
         """
-        if row in self._edited or (row in self._mixes and self._mixes[row].terms):
+        cell, whole = (row, self._block), self._whole
+        if cell in whole.edited or (cell in whole.mixes and whole.mixes[cell].terms):
             probs = self.probabilities(row)
             bias = bias.to(probs)
             scaled = probs * (bias - bias.amax(-1, keepdim=True)).exp()
@@ -194,24 +157,22 @@ class Attention:
             kept = probs.sum(-1, keepdim=True) / total
             self.edit(row, scaled * kept.where(total != 0, 0.0))
             return
-        shape = len(self.query), *(1, 1, 1, *bias.shape)[-3:]
-        whole = torch.zeros(shape, dtype=self.query.dtype, device=self.query.device)
-        whole[row] = bias
-        if self._mask is None:
-            self._mask = whole
-        elif self._mask.dtype == torch.bool:
-            self._mask = whole.masked_fill(~self._mask, float("-inf"))
-        else:
-            self._mask = self._mask + whole
+        bias = bias[(None,) * (3 - bias.ndim)]
+        if self.joint:
+            first, beyond = self._block
+            bias = bias.expand(*bias.shape[:-1], self.tokens)
+            bias = F.pad(bias, (first, whole.key.shape[2] - beyond))
+        whole.add_bias(row, bias)
 
     def scale_tokens(self, row: int, weights: Tensor) -> None:
         """Multiply the probabilities of `row` by `weights` (tokens,), not renormalised."""
-        if row in self._edited:
-            self.edit(row, self._edited[row] * weights.to(self._edited[row]))
+        cell, whole = (row, self._block), self._whole
+        if cell in whole.edited:
+            self.edit(row, whole.edited[cell] * weights.to(whole.edited[cell]))
             return
-        mix = self._mixes.get(row) or _Mix(torch.ones_like(weights))
+        mix = whole.mixes.get(cell) or Mix(torch.ones_like(weights))
         terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
-        self._mixes[row] = _Mix(mix.keep * weights, terms)
+        whole.mixes[cell] = Mix(mix.keep * weights, terms)
 
     def mix(self, row: int, keep: Tensor, source: AttentionMap, matrix: Tensor) -> None:
         """Make the probabilities of `row` P·diag(keep) + P_source·matrix.
@@ -219,37 +180,27 @@ class Attention:
         `keep` is (tokens,), `matrix` (source tokens, tokens). `source` may be another row of this
         attention, or one kept from an earlier run.
         """
-        if row in self._edited:
+        cell, whole = (row, self._block), self._whole
+        if cell in whole.edited:
             taken = source.probabilities()
-            kept = self._edited[row] * keep.to(taken)
+            kept = whole.edited[cell] * keep.to(taken)
             with without_autocast(taken):
                 self.edit(row, kept + taken @ matrix.to(taken))
             return
         self.scale_tokens(row, keep)
-        mix = self._mixes[row]
-        self._mixes[row] = _Mix(mix.keep, (*mix.terms, (source, matrix)))
+        mix = whole.mixes[cell]
+        whole.mixes[cell] = Mix(mix.keep, (*mix.terms, (source, matrix)))
 
     def edit(self, row: int, probs: Tensor) -> None:
         """Attend in `row` with `probs` (heads, pixels, tokens) as they are given."""
-        self._edited[row] = probs
-        self._mixes.pop(row, None)
+        cell = row, self._block
+        self._whole.edited[cell] = probs
+        self._whole.mixes.pop(cell, None)
 
-    def output(self) -> Tensor:
-        """The attention's result: (rows, heads, pixels, width)."""
-        if not self._mixes and not self._edited:
-            return self._run(self.value)
-        value = self.value.clone()
-        for row, mix in self._mixes.items():
-            value[row] *= mix.keep.to(value)[:, None]
-        output = self._run(value)
-        rows = list(output.unbind(0))
-        with without_autocast(output):
-            for row, mix in self._mixes.items():
-                for source, matrix in mix.terms:
-                    rows[row] = rows[row] + source.attend(matrix.to(self.value) @ self.value[row])
-            for row, probs in self._edited.items():
-                rows[row] = (probs @ self.value[row].to(probs)).to(output)
-        return torch.stack(rows)
-
-    def _run(self, value: Tensor) -> Tensor:
-        return self._host.run(query=self.query, key=self.key, value=value, attn_mask=self._mask)
+    def _in_sequence(self, whole: Tensor, part: Tensor) -> Tensor:
+        """`whole` (rows, heads, keys, width) with `part` in the block's place."""
+        if not self.joint:
+            return part
+        whole = whole.clone()
+        whole[:, :, self._keys] = part
+        return whole

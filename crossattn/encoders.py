@@ -1,11 +1,14 @@
 """A pipeline's text encoders, and prompts read as they read them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crossattn.denoiser import family_of, find_denoiser
 from crossattn.errors import ControlError, UnsupportedModelError
-from crossattn.family import FAMILIES, Encoder, family_of, find_denoiser
+from crossattn.families import FAMILIES
+from crossattn.family import Encoder
+from crossattn.word_tokens import TextReader
 from crossattn.words import Prompt, read_prompt
 
 if TYPE_CHECKING:
@@ -18,19 +21,30 @@ Prompts = str | Prompt | Sequence[str | Prompt]
 class TextEncoder:
     """A text encoder of a pipeline: its family's record, and the pipeline's parts for it.
 
-    `module` is None where the pipeline has the tokenizer alone; `limit` is the length of its
-    sequence in tokens.
+    `module` is None where the pipeline has the tokenizer alone; `reader` says how it reads a text,
+    `negative` how it reads a negative prompt.
     """
 
     kind: Encoder
-    tokenizer: Any
     module: "Module | None"
-    limit: int
+    reader: TextReader
+    negative: TextReader
 
     @property
     def name(self) -> str:
         """The name that people see."""
         return self.kind.name
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        return self.reader.tokenizer
+
+    @property
+    def limit(self) -> int:
+        """The length of its sequence in tokens."""
+        limit = self.reader.limit
+        return self.tokenizer.model_max_length if limit is None else limit
 
 
 def text_encoders(pipe: Any) -> tuple[TextEncoder, ...]:
@@ -39,44 +53,51 @@ def text_encoders(pipe: Any) -> tuple[TextEncoder, ...]:
         kinds = family_of(find_denoiser(pipe)[0]).encoders
     except UnsupportedModelError:
         kinds = FAMILIES[0].encoders
-    return tuple(
-        TextEncoder(kind, tokenizer, getattr(pipe, kind.module, None), kind.limit(pipe))
-        for kind in kinds
-        if (tokenizer := getattr(pipe, kind.tokenizer, None)) is not None
-    )
+    loaded = any(getattr(pipe, kind.module, None) is not None for kind in kinds)
+    found: dict[str, TextEncoder] = {}
+    for kind in kinds:
+        tokenizer, module = (getattr(pipe, part, None) for part in (kind.tokenizer, kind.module))
+        # A sequence behind others' is of zeros where its encoder is left out (SD3 without T5).
+        if tokenizer is not None and (module is not None or not (loaded and kind.behind)):
+            first = found.get(kind.behind or "")
+            readers = (
+                kind.reader(pipe, first.limit if first else 0, negative=negative)
+                for negative in (False, True)
+            )
+            found[kind.name] = TextEncoder(kind, module, *readers)
+    return tuple(found.values())
 
 
-def tokenizers_of(pipe: Any) -> dict[str, Any]:
-    """A pipeline's tokenizers by the names of its encoders; none of a bare model."""
-    return {encoder.name: encoder.tokenizer for encoder in text_encoders(pipe)}
+def tokenizers_of(pipe: Any) -> dict[str, TextReader]:
+    """How a pipeline's encoders read a text, by their names; nothing of a bare model."""
+    return {encoder.name: encoder.reader for encoder in text_encoders(pipe)}
 
 
-def read_as(encoders: Sequence[TextEncoder], text: str) -> Prompt:
+def read_as(encoders: Sequence[TextEncoder], text: str, *, negative: bool = False) -> Prompt:
     """A text as it stands, as those encoders read it.
 
     Warns with `PromptCutWarning` when words fall off.
     """
-    prepare = encoders[0].kind.prepare
-    return read_prompt(
-        prepare(text),
-        {encoder.name: encoder.tokenizer for encoder in encoders},
-        {encoder.name: encoder.limit for encoder in encoders},
-        syntax=False,
-    )
+    readers = {each.name: each.negative if negative else each.reader for each in encoders}
+    return read_prompt(text, readers, syntax=False)
 
 
-def read_again(encoders: Sequence[TextEncoder], prompt: Prompt, limit: int) -> Prompt:
-    """A prompt read before, in sequences of another length in tokens; its weights are kept."""
+def read_again(
+    encoders: Sequence[TextEncoder], prompt: Prompt, limits: Mapping[str, int]
+) -> Prompt:
+    """A prompt read before, in sequences of other lengths in tokens; its weights are kept."""
     return read_prompt(
         prompt.raw,
-        {encoder.name: encoder.tokenizer for encoder in encoders},
-        {encoder.name: limit for encoder in encoders},
+        {each.name: each.reader for each in encoders},
+        limits,
         syntax=prompt.raw != prompt.text,
         dialect=prompt.dialect,
     )
 
 
-def read_prompts(prompts: Prompts | None, encoders: Sequence[TextEncoder]) -> tuple[Prompt, ...]:
+def read_prompts(
+    prompts: Prompts | None, encoders: Sequence[TextEncoder], *, negative: bool = False
+) -> tuple[Prompt, ...]:
     """Prompts as a pipeline's encoders read them, a text as it stands, one read already kept.
 
     Raises `ControlError` for a text where there is no tokenizer, and for what is no text.
@@ -101,4 +122,6 @@ def read_prompts(prompts: Prompts | None, encoders: Sequence[TextEncoder]) -> tu
                 "A Prompt without tokens was given to attach: make it with read_prompt(text, "
                 "tokenizers)."
             )
-    return tuple(p if isinstance(p, Prompt) else read_as(encoders, p) for p in listed)
+    return tuple(
+        p if isinstance(p, Prompt) else read_as(encoders, p, negative=negative) for p in listed
+    )

@@ -13,6 +13,7 @@ from crossattn.errors import ControlError, PromptError
 from crossattn.heard import Heard, Text
 from crossattn.prompt_2 import beside
 from crossattn.rows import Rows, prompts_of
+from crossattn.sides import called_for
 from crossattn.word_spans import quoted
 from crossattn.words import Prompt, read_prompt
 
@@ -28,8 +29,9 @@ class Guidance:
     """Reads the rows of each call of the denoiser from the best evidence there is.
 
     That is, in order: `told`, what `attach` was told of guidance; what the text encoders were heard
-    to encode, row by row; the pipeline's guider; its own word. Where these leave doubt it raises
-    `ControlError`, and so it does where the encoders read another prompt than `attach` was told.
+    to encode, row by row; the pipeline's guider; its own word, by the `convention` of its family.
+    Where these leave doubt it raises `ControlError`, and so it does where the encoders read another
+    prompt than `attach` was told.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Guidance:
         prompts: Sequence[Prompt],
         negative_prompts: Sequence[Prompt],
         told: bool | None,
+        convention: str = "batch",
     ) -> None:
         self._pipe = pipe
         self._heard = heard
         self._prompts = tuple(prompts)
         self._negative_prompts = tuple(negative_prompts)
         self._told = told
+        self._convention = convention
         self._lone: Tensor | None = None
 
     @property
@@ -98,6 +102,8 @@ class Guidance:
     def _blocks(self) -> tuple[str, ...]:
         """The sides of a batch by the pipeline's own convention."""
         sides = GUIDED if self.guided else UNGUIDED
+        if self._convention == "reversed":
+            return sides[::-1]
         if getattr(self._pipe, "do_perturbed_attention_guidance", False):
             return (*sides, "other")
         if self.guided and hasattr(type(self._pipe), "image_guidance_scale"):
@@ -112,6 +118,13 @@ class Guidance:
         conditional = getattr(getattr(self._pipe, "guider", None), "is_conditional", None)
         if self._told is None and conditional is not None:
             return Rows.by_blocks(count, UNGUIDED if conditional else ("negative",), prompts)
+        if self._convention == "calls" and (side := called_for()) is not None:
+            return Rows.by_blocks(count, ("negative",) if "uncond" in side else UNGUIDED, prompts)
+        if self._convention == "calls" and self.guided:
+            # Diffusers' pipelines of separate calls run the prompt first.
+            self._lone = embeds if self._lone is None else self._lone
+            first = embeds is self._lone or _same(embeds, self._lone)
+            return Rows.by_blocks(count, UNGUIDED if first else ("negative",), prompts)
         if self.guided is None:
             if count != (prompts or 1) and not alike:
                 raise ControlError(self._doubt(count, "guided=True or False"))

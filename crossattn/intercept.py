@@ -13,10 +13,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.nn.attention import SDPBackend
 
+_torch: Callable[..., Tensor] = torch._C._nn.scaled_dot_product_attention
 _plain: Callable[..., Tensor] = F.scaled_dot_product_attention
+_FLASH = SDPBackend.FLASH_ATTENTION.value
 _lock = threading.Lock()
 _users = 0
 
@@ -37,6 +41,33 @@ class SdpaCall:
     def run(self, **other: Tensor | None) -> Tensor:
         """What the host would get (rows, heads, queries, width), with `other` of the arguments."""
         return _plain(**vars(self) | other)
+
+    def run_summed(self) -> tuple[Tensor, Tensor] | None:
+        """The same bits as `run`, and the softmax's denominators as logarithms, at no cost.
+
+        The latter is (rows, heads, queries), float32 at least. None where the kernel that torch
+        would choose does not tell: on GPUs, under gradients, where something replaced attention.
+        """
+        tensors = self.query, self.key, self.value
+        if (
+            _plain is not _torch
+            or self.query.device.type != "cpu"
+            or self.query.shape[1] != self.key.shape[1]
+            or (torch.is_grad_enabled() and any(each.requires_grad for each in tensors))
+            or torch.is_autocast_enabled("cpu")
+            or torch._fused_sdp_choice(**vars(self))
+            != torch.nn.attention.SDPBackend.FLASH_ATTENTION.value
+        ):
+            return None
+        mask = self.attn_mask
+        if mask is not None and mask.dtype == torch.bool:
+            mask = mask.new_zeros(mask.shape, dtype=self.query.dtype)
+            mask = mask.masked_fill(~self.attn_mask, float("-inf"))
+        attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        output, log_sum = attend(
+            *tensors, self.dropout_p, self.is_causal, attn_mask=mask, scale=self.scale
+        )
+        return output, log_sum
 
 
 Listener = Callable[[SdpaCall], Tensor]
@@ -64,7 +95,7 @@ def intercepted() -> Iterator[None]:
         if F.scaled_dot_product_attention is not _attention:
             # Another library's replacement is what the host would have called.
             _plain = F.scaled_dot_product_attention
-            F.scaled_dot_product_attention = _attention  # type: ignore[assignment]
+            F.scaled_dot_product_attention = _attention
         _users += 1
     try:
         yield
@@ -72,4 +103,4 @@ def intercepted() -> Iterator[None]:
         with _lock:
             _users -= 1
             if not _users and F.scaled_dot_product_attention is _attention:
-                F.scaled_dot_product_attention = _plain  # type: ignore[assignment]
+                F.scaled_dot_product_attention = _plain

@@ -1,42 +1,63 @@
 """The latents of the run in progress: what the denoiser is given, moved, and what is made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from crossattn.control import Control
 from crossattn.errors import ControlError
+from crossattn.inputs import Inputs
 from crossattn.step import Step
 
 
 class Latents:
     """What the denoiser and the scheduler were last given, and how controls moved it.
 
-    `given` are the denoiser's latents (rows, channels, height, width), `predicted` what the
-    scheduler was last given by the model, `shared_noise` whether it then drew noise for the whole
-    batch at once.
+    All of it as pictures (rows or images, channels, height, width), in whatever form the model and
+    the scheduler hold them. `predicted` is what the scheduler was last given by the model,
+    `shared_noise` whether it then drew noise for the whole batch at once.
     """
 
-    def __init__(self, pipe: Any, denoiser: torch.nn.Module, name: str) -> None:
+    def __init__(self, pipe: Any, denoiser: torch.nn.Module, inputs: Inputs) -> None:
         self._pipe = pipe
         self._config: Any = denoiser.config
-        self._name = name
+        self._inputs = inputs
         self._moves: list[Tensor] = []
-        self.arguments: dict[str, Any] = {}
+        self._given: Tensor | None = None
+        self._arguments: dict[str, Any] = {}
+        self._measured: tuple[Any, tuple[int, int]] = None, (0, 0)
         self.predicted: Tensor | None = None
         self.shared_noise = False
 
     @property
+    def argument(self) -> Any:
+        """The denoiser's argument of latents at this step, in its own form."""
+        return self._arguments[self._inputs.latents]
+
+    @property
     def given(self) -> Tensor:
         """What the denoiser is given at this step: (rows, input channels, height, width)."""
-        latents: Tensor = self.arguments[self._name]
-        return latents
+        if self._given is None:
+            self._given = self._inputs.picture(self._arguments)
+        return self._given
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The latent's (height, width)."""
+        ids = self._arguments.get("img_ids")
+        if ids is None or self._measured[0] is not ids:
+            # Positions are read once: that waits for the device.
+            self._measured = ids, self._inputs.size(self._arguments)
+        return self._measured[1]
 
     @property
     def channels(self) -> int:
         """Channels of the latents themselves: the input's first, what follows is for its eyes."""
-        return min(int(self._config.in_channels), int(self._config.out_channels))
+        given = int(self._config.in_channels)
+        made = getattr(self._config, "out_channels", None) or given
+        return min(given, int(made)) // self._inputs.folded
 
     def of_images(self, step: Step) -> Tensor:
         """The latents of the images conditioned in this call: (images, channels, height, width)."""
@@ -59,7 +80,19 @@ class Latents:
 
     def announce(self, arguments: Mapping[str, Any]) -> None:
         """Begin a call of the denoiser with these arguments."""
-        self.arguments = dict(arguments)
+        self._arguments, self._given = dict(arguments), None
+
+    def made(self, step: Step, predicted: Tensor, shared_noise: bool) -> None:
+        """Note what the scheduler was given, and whether it drew noise for all images at once."""
+        self.predicted = self._inputs.unpack(predicted, step.height, step.width)
+        self.shared_noise = shared_noise
+
+    def edited(self, step: Step, latents: Tensor, controls: Iterable[Control]) -> Tensor:
+        """What controls make of the scheduler's latents, in its form."""
+        picture = made = self._inputs.unpack(latents, step.height, step.width)
+        for control in controls:
+            picture = control.after_step(step, picture)
+        return latents if picture is made else self._inputs.pack(picture)
 
     def settle(self) -> None:
         """Forget the moves of the step before: the scheduler has gone on from them."""
@@ -76,18 +109,16 @@ class Latents:
             self._show(step, by)
 
     def _show(self, step: Step, by: Tensor) -> None:
-        moved = self.given.clone()
-        moved[:, : by.shape[1]] += self.scaled(step, by)[list(step.rows.image)]
-        self.arguments[self._name] = moved
+        moves = self.scaled(step, by)[list(step.rows.image)]
+        self._arguments[self._inputs.latents] = self._inputs.moved(self._arguments, moves)
+        self._given = None
 
     def moved_rows(self, step: Step, by: Tensor) -> dict[str, Any]:
         """The call's arguments for the conditional rows alone, their latents moved by `by`."""
         rows = list(step.rows.positive)
         count = len(step.rows.image)
-        given = {name: _rows(value, rows, count) for name, value in self.arguments.items()}
-        moved = given[self._name].clone()
-        moved[:, : by.shape[1]] += self.scaled(step, by)
-        return given | {self._name: moved}
+        given = {name: _rows(value, rows, count) for name, value in self._arguments.items()}
+        return given | {self._inputs.latents: self._inputs.moved(given, self.scaled(step, by))}
 
     def scaled(self, step: Step, by: Tensor) -> Tensor:
         """A move of the latents as the denoiser sees it: schedulers scale what they hand on."""
@@ -97,12 +128,18 @@ class Latents:
     def before_step(self, latents: Tensor) -> Tensor:
         """The latents that the scheduler goes on from, moved as the denoiser saw them."""
         for by in self._moves:
-            latents = latents + by.to(latents)
+            latents = latents + self._inputs.pack(by).to(latents)
         return latents
 
 
 def _rows(value: Any, rows: list[int], count: int) -> Any:
-    """Those rows of a tensor that has one for each of the batch; of all such in a collection."""
+    """Those rows of a tensor that has one for each of the batch; of all such in a collection.
+
+    A list of as many, which are not themselves batches, has one for each row too.
+    """
+    listed = isinstance(value, list) and len(value) == count and isinstance(value[0], Tensor)
+    if listed and value[0].shape[0] != count:
+        return [value[row] for row in rows]
     if isinstance(value, dict):
         return {name: _rows(each, rows, count) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

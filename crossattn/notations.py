@@ -14,20 +14,20 @@ _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(r"(?<!\\)(?:\{[^{}]*\|[^{}]*\}|\{[\d-]+\$\$|\$\{|(?<!\w)__[\w/*.~-]+?__(?!\w))"),
-        "a choice of dynamic prompts, and a recipe is one picture: expand it first, by "
-        "crossattn.pipelines.dynamic.expand or the key dynamic of a plan",
+        "a choice of dynamic prompts, and a recipe is one picture: crossattn expand makes a plan "
+        "of all that it stands for",
     ),
     (
-        re.compile(r"[\w)\"]\s*\.(?:blend|and|add)\([^()]*\)"),
+        re.compile(r"(?<=[\w)\"])\.(?:blend|and|add)\([^()]*\)"),
         "compel's way to join the embeddings of several prompts, which is not read here: AND draws "
         "by several prompts at once, BREAK puts them side by side",
     ),
     (
-        re.compile(r"[\w)\"]\.swap\([^()]*\)"),
+        re.compile(r"(?<=[\w)\"])\.swap\([^()]*\)"),
         "compel's way to swap words, which does nothing there either: crossattn edit swaps them",
     ),
     (
-        re.compile(r"[\w)\"]\.attend\([^()]*\)"),
+        re.compile(r"(?<=[\w)\"])\.attend\([^()]*\)"),
         "compel's long way to write a weight: write (word:1.3)",
     ),
     (

@@ -24,10 +24,12 @@ FORMAT = "crossattn trace 2"
 class Layout:
     """The shape of a record, fixed before the run.
 
-    `height` and `width` are the latent's; `tokens` the prefix of the encoder's sequence that is
-    kept (start token, prompt, end token); `prompt_of[i]` the index in `prompts` of image i;
-    `steps` the length of the run, `bins` the groups of steps kept apart; `crop` the part of the
-    picture that was drawn, None for all of it.
+    `height` and `width` are the latent's; `tokens` the prefix of the text's sequence that is kept
+    (start token, prompt, end token); `prompt_of[i]` the index in `prompts` of image i; `steps` the
+    length of the run, `bins` the groups of steps kept apart; `crop` the part of the picture that
+    was drawn, None for all of it. `rest` says whether the sum over the text's further tokens is
+    kept behind them: in joint attention, where pixels attend to each other too, it does not follow
+    from them. `located` names the blocks that find words best, if known.
     """
 
     sites: tuple[Site, ...]
@@ -42,6 +44,13 @@ class Layout:
     prompts: tuple[Prompt, ...]
     negative_prompts: tuple[Prompt, ...]
     crop: Crop | None = None
+    rest: bool = False
+    located: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """Tokens that have a map, their rest included."""
+        return self.tokens + self.rest
 
     @property
     def images(self) -> int:
@@ -49,14 +58,15 @@ class Layout:
         return len(self.prompt_of)
 
     def map_shape(self, site: Site) -> tuple[int, int, int, int, int]:
-        """(images, bins, heads or 1, pixels, tokens) of a site's sums."""
+        """(images, bins, heads or 1, pixels, columns) of a site's sums."""
         height, width = site.grid(self.height, self.width)
-        return self.images, self.bins, site.heads if self.heads else 1, height * width, self.tokens
+        heads = site.heads if self.heads else 1
+        return self.images, self.bins, heads, height * width, self.columns
 
     @property
     def mass_shape(self) -> tuple[int, int, int, int]:
-        """(steps, sites, images, tokens)."""
-        return *self.visits_shape, self.images, self.tokens
+        """(steps, sites, images, columns)."""
+        return *self.visits_shape, self.images, self.columns
 
     @property
     def visits_shape(self) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Control
@@ -32,9 +34,10 @@ class Recorder(Control):
     `heads` keeps each head rather than their mean; `negative` records the negative prompt's rows
     too; `layers` chooses blocks or sites as in `Trace.at`; `text` also reads the text encoders' own
     attention over the prompts into `flows`, on entering. Only the prompt's tokens are kept: padding
-    follows from them, since probabilities sum to 1. Sums stay on the model's device until `attach`
-    is left. If the model runs several times, `trace` is of the last run. Placed before an edit in
-    `attach`, it sees what there was; after it, what became.
+    follows from them, since probabilities sum to 1 (in joint attention it has one map more). Sums
+    stay on the model's device until `attach` is left. If the model runs several times, `trace` is
+    of the last run. Placed before an edit in `attach`, it sees what there was; after it, what
+    became.
 
     Raises `TraceError` at the first step if the trace would take more than `limit` bytes.
     """
@@ -89,7 +92,7 @@ class Recorder(Control):
         factor = pipe.vae_scale_factor
         prompts = len(session.prompts)
         rows = Rows.by_blocks(images * prompts, ("positive",), prompts)
-        tokens = session.encoders[0].limit
+        tokens = max(each.reader.offset + each.limit for each in session.encoders)
         size = height // factor, width // factor
         step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
         return self._layout(session, step).nbytes
@@ -176,7 +179,7 @@ class Recorder(Control):
         total = torch.zeros_like(sums[0].mT, memory_format=torch.contiguous_format)
         for first in range(0, attention.heads, at_once):
             heads = slice(first, first + at_once)
-            probs = attention.probabilities(row, heads, slice(layout.tokens)).to(sums.dtype)
+            probs = self._columns(layout, attention, row, heads).to(sums.dtype)
             if layout.heads:
                 sums[heads] += probs
             total += probs.mT.sum(0)  # their order in memory
@@ -185,6 +188,15 @@ class Recorder(Control):
             sums[0] += total.mT
         mass += total.mean(1)
 
+    def _columns(self, layout: Layout, attention: Attention, row: int, heads: slice) -> Tensor:
+        """The probabilities that are kept of some heads: (heads, pixels, columns)."""
+        if not layout.rest:
+            return attention.probabilities(row, heads, slice(layout.tokens))
+        probs = attention.probabilities(row, heads)
+        # The sides of guidance may differ in length.
+        own = F.pad(probs[..., : layout.tokens], (0, max(0, layout.tokens - probs.shape[-1])))
+        return torch.cat([own, probs[..., layout.tokens :].sum(-1, keepdim=True)], -1)
+
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts, negatives = session.prompts, session.negative_prompts
         if self.negative and not negatives:
@@ -192,13 +204,12 @@ class Recorder(Control):
                 "Recorder(negative=True) needs the negative prompt's words: "
                 'attach(..., negative_prompt="...") (it may be empty).'
             )
-        read = [encoding for prompt in (*prompts, *negatives) for encoding in prompt.encodings]
         return Layout(
             sites=tuple(site for site in session.sites if self.wants(site)),
             sides=("positive", "negative") if self.negative else ("positive",),
             height=step.height,
             width=step.width,
-            tokens=max((len(encoding.tokens) for encoding in read), default=step.tokens),
+            tokens=max((prompt.length for prompt in (*prompts, *negatives)), default=step.tokens),
             steps=step.total,
             bins=min(self.bins, step.total),
             heads=self.heads,
@@ -206,4 +217,6 @@ class Recorder(Control):
             prompts=prompts,
             negative_prompts=negatives,
             crop=session.crop,
+            rest=session.family.order != "cross",
+            located=session.family.located(session.denoiser),
         )

@@ -37,6 +37,11 @@ class Rows:
         for image, row in self.of_images().items():
             yield image, row, self.prompt[image]
 
+    def aside(self) -> "Rows":
+        """The same rows as ones of neither side."""
+        every = tuple(sorted((*self.positive, *self.negative, *self.other)))
+        return Rows((), (), every, self.image, self.prompt)
+
     @classmethod
     def by_blocks(cls, count: int, blocks: Sequence[str], prompts: int | None) -> "Rows":
         """Rows of a batch of `count` that holds one block of all images for each side.
@@ -56,7 +61,8 @@ class Rows:
         sides: dict[str, list[int]] = {"positive": [], "negative": [], "other": []}
         for number, side in enumerate(blocks):
             sides[side] += range(number * images, (number + 1) * images)
-        return cls.of_sides(*sides.values(), prompts_of(images, prompts))
+        prompt = prompts_of(images, prompts)
+        return cls.of_sides(sides["positive"], sides["negative"], sides["other"], prompt)
 
     @classmethod
     def of_sides(

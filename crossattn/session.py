@@ -13,16 +13,20 @@ from crossattn.attention import Attention
 from crossattn.compiled import run_eagerly
 from crossattn.control import Control
 from crossattn.crop import Crop, hear_crops
+from crossattn.denoiser import family_of, find_denoiser, refuse_pipeline, refuse_processor
 from crossattn.encoders import Prompts, read_again, read_prompts, text_encoders
 from crossattn.errors import ControlError, UnsupportedModelError
-from crossattn.family import family_of, find_denoiser, refuse_pipeline, refuse_processor
 from crossattn.guidance import Guidance
 from crossattn.heard import Heard
 from crossattn.hooks import after, before
-from crossattn.intercept import intercepted
+from crossattn.in_flight import InFlight
+from crossattn.intercept import SdpaCall, intercepted
 from crossattn.latents import Latents
+from crossattn.rows import Rows
 from crossattn.schedule import Clock, Plan
+from crossattn.sides import listen
 from crossattn.site import Site, site_modules
+from crossattn.softmax import ALL
 from crossattn.step import LayerCall, Step
 from crossattn.stepping import watch
 from crossattn.visit import enter, forget, leave
@@ -56,26 +60,35 @@ class Session:
         self.controls = tuple(controls)
         self.encoders = text_encoders(pipe_or_model)
         self.prompts = read_prompts(prompt, self.encoders)
-        self.negative_prompts = read_prompts(negative_prompt, self.encoders)
-        self.latents = Latents(pipe_or_model, self.denoiser, self.family.latents)
+        self.negative_prompts = read_prompts(negative_prompt, self.encoders, negative=True)
+        self.latents = Latents(pipe_or_model, self.denoiser, self.family.inputs)
         self.heard = Heard(self.encoders)
         self.guidance = Guidance(
-            pipe_or_model, self.heard, self.prompts, self.negative_prompts, guided
+            pipe_or_model,
+            self.heard,
+            self.prompts,
+            self.negative_prompts,
+            guided,
+            self.family.sides,
         )
         self._named = bool(self.prompts)
-        self._embeds: Tensor | None = None
+        self._heard_in: Tensor | None = None
         self.crop: Crop | None = None
         self._clock = Clock()
         self._step: Step | None = None
-        self._visited: set[Site] = set()
+        self._visited: set[str] = set()
         self._paused = False
         self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
-        self._wanted = {
-            site: wanting
-            for site in self.sites
-            if (wanting := tuple(c for c in self.controls if c.wants(site)))
-        }
+        self._layers = {site.name: module for site, module in self.modules.items()}
+        cross = {site.name for site in self.sites if site.kind == "cross"}
+        self._joint = {s.name for s in self.sites if s.kind == "self" and s.name in cross}
+        self._embeds: tuple[tuple[Tensor, ...], Tensor] | None = None
+        self._wanted: dict[str, list[tuple[Control, Site]]] = {}
+        for control in self.controls:
+            for site in self.sites:
+                if control.wants(site):
+                    self._wanted.setdefault(site.name, []).append((control, site))
 
     @property
     def step(self) -> Step:
@@ -113,8 +126,8 @@ class Session:
 
     def check_processors(self) -> None:
         """Raise `UnsupportedModelError` for a processor that cannot be served at a wanted site."""
-        for site in self._wanted:
-            refuse_processor(site.name, self.modules[site].processor, self.family)
+        for layer in self._wanted:
+            refuse_processor(layer, self._layers[layer].processor, self.family)
 
     def finish(self) -> None:
         """Let each control tell what it missed; raise if the model was run, but not in sight."""
@@ -126,26 +139,49 @@ class Session:
         for control in self.controls:
             control.finish()
 
-    def acts_at(self, site: Site) -> bool:
-        """Whether a control wants this visit to `site`.
+    def acts_at(self, layer: str) -> bool:
+        """Whether a control wants this visit to that layer.
 
         A second visit within one call of the denoiser is a recomputation, as gradient checkpointing
         does in the backward pass, and not shown.
         """
-        return self._acts and self._step is not None and site not in self._visited
+        return self._acts and self._step is not None and layer not in self._visited
 
-    def attend(self, site: Site, attention: Attention) -> None:
-        """Show one attention in flight to the controls that want the site, in order."""
-        step = self.step
-        self._visited.add(site)
-        height, width = site.grid(step.height, step.width)
-        if height * width != attention.pixels:
+    def open(self, layer: str, call: SdpaCall) -> InFlight:
+        """A call of the host at that layer, for controls to act on.
+
+        Raises `UnsupportedModelError` if it is not shaped as the model's inputs let expect.
+        """
+        _, site = self._wanted[layer][0]
+        height, width = site.grid(self.step.height, self.step.width)
+        pixels, image, tokens = height * width, ALL, 0
+        if site.name in self._joint:
+            tokens = self.step.tokens
+            image, text = self.family.stretches(pixels, tokens)
+            there = max(image.stop, text.stop) <= call.query.shape[2] == call.key.shape[2]
+        else:
+            there = pixels == call.query.shape[2]
+        if not there:
+            also = f" and {tokens} text tokens" if tokens else ""
             raise UnsupportedModelError(
-                f"{site.name} attends from {attention.pixels} pixels where {height} × {width} were "
-                f"expected for a latent of {step.height} × {step.width}."
+                f"{layer} attends from {call.query.shape[2]} positions where {height} × {width} "
+                f"pixels{also} were expected for a latent of {self.step.height} × "
+                f"{self.step.width}."
             )
-        call = LayerCall(site, step, height, width, attention.tokens)
-        for control in self._wanted[site]:
+        return InFlight(call, image)
+
+    def attend(self, layer: str, in_flight: InFlight) -> None:
+        """Show one attention in flight to the controls that want its sites, in order."""
+        step = self.step
+        self._visited.add(layer)
+        for control, site in self._wanted[layer]:
+            height, width = site.grid(step.height, step.width)
+            keys = ALL
+            if site.name in self._joint:
+                image, text = self.family.stretches(height * width, step.tokens)
+                keys = text if site.kind == "cross" else image
+            attention = Attention(in_flight, keys)
+            call = LayerCall(site, step, height, width, attention.tokens)
             control.attend(call, attention)
 
     def enter(self, stack: ExitStack) -> None:
@@ -155,10 +191,11 @@ class Session:
         for encoder in self.encoders:
             if encoder.module is not None:
                 stack.callback(after(encoder.module, self._in_context(self.heard.hear(encoder))))
+        stack.callback(listen(self.denoiser))
         stack.callback(before(self.called, self._announce))
-        for site in self._wanted:
-            module = self.modules[site]
-            stack.callback(before(module, enter(self, site)))
+        for layer in self._wanted:
+            module = self._layers[layer]
+            stack.callback(before(module, enter(self, layer)))
             stack.callback(after(module, leave))
         stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
         if getattr(self.pipe, "scheduler", None) is not None:
@@ -176,10 +213,10 @@ class Session:
         """The latents that the scheduler made, or what the controls make of them."""
         if not self._acts:
             return latents
-        self.latents.predicted, self.latents.shared_noise = predicted, drew
         # Until the denoiser is first called, the scheduler only advances to where the run begins.
-        for control in self.controls if self._step else ():
-            latents = control.after_step(self.step, latents)
+        if self._step is not None:
+            self.latents.made(self._step, predicted, drew)
+            latents = self.latents.edited(self._step, latents, self.controls)
         self.latents.settle()
         self._clock.step(scheduler)
         return latents
@@ -230,7 +267,7 @@ class Session:
         self._move(step, last)
         if not self.latents.moved:
             return None
-        bound.arguments[self.family.latents] = self.latents.given
+        bound.arguments[self.family.inputs.latents] = self.latents.argument
         return bound.args[1:], bound.kwargs
 
     def _move(self, step: Step, last: Step | None) -> None:
@@ -244,42 +281,64 @@ class Session:
                 self.latents.move(step, by)
 
     def _read_step(self, scheduler: Any, arguments: Mapping[str, Any]) -> Step:
-        embeds = arguments["encoder_hidden_states"]
-        given = self.latents.given
-        rows = self.guidance.rows(embeds, len(given))
-        if rows.positive and embeds is not self._embeds:
+        inputs = self.family.inputs
+        embeds, tokens = self._text(arguments), inputs.tokens(arguments)
+        rows = self.guidance.rows(embeds, inputs.rows(arguments))
+        if arguments.get("skip_layers") is not None:
+            # Skip-layer guidance (SD3.5) runs the prompt through a part of the model.
+            rows = rows.aside()
+        if rows.positive and embeds is not self._heard_in:
             read = self.guidance.read_beside if self._named else self.guidance.read
-            self.prompts, self._embeds = read(embeds, rows), embeds
-            self._place_words(embeds.shape[1])
-        height, width = self.family.size(given)
-        like = Step(0, 0, 1, 0, 0, 0.0, 0.0, height, width, embeds.shape[1], rows)
+            self.prompts, self._heard_in = read(embeds, rows), embeds
+        self._place_words(rows, tokens)
+        like = Step(0, 0, 1, 0, 0, 0.0, 0.0, *self.latents.size, tokens, rows)
 
         def timestep() -> float:
-            return float(torch.as_tensor(arguments["timestep"]).flatten()[0])
+            return float(torch.as_tensor(arguments[inputs.time]).flatten()[0])
 
         return self._clock.at(scheduler, timestep, like)
 
-    def _place_words(self, tokens: int) -> None:
+    def _text(self, arguments: Mapping[str, Any]) -> Tensor:
+        """The text of this call (rows, tokens, channels): the same tensor for the same text."""
+        parts = self.family.inputs.texts(arguments)
+        last = self._embeds[0] if self._embeds else ()
+        if len(parts) != len(last) or any(a is not b for a, b in zip(parts, last, strict=True)):
+            self._embeds = parts, self.family.inputs.embeds(arguments)
+        assert self._embeds is not None
+        return self._embeds[1]
+
+    def _place_words(self, rows: Rows, tokens: int) -> None:
         """Make sure that the words have known places in a text embedding of that many tokens.
 
         Embeddings of several stretches (75 tokens, each between a start and an end token) hold the
-        words that one stretch cuts off: such prompts are read again. Raises `ControlError` where
-        words have no known place.
+        words that one stretch cuts off, and pipelines may be asked for a longer or shorter
+        sequence: prompts that do not fit, or that were cut, are read again. Raises `ControlError`
+        where words have no known place.
         """
-        for name in ("prompts", "negative_prompts"):
+        sides = (("prompts", rows.positive), ("negative_prompts", rows.negative))
+        for name in (name for name, own in sides if own):
             prompts: tuple[Prompt, ...] = getattr(self, name)
-            if any(prompt.dropped for prompt in prompts):
-                setattr(self, name, tuple(self._stretched(prompt, tokens) for prompt in prompts))
-            for prompt in prompts:
-                if len(prompt.encodings[0].tokens) > tokens:
+            fitted = tuple(self._fitted(prompt, tokens) for prompt in prompts)
+            setattr(self, name, fitted)
+            for prompt in fitted:
+                if prompt.length > tokens:
                     raise ControlError(
                         f"The model is given {tokens} text tokens, too few for "
                         f"{quoted(prompt.text)}: attach was told another prompt, or the pipeline "
                         "cuts it shorter (max_sequence_length)."
                     )
 
-    def _stretched(self, prompt: Prompt, tokens: int) -> Prompt:
-        """A prompt that was cut, read in as many stretches as the model is given."""
+    def _fitted(self, prompt: Prompt, tokens: int) -> Prompt:
+        """A prompt that was cut or is too long, read in as many tokens as the model is given."""
+        last = prompt.encodings[-1]
+        given = tokens - last.offset
+        encoder = next((each for each in self.encoders if each.name == last.name), None)
+        if encoder is not None and encoder.kind.length and not encoder.reader.left and given > 0:
+            # The caller asked for another length than the pipeline's own.
+            longer = prompt.dropped and given > last.limit
+            if longer or last.offset + len(last.tokens) > tokens:
+                return read_again(self.encoders, prompt, {last.name: given})
+            return prompt
         limit = prompt.encodings[0].limit
         if not prompt.dropped or tokens == limit:
             return prompt
@@ -288,7 +347,7 @@ class Session:
                 f"The model is given {tokens} text tokens where its tokenizer makes {limit}, so "
                 "words have no known place; attach without prompt= and ask the trace by token."
             )
-        return read_again(self.encoders, prompt, tokens)
+        return read_again(self.encoders, prompt, {each.name: tokens for each in self.encoders})
 
 
 @contextmanager

@@ -6,15 +6,17 @@ from typing import Any
 
 import torch
 
-from crossattn.family import Kind, family_of, find_denoiser
+from crossattn.denoiser import family_of, find_denoiser
+from crossattn.family import Kind
 
 
 @dataclass(frozen=True)
 class Site:
-    """One attention layer of a model.
+    """What the image attends to in one attention layer of a model: the text, or itself.
 
-    `name` is the module's dotted name, `block` the block it stands in ("down.0", "mid", "up.1"),
-    `heads` the number of query heads, `level` how often its grid halves the latent's.
+    `name` is the module's dotted name, `kind` "cross" or "self" (a layer of joint attention is a
+    site of each), `block` the block it stands in ("down.0", "mid", "up.1"), `heads` the number of
+    query heads, `level` how often its grid halves the latent's.
     """
 
     name: str
@@ -49,14 +51,15 @@ def site_modules(denoiser: torch.nn.Module) -> Iterator[tuple[Site, Any]]:
     """Each site of `denoiser` with its module, in the order of definition."""
     family = family_of(denoiser)
     for name, module in denoiser.named_modules():
-        if type(module).__name__ == family.attention and hasattr(module, "set_processor"):
+        if type(module).__name__ in family.attention and hasattr(module, "set_processor"):
             block = family.block(name)
             level = family.level(block, denoiser)
-            yield Site(name, family.kind(module), block, module.heads, level), module
+            for kind in family.kinds(name, module):
+                yield Site(name, kind, block, module.heads, level), module
 
 
 def sites(pipe_or_model: Any) -> tuple[Site, ...]:
-    """Every attention layer of a pipeline or denoiser.
+    """Every site of the attention layers of a pipeline or denoiser.
 
     Raises `UnsupportedModelError` for a model of no known family.
     """

@@ -158,9 +158,52 @@ class Trace:
 
     @property
     def padding(self) -> HeatMap:
-        """The map of everything behind the end token: what is missing to 1, joined by "mean"."""
-        owned = replace(self, join="mean", whole="tokens")._heat("", range(self._length))
-        return HeatMap("padding", (1 - owned.data).clamp(min=0), max(0.0, 1 - owned.mass))
+        """The map of all text that is not the prompt's, joined by "mean".
+
+        That is what stands behind the end token, and zeros in the place of an encoder left out.
+        """
+        plain = replace(self, join="mean", whole="tokens")
+        layout = self.view.record.layout
+        owned = sorted({t.index for each in self.prompt.encodings for t in each.tokens})
+        if layout.rest:
+            others = [column for column in range(layout.columns) if column not in owned]
+            return plain._heat("padding", others)
+        heat = plain._heat("", owned)
+        return HeatMap("padding", (1 - heat.data).clamp(min=0), max(0.0, 1 - heat.mass))
+
+    @property
+    def template(self) -> HeatMap:
+        """The map of the words that the pipeline puts around the prompt, joined by "mean".
+
+        Raises `TraceError` where it puts none.
+        """
+        within = {each.end for each in self.prompt.encodings} | {
+            each.start for each in self.prompt.encodings
+        }
+        tokens = sorted(
+            token.index
+            for each in self.prompt.encodings
+            for token in each.tokens
+            if token.special and token.index not in within
+        )
+        if not tokens:
+            raise TraceError("The pipeline puts no words around the prompt, so none have a map.")
+        return replace(self, join="mean", whole="tokens")._heat("template", tokens)
+
+    @property
+    def pixels(self) -> HeatMap:
+        """The map of what pixels give each other: what the text leaves of 1, joined by "mean".
+
+        Raises `TraceError` where pixels attend to the text alone (models of cross-attention).
+        """
+        layout = self.view.record.layout
+        if not layout.rest:
+            raise TraceError(
+                "Pixels attend to the text alone in this model: no map is of the picture itself."
+            )
+        plain = replace(self, join="mean", whole="tokens")
+        text = plain._heat("", range(layout.columns))
+        return HeatMap("pixels", (1 - text.data).clamp(min=0), max(0.0, 1 - text.mass))
 
     @property
     def words(self) -> tuple[HeatMap, ...]:
@@ -189,10 +232,6 @@ class Trace:
     @property
     def _encoding(self) -> Encoding:
         return self.prompt.encodings[0]
-
-    @property
-    def _length(self) -> int:
-        return max(len(encoding.tokens) for encoding in self.prompt.encodings)
 
     @property
     def _read(self) -> list[Word]:

@@ -1,4 +1,4 @@
-"""A visit to a site: from entering an attention layer to leaving it, its attention is shown."""
+"""A visit to a layer: from entering an attention layer to leaving it, its attention is shown."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from crossattn.attention import Attention
+from crossattn.denoiser import refuse_processor
 from crossattn.errors import UnsupportedModelError
-from crossattn.family import refuse_processor
 from crossattn.intercept import SdpaCall, listener
-from crossattn.site import Site
 
 if TYPE_CHECKING:
     from crossattn.session import Session
@@ -27,32 +25,33 @@ class Visit:
         self.module = module
         self.which = which
         self.calls = 0
-        self.sessions: list[tuple[Session, Site]] = []
+        self.sessions: list[tuple[Session, str]] = []
 
     def __call__(self, call: SdpaCall) -> Tensor:
         """What the host is to get of its call."""
         self.calls += 1
         if self.calls - 1 != self.which:
             return call.run()
-        attention = Attention(call)
-        for session, site in self.sessions:
-            session.attend(site, attention)
+        session, layer = self.sessions[0]
+        attention = session.open(layer, call)
+        for session, layer in self.sessions:
+            session.attend(layer, attention)
         return attention.output()
 
 
-def enter(session: "Session", site: Site) -> Callable[..., None]:
-    """What begins a visit to `site`, or joins the one that another session has begun."""
+def enter(session: "Session", layer: str) -> Callable[..., None]:
+    """What begins a visit to that layer, or joins the one that another session has begun."""
 
     def begin(module: Any, args: Any, kwargs: Any) -> None:
-        if not session.acts_at(site):
+        if not session.acts_at(layer):
             return
         visit = listener.get()
         if not isinstance(visit, Visit) or visit.module is not module:
             processor = module.processor
-            refuse_processor(site.name, processor, session.family, " in the middle of the run")
+            refuse_processor(layer, processor, session.family, " in the middle of the run")
             visit = Visit(module, session.family.processors[type(processor).__name__])
             listener.set(visit)
-        visit.sessions.append((session, site))
+        visit.sessions.append((session, layer))
 
     return begin
 
@@ -70,9 +69,9 @@ def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
     cached = hasattr(module, "_diffusers_hook")
     if output is None or visit.calls > visit.which or cached:
         return
-    _, site = visit.sessions[0]
+    _, layer = visit.sessions[0]
     raise UnsupportedModelError(
-        f"{site.name} ran {type(module.processor).__name__}, which did not call torch.nn.functional"
+        f"{layer} ran {type(module.processor).__name__}, which did not call torch.nn.functional"
         ".scaled_dot_product_attention, so it cannot be recorded or edited: undo what replaced its "
         "attention (SageAttention, xformers, another backend) before attaching."
     )

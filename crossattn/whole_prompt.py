@@ -8,7 +8,7 @@ from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import Switch, Turns, at_step, changes, parts, plan
 from crossattn.weight_syntax import Mark
 from crossattn.word_spans import quoted
-from crossattn.words import read_prompt
+from crossattn.words import Prompt, read_prompt
 
 
 def check_prompt(
@@ -40,6 +40,15 @@ def check_negative_prompt(source: str, dialect: Dialect, *, steps: int | None = 
                     f"The negative prompt turns {quoted(word.text)} around by the weight "
                     f"{word.weight:g}; ask for it in the prompt instead."
                 )
+
+
+def longest_prompt(source: str, dialect: Dialect = "compel", steps: int | None = None) -> Prompt:
+    """Return the prompt, without tokens, that a run of `steps` draws by most; of an AND, the first.
+
+    It is the one that a result's trace is of. Raises PromptError for one that cannot be read.
+    """
+    said, _ = max(plan(source, steps or 50), key=lambda passage: len(passage[1]))
+    return read_prompt(said[0].source, dialect=dialect)
 
 
 def plain_text(source: str, dialect: Dialect = "compel") -> str:

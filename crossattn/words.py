@@ -16,18 +16,11 @@ from crossattn.dialects import Dialect
 from crossattn.errors import PromptError, WordNotFoundError
 from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import changes, parts
+from crossattn.stretches import Room, Split, encode
 from crossattn.weight_syntax import Mark, Weighted, parse_weights
 from crossattn.weight_writing import format_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
-from crossattn.word_tokens import (
-    Encoding,
-    Room,
-    Split,
-    Token,
-    encode,
-    merge_spans,
-    read_pieces,
-)
+from crossattn.word_tokens import Encoding, TextReader, Token, merge_spans, read_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,7 +49,7 @@ class Word:
     weight: float
     """From the weight syntax; 1.0 where there is none. Of a partly weighted word, the strongest."""
     tokens: tuple[tuple[int, ...], ...]
-    """For each encoder, positions in its sequence; none for what fell off the end."""
+    """For each encoder, positions in the sequence attended to; none for what fell off the end."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +71,11 @@ class Prompt:
     """What each mark of the source did, in order."""
     dialect: Dialect = "compel"
     """Whose marks they are."""
+
+    @property
+    def length(self) -> int:
+        """The tokens of the sequence attended to, up to the last one that is the prompt's."""
+        return max((each.offset + len(each.tokens) for each in self.encodings), default=0)
 
     def find(self, text: str) -> tuple[Word, ...]:
         """Return all occurrences of a word, whatever its case; WordNotFoundError if none."""
@@ -160,7 +158,7 @@ def token_positions(words: Iterable[Word]) -> list[int]:
 
 def read_prompt(
     source: str,
-    tokenizers: Mapping[str, "PreTrainedTokenizerBase"] | None = None,
+    tokenizers: "Mapping[str, PreTrainedTokenizerBase | TextReader] | None" = None,
     limits: Mapping[str, int | None] | None = None,
     *,
     syntax: bool = True,
@@ -168,8 +166,8 @@ def read_prompt(
 ) -> Prompt:
     """Read a prompt into words, weights and, for each named tokenizer, tokens.
 
-    The `dialect` decides what marks mean. Without `syntax` the text is taken as it stands: brackets
-    are text and every weight is 1.
+    A `TextReader` says what a pipeline does around its tokenizer. The `dialect` decides what marks
+    mean. Without `syntax` the text is taken as it stands: brackets are text and every weight is 1.
 
     The limits are sequence lengths in tokens, for pipelines that cut shorter or longer than the
     tokenizer's own model_max_length: a multiple of that is as many stretches, None as many as the
@@ -186,17 +184,22 @@ def read_prompt(
     else:
         read = Weighted(source, (1.0,) * len(source), (), ())
     text, weights = read.text, read.weights
-    pieces = {name: read_pieces(name, each, text) for name, each in (tokenizers or {}).items()}
+    readers = {
+        name: each if isinstance(each, TextReader) else TextReader(each)
+        for name, each in (tokenizers or {}).items()
+    }
+    pieces = {name: read_pieces(name, each, text) for name, each in readers.items()}
     spans = merge_spans(find_words(text), list(pieces.values()))
     split = _SPLITS.get(dialect, "words") if syntax else "anywhere"
 
     encodings: list[Encoding] = []
     tokens: list[tuple[tuple[int, ...], ...]] = []
     cuts: list[frozenset[int]] = []
-    for name, tokenizer in (tokenizers or {}).items():
-        limit = (limits or {}).get(name, tokenizer.model_max_length)
-        room = Room.of(tokenizer, limit, split)
-        encoding, indices, cut = encode(name, room, pieces[name], text, spans, read.breaks, weights)
+    for name, reader in readers.items():
+        room = Room.of(reader, (limits or {}).get(name, reader.size), split)
+        encoding, indices, cut = encode(
+            name, reader, room, pieces[name], text, spans, read.breaks, weights
+        )
         encodings.append(encoding)
         tokens.append(indices)
         cuts.append(cut)

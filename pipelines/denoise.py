@@ -1,4 +1,4 @@
-"""From words to a picture: the denoising loop of Stable Diffusion and SDXL, one step at a time.
+"""From words to a picture: the denoising loop of Stable Diffusion, SDXL and 3, a step at a time.
 
 It does what the pipelines' own call does, in the same order and to the last bit, but as a generator
 that can be watched, paused and left. Rows of a guided batch are [negative, positive].
@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from crossattn.errors import RecipeError
+from crossattn.pipelines.joint import (
+    decode_joint,
+    denoiser_of,
+    flow_shift,
+    follows_flow,
+    is_joint,
+    text_options,
+    velocity,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,6 +82,11 @@ def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipel
     """Return a pipeline over the same components, with a scheduler of its own (None: the same)."""
     own = copy.copy(pipe)
     planned = pipe.scheduler
+    if name and follows_flow(planned):
+        raise RecipeError(
+            f"The scheduler {name} does not fit this model, which follows a flow: leave it out, "
+            f"for the model's own ({type(planned).__name__})."
+        )
     kind, settings = scheduler_class(name) if name else (type(planned), {})
     own.scheduler = kind.from_config(planned.config, **settings)
     return own
@@ -80,13 +96,14 @@ def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipel
 def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float) -> Conditioning:
     """Encode the texts; a blank negative prompt is the pipeline's own idea of none."""
     # A model distilled to take guidance as an input is not guided by a second row.
-    guided = guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
+    guided = guidance > 1 and _distilled(pipe) is None
     embeds, negative, *pooled = pipe.encode_prompt(
         prompt=prompt,
         device=pipe._execution_device,
         num_images_per_prompt=1,
         do_classifier_free_guidance=guided,
         negative_prompt=negative_prompt if negative_prompt.strip() else None,
+        **text_options(pipe),
     )
     if guided:
         embeds = torch.cat([negative, embeds])
@@ -117,7 +134,7 @@ def denoise(
     factor) each.
     """
     device = pipe._execution_device
-    pipe.scheduler.set_timesteps(steps, device=device)
+    pipe.scheduler.set_timesteps(steps, device=device, **flow_shift(pipe, height, width))
     timesteps = pipe.scheduler.timesteps
     count = len(generator) if isinstance(generator, list) else 1
     texts = [text] if isinstance(text, Conditioning) else text
@@ -126,7 +143,7 @@ def denoise(
     step_at = {each: step for step, each in enumerate(dict.fromkeys(map(float, timesteps)))}
     latents = pipe.prepare_latents(
         count,
-        pipe.unet.config.in_channels,
+        denoiser_of(pipe).config.in_channels,
         height,
         width,
         dtype,
@@ -134,8 +151,9 @@ def denoise(
         generator,
         None,
     )
-    extra = pipe.prepare_extra_step_kwargs(generator, 0.0)
-    added = [added_conditions(each, height, width) for each in texts]
+    joint = is_joint(pipe)
+    extra = {} if joint else pipe.prepare_extra_step_kwargs(generator, 0.0)
+    added = [None if joint else added_conditions(each, height, width) for each in texts]
     # SDXL begins so, and repeated timesteps would otherwise be found at their second place.
     if (added[0] or before) and hasattr(pipe.scheduler, "set_begin_index"):
         pipe.scheduler.set_begin_index(0)
@@ -145,20 +163,23 @@ def denoise(
         said = texts[now]
         copies = (1 + said.guided) * len(said.parts or (1,))
         rows = torch.cat([latents] * copies) if copies > 1 else latents
-        rows = pipe.scheduler.scale_model_input(rows, timestep)
+        rows = rows if joint else pipe.scheduler.scale_model_input(rows, timestep)
         if index < len(before):
             # The scheduler walks there, so that its history and what it draws are as they were.
             known = before[index][None].to(latents)
             latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
             continue
-        noise = pipe.unet(
-            rows,
-            timestep,
-            encoder_hidden_states=said.embeds,
-            timestep_cond=_guidance_embedding(pipe, guidance, latents),
-            added_cond_kwargs=added[now],
-            return_dict=False,
-        )[0]
+        if joint:
+            noise = velocity(pipe, rows, timestep, said.embeds, said.pooled)
+        else:
+            noise = pipe.unet(
+                rows,
+                timestep,
+                encoder_hidden_states=said.embeds,
+                timestep_cond=_guidance_embedding(pipe, guidance, latents),
+                added_cond_kwargs=added[now],
+                return_dict=False,
+            )[0]
         if said.guided:
             without, within = noise.chunk(2)
             apart = within - without
@@ -192,7 +213,9 @@ def decode(
     `dtype` is that of the text's embedding, which the safety checker is given.
     """
     flagged = None
-    if hasattr(pipe, "safety_checker"):
+    if is_joint(pipe):
+        image = decode_joint(pipe, latents)
+    elif hasattr(pipe, "safety_checker"):
         scaled = latents / pipe.vae.config.scaling_factor
         image = pipe.vae.decode(scaled, return_dict=False, generator=generator)[0]
         image, flagged = pipe.run_safety_checker(image, pipe._execution_device, dtype)
@@ -229,8 +252,14 @@ def _decode_xl(pipe: "Pipeline", latents: Tensor) -> Tensor:
             vae.to(dtype=torch.float16)
 
 
+def _distilled(pipe: "Pipeline") -> int | None:
+    """The size of a UNet's input for guidance, of one that was distilled to take it so."""
+    size: int | None = denoiser_of(pipe).config.get("time_cond_proj_dim")
+    return size
+
+
 def _guidance_embedding(pipe: "Pipeline", guidance: float, latents: Tensor) -> Tensor | None:
-    size = pipe.unet.config.time_cond_proj_dim
+    size = _distilled(pipe)
     if size is None:
         return None
     embedding = pipe.get_guidance_scale_embedding(torch.tensor([guidance - 1]), embedding_dim=size)

@@ -161,7 +161,8 @@ class _Watched:
         negatives = passage.negatives if plain.guided else ()
         weights, signs, had = weigh_controls(passage.prompts, negatives, passage.dialect, plain)
         held = [one for one in recipe.regions if count == 1 or one.word in passage.prompts[0]]
-        controls: list[Control] = [*region_controls(held), *weights, recorder, *signs]
+        regions = region_controls(held, passage.prompts[0])
+        controls: list[Control] = [*regions, *weights, recorder, *signs]
         if count > 1:
             controls = [During(one, passage.steps) for one in controls]
         return cls(passage, recorder, had, tuple(controls))

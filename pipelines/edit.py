@@ -26,6 +26,7 @@ from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.edit_report import EditReport, report
+from crossattn.pipelines.named_words import check_words
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import target_regions
 from crossattn.pipelines.result import Result
@@ -103,6 +104,7 @@ def edit(
         raise RecipeError("The recipe has no edit: give it edit={'prompt': ...}.")
     if pipe is None:
         pipe = pipeline_of(recipe)
+    check_words(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (
         read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, spec.prompt)

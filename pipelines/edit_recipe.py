@@ -2,10 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Shares = tuple[Share, Share]
+
+
+def _in_order(shares: tuple[float, float]) -> tuple[float, float]:
+    if shares[0] > shares[1]:
+        raise ValueError("out of order")
+    return shares
+
+
+Shares = Annotated[tuple[Share, Share], Field(strict=False), AfterValidator(_in_order)]
+"""A part of the schedule: its first and its last share, in order."""
+
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 _SHARES = "two shares of the schedule from 0 to 1, the smaller first"
@@ -33,15 +43,13 @@ class EditRecipe(BaseModel):
     )
     cross: Shares = Field(
         default=(0.0, 0.4),
-        strict=False,
         description=f"{_SHARES}: when words look where the source's did",
     )
     share: Shares = Field(
         default=(0.0, 0.0),
-        strict=False,
         description=f"{_SHARES}: when pixels look where the source's did",
     )
-    words: dict[Text, Annotated[Shares, Field(strict=False)]] = Field(
+    words: dict[Text, Shares] = Field(
         default_factory=dict,
         max_length=100,
         strict=False,
@@ -73,20 +81,6 @@ class EditRecipe(BaseModel):
         if not prompt.strip():
             raise ValueError("blank")
         return prompt
-
-    @field_validator("cross", "share")
-    @classmethod
-    def _in_order(cls, shares: Shares) -> Shares:
-        if shares[0] > shares[1]:
-            raise ValueError("out of order")
-        return shares
-
-    @field_validator("words")
-    @classmethod
-    def _each_in_order(cls, words: dict[str, Shares]) -> dict[str, Shares]:
-        for shares in words.values():
-            cls._in_order(shares)
-        return words
 
     @model_validator(mode="after")
     def _blended(self) -> "EditRecipe":

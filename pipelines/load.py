@@ -16,6 +16,8 @@ from crossattn.pipelines.model_files import (
     is_pickle_name,
     read_index,
 )
+from crossattn.pipelines.pipeline_kinds import PIPELINES
+from crossattn.pipelines.shipped import SHIPPED
 
 # diffusers reads this once, when it is imported; model_files refuses foreign classes in any case.
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
@@ -31,23 +33,29 @@ EMBEDDED = "emoji-sd"
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model lies: a folder, or a single file with the folder of its configuration."""
+    """Where a model lies: a folder, or a single file with the folder of its configuration.
+
+    `borrowed` are parts that lie elsewhere, with their folders.
+    """
 
     folder: Path
     file: Path | None = None
     revision: str | None = None
+    borrowed: tuple[tuple[str, Path], ...] = ()
+
+    def place(self, part: str) -> Path:
+        """The folder of a part, such as "vae"."""
+        return dict(self.borrowed).get(part, self.folder / part)
 
 
 def find_model(model: str, revision: str | None = None, config: str | None = None) -> ModelSource:
-    """Find a model's files: `emoji-sd`, a diffusers folder, a .safetensors file or a hub id.
+    """Find a model's files: of one that ships, a diffusers folder, a .safetensors file or a hub id.
 
     `config` is the local diffusers folder that a single file's configuration comes from; a
     folder beside the file and named like it will do. Raises ModelLoadError if nothing is there.
     """
-    if model == EMBEDDED:
-        from crossattn.pipelines.emoji_sd import model_path
-
-        return ModelSource(model_path())
+    if (shipped := SHIPPED.get(model)) is not None:
+        return ModelSource(shipped.folder, borrowed=shipped.borrowed)
     path = Path(model)
     try:
         path = path.expanduser()
@@ -68,8 +76,8 @@ def find_model(model: str, revision: str | None = None, config: str | None = Non
         folder = hub_folder(model, revision)
         return ModelSource(folder, revision=folder.name)
     raise ModelLoadError(
-        f"There is no model {model!r:.200}: expected {EMBEDDED}, the folder of a diffusers model, "
-        "a .safetensors file, or a hub id such as owner/name."
+        f"There is no model {model!r:.200}: expected {', '.join(SHIPPED)}, the folder of a "
+        "diffusers model, a .safetensors file, or a hub id such as owner/name."
     )
 
 
@@ -88,7 +96,8 @@ def load(
     are missing, broken, unsafe or of the wrong kind.
     """
     source = find_model(model, revision, config)
-    files = [source.file] if source.file else source.folder.rglob("*")
+    folders = [source.folder, *(folder for _, folder in source.borrowed)]
+    files = [source.file] if source.file else (file for one in folders for file in one.rglob("*"))
     changed = max((file.stat().st_mtime_ns for file in files), default=0)
     return _load(source, dtype, device or best_device(), changed)
 
@@ -100,21 +109,15 @@ def load_tokenizers(
 
     Raises ModelLoadError as `load` does.
     """
-    from crossattn.family import FAMILIES
+    from crossattn.families import FAMILIES
 
-    folder = find_model(model, revision, config).folder
-    index = read_index(folder)
-    found = {}
-    for encoder in FAMILIES[0].encoders:
-        name, part = encoder.name, encoder.tokenizer
-        if index.get(part) not in (None, [None, None]):
-            try:
-                found[name] = _class_of(*index[part]).from_pretrained(
-                    folder / part, local_files_only=True
-                )
-            except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-                raise _does_not_load(folder / part, error) from error
-    return found
+    source = find_model(model, revision, config)
+    index = read_index(source.folder)
+    return {
+        encoder.name: _load_tokenizer(source, encoder.tokenizer, index)
+        for encoder in FAMILIES[0].encoders
+        if index.get(encoder.tokenizer) not in (None, [None, None])
+    }
 
 
 def best_device() -> str:
@@ -158,19 +161,25 @@ def _load(source: ModelSource, dtype: str, device: str, changed: int) -> "Pipeli
         check_safetensors(source.file)
         pipe = _load_file(source, index, getattr(torch, dtype))
     else:
-        pipe = _load_folder(source.folder, index, getattr(torch, dtype))
+        pipe = _load_folder(source, index, getattr(torch, dtype))
     _check_weights(source, pipe)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
 
 
-def _load_folder(folder: Path, index: dict[str, Any], dtype: "torch.dtype") -> "Pipeline":
-    parts = {}
-    for name, variant in component_weights(folder, index).items():
+def _load_folder(
+    source: ModelSource, index: dict[str, Any], dtype: "torch.dtype", **given: Any
+) -> "Pipeline":
+    """The pipeline of a folder, with the parts that are `given` in the place of its own."""
+    # Stable Diffusion 3 without its third encoder must be told so.
+    parts: dict[str, Any] = {name: None for name, value in index.items() if value == [None, None]}
+    parts |= given
+    for name, variant in component_weights(index, source.place, given).items():
         library, kind = index[name]
+        place = source.place(name)
         try:
             parts[name], report = _class_of(library, kind).from_pretrained(
-                folder / name,
+                place,
                 dtype=dtype,
                 variant=variant,
                 use_safetensors=True,
@@ -178,25 +187,38 @@ def _load_folder(folder: Path, index: dict[str, Any], dtype: "torch.dtype") -> "
                 output_loading_info=True,
             )
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-            raise _does_not_load(folder / name, error) from error
+            raise _does_not_load(place, error) from error
         lacking = sorted(map(str, report["missing_keys"]))
         if lacking:
             raise ModelLoadError(
-                f"{folder / name} lacks {len(lacking)} weights that its config.json asks for, "
+                f"{place} lacks {len(lacking)} weights that its config.json asks for, "
                 f"such as {lacking[0]}; get it anew."
             )
+    for name, _ in source.borrowed:
+        if name not in parts:
+            parts[name] = _load_tokenizer(source, name, index)
     try:
         return _pipeline_class(index).from_pretrained(
-            folder, **parts, dtype=dtype, use_safetensors=True, local_files_only=True
+            source.folder, **parts, dtype=dtype, use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
-        raise _does_not_load(folder, error) from error
+        raise _does_not_load(source.folder, error) from error
+
+
+def _load_tokenizer(source: ModelSource, part: str, index: dict[str, Any]) -> Any:
+    place = source.place(part)
+    try:
+        return _class_of(*index[part]).from_pretrained(place, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise _does_not_load(place, error) from error
 
 
 def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype") -> "Pipeline":
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
     try:
+        if PIPELINES[index["_class_name"]].denoiser == "transformer":
+            return _load_transformer_file(source, index, dtype)
         return _pipeline_class(index).from_single_file(
             str(source.file), config=str(source.folder), local_files_only=True, dtype=dtype
         )
@@ -208,6 +230,27 @@ def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype")
         ) from error
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise _does_not_load(source.file, error) from error
+
+
+def _load_transformer_file(
+    source: ModelSource, index: dict[str, Any], dtype: "torch.dtype"
+) -> "Pipeline":
+    """A file's transformer among the parts of its configuration's folder: such files seldom hold
+    more, and what else they hold is left."""
+    kind = _class_of(*index["transformer"])
+    if not hasattr(kind, "from_single_file"):
+        raise ModelLoadError(
+            f"{source.file} cannot be a model alone: diffusers reads no {kind.__name__} from a "
+            "single file; give its folder."
+        )
+    transformer = kind.from_single_file(
+        str(source.file),
+        config=str(source.folder),
+        subfolder="transformer",
+        local_files_only=True,
+        dtype=dtype,
+    )
+    return _load_folder(source, index, dtype, transformer=transformer)
 
 
 def _check_weights(source: ModelSource, pipe: "Pipeline") -> None:

@@ -2,31 +2,12 @@
 
 import json
 import math
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from crossattn.errors import ModelLoadError
-
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
-
-_CLIP_TEXT = ("transformers", "CLIPTextModel"), ("transformers", "CLIPTextModelWithProjection")
-_CLIP_TOKENIZER = ("transformers", "CLIPTokenizer"), ("transformers", "CLIPTokenizerFast")
-_COMPONENTS = {
-    "unet": (("diffusers", "UNet2DConditionModel"),),
-    "vae": (("diffusers", "AutoencoderKL"), ("diffusers", "AutoencoderTiny")),
-    "text_encoder": _CLIP_TEXT,
-    "text_encoder_2": _CLIP_TEXT,
-    "tokenizer": _CLIP_TOKENIZER,
-    "tokenizer_2": _CLIP_TOKENIZER,
-    "safety_checker": (("stable_diffusion", "StableDiffusionSafetyChecker"),),
-    "feature_extractor": (
-        ("transformers", "CLIPImageProcessor"),
-        ("transformers", "CLIPImageProcessorPil"),
-        ("transformers", "CLIPFeatureExtractor"),
-    ),
-    "image_encoder": (("transformers", "CLIPVisionModelWithProjection"),),
-}
-_WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "feature_extractor", "scheduler")
+from crossattn.pipelines.pipeline_kinds import PIPELINES, WITHOUT_WEIGHTS
 
 _WEIGHT_NAMES = ("diffusion_pytorch_model", "model")
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
@@ -56,14 +37,15 @@ def read_index(folder: Path) -> dict[str, Any]:
         )
     index = _read_json(path)
     kind = index.get("_class_name")
-    if kind not in PIPELINES:
+    if not isinstance(kind, str) or kind not in PIPELINES:
         raise ModelLoadError(
-            f"{path} names the pipeline {_short(kind)}: expected {' or '.join(PIPELINES)}."
+            f"{path} names the pipeline {_short(kind)}, which is not served: "
+            f"expected {', '.join([*PIPELINES][:-1])} or {[*PIPELINES][-1]}."
         )
     for name, value in index.items():
         if name.startswith("_") or not isinstance(value, list) or value == [None, None]:
             continue
-        if not _known(name, value):
+        if len(value) != 2 or not PIPELINES[kind].knows(name, *value):
             raise ModelLoadError(
                 f"{path} asks for {_short(value)} as its {name[:40]}, which is not a class that "
                 "this program knows; a model's own code is never run."
@@ -71,22 +53,23 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def component_weights(folder: Path, index: dict[str, Any]) -> dict[str, str | None]:
-    """Check the weight files of every component of a model folder without loading them.
+def component_weights(
+    index: dict[str, Any], place: Callable[[str], Path], given: Collection[str] = ()
+) -> dict[str, str | None]:
+    """Check the weight files of every component of a model without loading them.
 
-    Returns component name -> variant (None or "fp16"). Raises ModelLoadError if weights are
-    missing, pickled, cut off or otherwise broken.
+    `place` gives a component's folder by its name; those `given` otherwise are left out. Returns
+    component name -> variant (None or
+    "fp16"). Raises ModelLoadError if weights are missing, pickled, cut off or otherwise broken.
     """
-    variants = {}
-    for name, value in index.items():
-        if name.startswith("_") or not isinstance(value, list) or value == [None, None]:
-            continue
-        if name not in _WITHOUT_WEIGHTS:
-            variants[name] = _check_component(folder / name)
-    for name in ("unet", "vae", "text_encoder"):
-        if name not in variants:
-            raise ModelLoadError(f"{folder} has no {name}: its model_index.json must name one.")
-    return variants
+    named = {name for name, value in index.items() if isinstance(value, list) and any(value)}
+    for name in PIPELINES[index["_class_name"]].required:
+        if name not in named:
+            raise ModelLoadError(
+                f"{place(name).parent} has no {name}: its model_index.json must name one."
+            )
+    weighty = (name for name in index if name in named and name not in (*WITHOUT_WEIGHTS, *given))
+    return {name: _check_component(place(name)) for name in weighty if not name.startswith("_")}
 
 
 def check_safetensors(path: Path) -> None:
@@ -120,13 +103,6 @@ def check_safetensors(path: Path) -> None:
 def is_pickle_name(path: Path) -> bool:
     """Say whether a file name is one that pickled weights usually have."""
     return path.suffix.lower() in _PICKLES
-
-
-def _known(name: str, value: list[Any]) -> bool:
-    if name == "scheduler":
-        library, kind = [*value, None, None][:2]
-        return library == "diffusers" and isinstance(kind, str) and kind.endswith("Scheduler")
-    return tuple(value) in _COMPONENTS.get(name, ())
 
 
 def _check_component(folder: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Pictures as files: PNG with the recipe inside, and careful reading of anybody's picture."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,21 +30,34 @@ def to_png(image: Image.Image, recipe: Recipe, sampler: str) -> bytes:
 
 
 def parameters(recipe: Recipe, sampler: str) -> str:
-    """Return a recipe in the readable form that AUTOMATIC1111's web UI writes into its PNGs."""
+    """Return a recipe in the readable form that AUTOMATIC1111's web UI writes into its PNGs.
+
+    The prompt is what the picture shows: of an edit the target, with the source as `Edit of`.
+    """
+    edit = recipe.edit
     settings = {
         "Steps": recipe.steps,
         "Sampler": sampler.removesuffix("Scheduler"),
         "CFG scale": recipe.guidance,
         "Seed": recipe.seed,
         "Size": f"{recipe.width}x{recipe.height}",
-        "Model": recipe.model.replace(",", " "),
+        "Model": recipe.model,
+        **({"Edit of": recipe.prompt} if edit else {}),
+        **({"Regions": ", ".join(one.word for one in recipe.regions)} if recipe.regions else {}),
+        "Dialect": recipe.dialect,
         "Version": f"crossattn {recipe.versions.get('crossattn', '')}".strip(),
     }
-    lines = [recipe.prompt]
+    lines = [edit.prompt if edit else recipe.prompt]
     if recipe.negative_prompt:
         lines.append(f"Negative prompt: {recipe.negative_prompt}")
-    lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
+    lines.append(", ".join(f"{key}: {_setting(value)}" for key, value in settings.items()))
     return "\n".join(lines)
+
+
+def _setting(value: object) -> str:
+    # What would end a setting, or begin the next, is quoted as that program does.
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(',:\n"') else text
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -51,8 +65,8 @@ def read_picture(path: Path) -> Image.Image:
 
     Raises InputError if it is missing, broken, no picture, or over 40 million pixels.
     """
-    with _opened(path) as opened:
-        image: Image.Image = ImageOps.exif_transpose(opened)
+    with opened(path) as stored:
+        image: Image.Image = ImageOps.exif_transpose(stored)
         if image.mode.startswith("I"):
             image = _eight_bits(image)
         if image.has_transparency_data:
@@ -67,7 +81,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises InputError if it is no such picture, RecipeError if the recipe in it is not sound.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         text = image.info.get(KEY)
     if not isinstance(text, str):
         raise InputError(
@@ -78,7 +92,8 @@ def read_recipe(path: Path) -> Recipe:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Give the picture in a file as it is stored; raises InputError as `read_picture` does."""
     try:
         with warnings.catch_warnings():
             # Pillow only warns about pictures up to twice its own limit; they are too big as well.

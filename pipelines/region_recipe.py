@@ -31,7 +31,6 @@ class RegionRecipe(BaseModel):
     )
     window: Shares = Field(
         default=(0.0, 1.0),
-        strict=False,
         description="two shares of the schedule from 0 to 1, the smaller first",
     )
 
@@ -41,10 +40,3 @@ class RegionRecipe(BaseModel):
         if len({len(row) for row in mask}) > 1 or not any("#" in row for row in mask):
             raise ValueError("no mask")
         return mask
-
-    @field_validator("window")
-    @classmethod
-    def _in_order(cls, window: Shares) -> Shares:
-        if window[0] > window[1]:
-            raise ValueError("out of order")
-        return window

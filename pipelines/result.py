@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossattn.pipelines.load import EMBEDDED
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.shipped import SHIPPED
 from crossattn.trace import Trace
 from crossattn.words import Prompt
 
@@ -83,13 +83,13 @@ def word_shares(trace: Trace, before: Trace | None = None) -> Iterator[WordShare
 
 def notes_on(recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool) -> Iterator[str]:
     """Return what a person should know of a picture, in sentences."""
-    if recipe.model == EMBEDDED:
+    if recipe.model in SHIPPED:
         from crossattn.pipelines.emoji_sd import unknown_words
 
         unknown = {word: near for one in prompts for word, near in unknown_words(one.text).items()}
         for word, near in unknown.items():
             hint = f"; it knows {' and '.join(near)}" if near else ""
-            yield f"{EMBEDDED} never learned the word {word!r}{hint}."
+            yield f"{recipe.model} never learned the word {word!r}{hint}."
     if recipe.negative_prompt.strip() and (recipe.guidance or 0) <= 1:
         yield "The negative prompt has no effect, because guidance is not above 1."
     if censored:

@@ -1,13 +1,14 @@
 """A recipe's model, its open choices filled in, and its prompts as the model reads them."""
 
-import inspect
 import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
-from crossattn.pipelines.load import EMBEDDED, ModelSource, load
+from crossattn.pipelines.joint import check_drawn
+from crossattn.pipelines.load import ModelSource, load
+from crossattn.pipelines.model_defaults import defaults_of
 from crossattn.pipelines.recipe import Recipe
 from crossattn.word_spans import quoted
 from crossattn.words import Prompt, PromptCutWarning, read_prompt
@@ -27,26 +28,23 @@ def pipeline_of(recipe: Recipe) -> "Pipeline":
 def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) -> Recipe:
     """Fill in every choice that a recipe leaves to the model.
 
-    Raises RecipeError if its size does not suit the model.
+    Raises RecipeError if its size does not suit the model, UnsupportedModelError if recipes cannot
+    draw with it.
     """
-    factor = pipe.vae_scale_factor
+    check_drawn(pipe)
+    own = defaults_of(pipe)
     for name, value in (("height", recipe.height), ("width", recipe.width)):
-        if value and value % factor:
+        if value and value % own.multiple:
             raise RecipeError(
-                f"The {name} must be a multiple of {factor} for {recipe.model}, but is {value}."
+                f"The {name} must be a multiple of {own.multiple} for {recipe.model}, but is "
+                f"{value}."
             )
-    size = pipe.unet.config.sample_size
-    height, width = (size, size) if isinstance(size, int) else size
-    call = inspect.signature(type(pipe).__call__).parameters
-    steps, guidance = call["num_inference_steps"].default, call["guidance_scale"].default
-    if recipe.model == EMBEDDED:
-        steps, guidance = 25, 4.0
     choices: dict[str, Any] = {
         "revision": source.revision if source else None,
-        "steps": steps,
-        "guidance": guidance,
-        "height": height * factor,
-        "width": width * factor,
+        "steps": own.steps,
+        "guidance": own.guidance,
+        "height": own.height,
+        "width": own.width,
         "device": str(pipe.device),
     }
     open_choices = {key: value for key, value in choices.items() if getattr(recipe, key) is None}

@@ -7,10 +7,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
 
-from crossattn.pipelines.load import EMBEDDED
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.shipped import SHIPPED
 
-OWN = {EMBEDDED: 1}
+OWN = {name: model.threads for name, model in SHIPPED.items()}
 """Models that have a number of threads of their own, whatever the machine."""
 
 Given = ParamSpec("Given")
@@ -21,7 +21,7 @@ Run = Callable[Concatenate[Sequence[Recipe], Given], Generator[Event]]
 def with_threads(recipe: Recipe, otherwise: int | None = None) -> Recipe:
     """Return a recipe that says how many threads it is computed on, with a choice filled in.
 
-    emoji-sd takes one, so that its pictures are the same by every way in; other models take
+    The models that ship take one, so that their pictures are the same by every way in; others take
     `otherwise`, or as many as torch does.
     """
     if recipe.threads:

@@ -31,7 +31,7 @@ def main() -> None:
         "scheduler": "",
         "dialect": "attention",
     }
-    # Every answer is (header, stage, history, seed); the stage tells of the picture.
+    # Every answer is (progress, picture, seed); the picture is an object that tells all of it.
     _, drawn, *_ = client.predict(*fields.values(), True, api_name="/generate")
     print(f"drew {drawn['prompt']!r} in {drawn['seconds']:.1f} s")
     plan = {"cross": [0.0, 0.8], "share": [0.0, 0.4], "blend": ["car"], "protect": []}

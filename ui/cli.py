@@ -16,7 +16,9 @@ from crossattn.ui.browser.command import ui
 from crossattn.ui.compare_command import compare
 from crossattn.ui.draw_commands import generate, heatmap
 from crossattn.ui.edit_command import edit
+from crossattn.ui.expand_command import expand
 from crossattn.ui.explain_command import explain
+from crossattn.ui.import_command import import_
 from crossattn.ui.models_command import models
 from crossattn.ui.options import FLAG
 from crossattn.ui.replay_command import replay
@@ -131,5 +133,7 @@ def _flowing(text: str | None) -> str:
     )
 
 
-for command in (heatmap, generate, edit, explain, compare, replay, batch, models, ui):
-    app.command(help=_flowing(command.__doc__))(command)
+COMMANDS = heatmap, generate, edit, explain, expand, import_, compare, replay, batch, models, ui
+for command in COMMANDS:
+    # A name that Python keeps for itself has an underscore behind it.
+    app.command(command.__name__.rstrip("_"), help=_flowing(command.__doc__))(command)

@@ -5,9 +5,10 @@ from crossattn.ui.show import add_row, print_json, show, table
 
 
 def models(as_json: opt.Json = False) -> None:
-    """List the models at hand, and what emoji-sd knows to draw.
+    """List the models at hand, and what those that ship know to draw.
 
-    emoji-sd ships with crossattn; the others are those of the hub that lie in the cache.
+    emoji-sd (a UNet) and emoji-sd3 (a transformer) ship with crossattn; the others are those of the
+    hub that lie in the cache.
 
     \b
     [dim]crossattn models
@@ -15,10 +16,11 @@ def models(as_json: opt.Json = False) -> None:
     """
     from crossattn.pipelines.emoji_sd import vocabulary
     from crossattn.pipelines.hub import LocalModel, cached_models
-    from crossattn.pipelines.load import EMBEDDED, find_model
+    from crossattn.pipelines.shipped import SHIPPED
 
-    listed = [LocalModel(EMBEDDED, None, find_model(EMBEDDED).folder), *cached_models()]
-    kinds = ["ships", *["hub cache"] * (len(listed) - 1)]
+    ours = [LocalModel(name, None, model.folder) for name, model in SHIPPED.items()]
+    listed = [*ours, *cached_models()]
+    kinds = ["ships" if one in ours else "hub cache" for one in listed]
     if as_json:
         print_json(
             {
@@ -39,7 +41,7 @@ def models(as_json: opt.Json = False) -> None:
     for one, kind in zip(listed, kinds, strict=True):
         add_row(rows, one.name, kind, (one.revision or "")[:12])
     show(rows)
-    known = table(EMBEDDED, "draws")
+    known = table(" and ".join(SHIPPED), "draw")
     for kind, phrases in vocabulary().items():
         add_row(known, kind, ", ".join(phrases))
     show(known)

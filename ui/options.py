@@ -69,7 +69,7 @@ def parse_region(text: str) -> dict[str, Any]:
     try:
         edges = [float(edge) for edge in place.split(",")]
     except ValueError:
-        return {"word": word, "mask": picture_rows(Path(place))}
+        return {"word": word, "mask": picture_rows(Path(place).expanduser())}
     if len(edges) != 4:
         raise typer.BadParameter(
             f"{place[:40]!r} is no box: give left,top,right,bottom in shares of the picture, as in "
@@ -86,7 +86,8 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="emoji-sd (ships), a folder, a hub id (owner/name) or a .safetensors file.",
+        help="emoji-sd or emoji-sd3 (they ship), a folder, a hub id (owner/name) or a "
+        ".safetensors file.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -258,10 +259,16 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def recipe_of(prompt: str, chosen: dict[str, Any], **more: Any) -> "Recipe":
-    """Build a recipe from a prompt and what `choices` gave; RecipeError if it does not do."""
+    """Build a recipe from a prompt and what `choices` gave.
+
+    Raises RecipeError if it does not do, WordNotFoundError for a word that no prompt has.
+    """
+    from crossattn.pipelines.named_words import check_words
     from crossattn.pipelines.recipe import Recipe
 
-    return Recipe(prompt=prompt, **chosen, **more)
+    recipe = Recipe(prompt=prompt, **chosen, **more)
+    check_words(recipe)
+    return recipe
 
 
 def picture_path(output: Path | None, name: str) -> Path:

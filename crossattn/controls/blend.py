@@ -172,5 +172,6 @@ def _places(words: Sequence[str], source: Prompt, targets: Mapping[int, Prompt])
 def _unshared(source: Prompt, target: Prompt) -> tuple[list[int], list[int]]:
     """The tokens of the source's and of the target's words that the other does not have."""
     alignment = align(source, target, "refine")
-    dropped = [token for unit in alignment.dropped for token in unit.tokens]
-    return dropped, [token for unit in alignment.unmatched for token in unit.tokens]
+    every = (alignment, *alignment.behind)
+    dropped = [token for each in every for unit in each.dropped for token in unit.tokens]
+    return dropped, [t for each in every for unit in each.unmatched for t in unit.tokens]

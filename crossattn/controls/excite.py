@@ -133,8 +133,9 @@ class AttendAndExcite(Edit):
 
     def _loss(self, maps: Tensor, session: Session, step: Step, image: int) -> Tensor:
         prompt = step.rows.prompt[image]
-        body = session.prompts[prompt].encodings[0].body
-        shares = (100 * maps[:, list(body)]).softmax(-1)  # -> (pixels, tokens of the prompt)
+        encodings = session.prompts[prompt].encodings
+        body = sorted({token for each in encodings for token in each.body})
+        shares = (100 * maps[:, body]).softmax(-1)  # -> (pixels, tokens of the prompt)
         height, width = next(iter(map_sites(session.sites, step))).grid(step.height, step.width)
         worst = shares.new_zeros(())
         for placed in self._placed:

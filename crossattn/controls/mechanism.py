@@ -104,17 +104,17 @@ class Mechanism(Control):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh the tokens of every row anew."""
+        if any(attention.edited(row) for row in range(len(attention.query))):
+            raise ControlError(
+                f'Mechanism("{self.name}") computes attention anew, which would undo the controls '
+                "before it: put it first in attach(...)."
+            )
         key, value = attention.key, attention.value
         if self.kind == "gqa":
             shared = key.shape[1] // self.argument
             value = pool_heads(value, self.argument).repeat_interleave(shared, dim=1)
             attention.replace(value=value)
         for row in range(len(key)):
-            if attention.is_edited(row):
-                raise ControlError(
-                    f'Mechanism("{self.name}") computes attention anew, which would undo the '
-                    "controls before it: put it first in attach(...)."
-                )
             mask = attention.allowed(row)
             weights = self._weigh(attention.query[row], key[row], mask, self.argument, self._first)
             attention.edit(row, weights)

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from crossattn.attention import Attention, without_autocast
+from crossattn.attention import Attention
 from crossattn.controls.support.edit import Edit, OnNothing
 from crossattn.controls.support.edit_source import edited_prompts
 from crossattn.controls.support.token_positions import positions_by_prompt
 from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
+from crossattn.softmax import without_autocast
 from crossattn.step import LayerCall
 
 

@@ -20,7 +20,8 @@ class ShareSelfAttention(FromSource):
 
     Attending with the source's queries and keys and the target's values is the same as injecting
     the source's map, which is never formed. Acts in `window` at the self-attention sites of at
-    most `pixels` pixels: a quarter of the latent's sides unless given (16 × 16 at least).
+    most `pixels` pixels: a quarter of the latent's sides unless given (16 × 16 at least), and in a
+    transformer all of them.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
     """
 
@@ -35,11 +36,13 @@ class ShareSelfAttention(FromSource):
         super().__init__(source, on_nothing)
         self.window = window
         self.pixels = pixels
+        self._sites: tuple[Site, ...] = ()
 
     def start(self, session: Session) -> None:
         """Forget the run before; raises `ControlError` if there is no source or no target."""
         super().start(session)
         self.targets(session)
+        self._sites = session.sites
 
     def wants(self, site: Site) -> bool:
         """The self-attention sites."""
@@ -47,7 +50,7 @@ class ShareSelfAttention(FromSource):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's queries and keys in the target rows."""
-        limit = self.pixels if self.pixels is not None else coarse_pixels(call.step)
+        limit = self.pixels if self.pixels is not None else coarse_pixels(self._sites, call.step)
         if not self.window.contains(call.step) or attention.pixels > limit:
             return
         rows = call.step.rows.of_images()
@@ -56,9 +59,10 @@ class ShareSelfAttention(FromSource):
             return
         query, key = list(attention.query), list(attention.key)
         for pair in pairs:
-            source, row = self.origin.self_attention(call, attention, pair.source), rows[pair.image]
-            query[row], key[row] = source.query, source.key
-        attention.replace(query=_stack(query), key=_stack(key))
+            row = rows[pair.image]
+            query[row], key[row] = self.origin.self_attention(call, attention, pair.source)
+        targets = [rows[pair.image] for pair in pairs]
+        attention.replace(query=_stack(query), key=_stack(key), rows=targets)
         self.touch(call)
 
     def reason(self) -> str:
@@ -71,8 +75,8 @@ class MutualSelfAttention(FromSource):
 
     Target rows attend with their own queries to the source's keys and values, in `window`, at the
     self-attention sites that `sites` chooses: unless given, those of the decoder (up) that are
-    finer than its coarsest. A `source` kept earlier has them if it was recorded with
-    `SourceRecorder(keys_values=...)`.
+    finer than its coarsest, and in a transformer the later half. A `source` kept earlier has them
+    if it was recorded with `SourceRecorder(keys_values=...)`.
     Cao et al., "MasaCtrl" (2023): from step 4 of 50 and layer 10 of 16.
     """
 
@@ -111,18 +115,26 @@ class MutualSelfAttention(FromSource):
             return
         rows = call.step.rows
         key, value = list(attention.key), list(attention.value)
+        targets = []
         for pair in self.origin.pairs(rows):
             for negative, side in enumerate((rows.of_images(), rows.of_images("negative"))):
                 if pair.image in side:
                     taken = self.origin.keys_values(call, attention, pair.source, bool(negative))
                     key[side[pair.image]], value[side[pair.image]] = taken
-        attention.replace(key=_stack(key), value=_stack(value))
+                    targets.append(side[pair.image])
+        attention.replace(key=_stack(key), value=_stack(value), rows=targets)
         self.touch(call)
 
 
 def texture_sites(sites: Iterable[Site]) -> frozenset[Site]:
-    """Where a picture's texture is made: the decoder's self-attention, but for its coarsest."""
-    up = [site for site in sites if site.kind == "self" and site.block.startswith("up")]
+    """Where a picture's texture is made: the decoder's self-attention, but for its coarsest.
+
+    A transformer, which has no decoder, makes it in the later half of its blocks.
+    """
+    own = [site for site in sites if site.kind == "self"]
+    up = [site for site in own if site.block.startswith("up")]
+    if not up and not any(site.block == "mid" for site in own):
+        return frozenset(own[len(own) // 2 :])
     coarsest = max((site.level for site in up), default=0)
     return frozenset([site for site in up if site.level < coarsest] or up)
 

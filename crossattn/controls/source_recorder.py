@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from crossattn.attention import Attention, UnformedMap
+from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.controls.sharing import texture_sites
 from crossattn.controls.support.composition_grid import coarse_pixels, map_sites
@@ -33,6 +33,7 @@ from crossattn.rows import Rows
 from crossattn.schedule import Plan
 from crossattn.session import Session
 from crossattn.site import Site
+from crossattn.softmax import UnformedMap
 from crossattn.step import LayerCall, Step
 
 
@@ -95,7 +96,7 @@ class SourceRecorder(Control):
         scheduler.set_timesteps(steps)
         session = Session(pipe, (self,), prompt, None, guided)
         factor = pipe.vae_scale_factor
-        tokens = session.encoders[0].limit
+        tokens = max(each.reader.offset + each.limit for each in session.encoders)
         rows = Rows.by_blocks(1 + guided, GUIDED if guided else UNGUIDED, prompts=1)
         size = height // factor, width // factor
         step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
@@ -154,7 +155,7 @@ class SourceRecorder(Control):
                 run.tensors[f"{name}/key"][at].copy_(attention.key[row])
             return
         source = attention.map_of(row)
-        if not isinstance(source, UnformedMap) or source.bias is not None:
+        if not isinstance(source, UnformedMap) or attention.edited(row):
             raise ControlError(
                 "SourceRecorder keeps queries and keys, in which the edits before it do not show: "
                 "put it first in attach(...)."
@@ -238,13 +239,15 @@ class SourceRecorder(Control):
 
     def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:
         dtype: torch.dtype = next(session.denoiser.parameters()).dtype
-        limit = self.pixels if self.pixels is not None else coarse_pixels(step)
+        limit = self.pixels if self.pixels is not None else coarse_pixels(session.sites, step)
         specs: dict[str, Spec] = {}
         sides = 1 + bool(step.rows.negative or session.guidance.guided)
         taken = texture_sites(session.sites) if kept.keys_values else ()
+        # Queries and the text's keys do not make a map where pixels or a mask have a part in it.
+        formed = session.family.order != "cross" or session.family.masked
         for site, module in session.modules.items():
             height, width = site.grid(step.height, step.width)
-            pixels, each = height * width, module.to_q.out_features // site.heads
+            pixels, each = height * width, _width(site, module)
             name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
             if site in taken:
                 both = (len(kept.keys_values), sides, site.heads, pixels, each), dtype
@@ -252,7 +255,7 @@ class SourceRecorder(Control):
             if site.kind == "self" and pixels <= limit:
                 shape = (len(kept.own), site.heads, pixels, each)
                 specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}
-            elif site.kind == "cross" and each > step.tokens:
+            elif site.kind == "cross" and (formed or each > step.tokens):
                 shape = (len(kept.cross), site.heads, pixels, step.tokens)
                 specs[f"{name}/formed"] = (shape, dtype)
             elif site.kind == "cross":
@@ -266,3 +269,9 @@ class SourceRecorder(Control):
         picture = (calls, session.latents.channels, step.height, step.width)
         specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs
+
+
+def _width(site: Site, module: Any) -> int:
+    """The width of a head's queries."""
+    width = getattr(module, "head_dim", None)
+    return int(module.to_q.out_features // site.heads if width is None else width)

@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import queue
+import socket
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ from typing import Any
 from crossattn.errors import CrossattnError, InputError
 from crossattn.pipelines.batch.engine import Group
 from crossattn.pipelines.batch.render import Attempt, Renderer, attempts
+
+REACHED = 10.0
+"""Seconds that a cluster has to take a connection."""
 
 CPUS = 0.9
 """Of each actor: whole ones could take every CPU, and Ray Data would wait for itself for ever."""
@@ -127,6 +131,7 @@ def _start(workers: int) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     address = os.environ.get("RAY_ADDRESS", "local")
     here: dict[str, Any] = {}
+    _check_reached(address)
     if address == "local":
         here = {"num_cpus": max(workers, os.cpu_count() or 1), "include_dashboard": False}
     try:
@@ -136,6 +141,20 @@ def _start(workers: int) -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise CrossattnError(f"Ray cannot be started at {address}: {reason}") from error
+
+
+def _check_reached(address: str) -> None:
+    """Raise CrossattnError if nobody answers at an address, which Ray takes minutes to tell."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CrossattnError(
+            f"Ray does not answer at {address} ({reason}); start it there, or take RAY_ADDRESS out."
+        ) from error
 
 
 def _gpus(groups: Sequence[Group]) -> float:

@@ -13,6 +13,7 @@ from crossattn.pipelines.batch.rows import Row, read_rows
 from crossattn.pipelines.batch.sweep import Point, Sweep, with_defaults
 from crossattn.pipelines.batch.values import finite, joined, plain
 from crossattn.pipelines.files import slug
+from crossattn.pipelines.named_words import check_words
 from crossattn.pipelines.recipe import Recipe
 from crossattn.whole_prompt import plain_text
 
@@ -137,6 +138,7 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         if isinstance(fields.get("edit"), str):
             fields["edit"] = {"prompt": fields["edit"]}
         recipe = Recipe(**_set(fields))
+        check_words(recipe)
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt

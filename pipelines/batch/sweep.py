@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from crossattn.dialects import NOTATIONS
 from crossattn.errors import InputError
 from crossattn.pipelines.batch.values import joined
 from crossattn.words import read_prompt, with_weights
@@ -214,15 +215,17 @@ def _weighted(fields: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in fields.items() if key != "weights"}
     edit = rest.get("edit")
     if isinstance(edit, dict):
-        return {**rest, "edit": {**edit, "prompt": _written(edit.get("prompt"), fields["weights"])}}
+        return {**rest, "edit": {**edit, "prompt": _written(edit.get("prompt"), fields)}}
     key = "prompt" if edit is None else "edit"
-    return {**rest, key: _written(rest.get(key), fields["weights"])}
+    return {**rest, key: _written(rest.get(key), fields)}
 
 
-def _written(text: Any, weights: dict[str, Any]) -> str:
+def _written(text: Any, fields: dict[str, Any]) -> str:
     if not isinstance(text, str):
         raise InputError("weights are for the words of a prompt, and there is no prompt.")
-    prompt = read_prompt(text)
+    weights, dialect = fields["weights"], fields.get("dialect")
+    # A dialect that is none is told when the recipe is made.
+    prompt = read_prompt(text, dialect=dialect if dialect in NOTATIONS else "compel")
     places: dict[int, float] = {}
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float):

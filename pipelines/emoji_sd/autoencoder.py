@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossattn.pipelines.emoji_sd.checkpoint import seeded
+from crossattn.pipelines.emoji_sd.device import autocast, device_of
 from crossattn.pipelines.emoji_sd.scenes import SIDE, Rendered, Split, make_scene, render
 
 CHANNELS: Final = 8
@@ -37,6 +38,7 @@ def make_autoencoder(widths: tuple[int, ...] = (16, 32, 96, 128)) -> Autoencoder
         norm_num_groups=4,
         sample_size=SIDE,
         scaling_factor=1.0,
+        shift_factor=0.0,
         mid_block_add_attention=False,
     ).to(memory_format=torch.channels_last)
 
@@ -44,11 +46,6 @@ def make_autoencoder(widths: tuple[int, ...] = (16, 32, 96, 128)) -> Autoencoder
 def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """Pictures (batch, height, width, 3) of 0 to 255 as (batch, 3, height, width) of -1 to 1."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-
-
-def autocast() -> torch.autocast:
-    """Mixed precision on the CPU: bfloat16 for convolutions and products."""
-    return torch.autocast("cpu", torch.bfloat16)
 
 
 def encode(model: AutoencoderKL, pictures: Tensor) -> Tensor:
@@ -60,11 +57,6 @@ def encode(model: AutoencoderKL, pictures: Tensor) -> Tensor:
 def pictures(seeds: range, split: Split = "train") -> Tensor:
     """Whole scenes (len(seeds), 3, 128, 128) of -1 to 1."""
     return to_tensor(np.stack([render(make_scene(seed, split)).pixels for seed in seeds]))
-
-
-def crops(seeds: range) -> Tensor:
-    """A crop of each scene (len(seeds), 3, 64, 64), -1 to 1; most of them near an object."""
-    return to_tensor(np.stack([_crop(render(make_scene(seed)), seed) for seed in seeds]))
 
 
 def _crop(scene: Rendered, seed: int) -> NDArray[np.uint8]:
@@ -84,44 +76,56 @@ def reconstruction_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
     return (drawn - wanted).abs().mean() + 0.5 * edges + 2 * F.mse_loss(drawn, wanted)
 
 
-def _batch(step: int, batch: int) -> Tensor:
-    """Crops, and every fourth step whole pictures of the same area."""
+def render_pixels(step: int, batch: int) -> NDArray[np.uint8]:
+    """Crops (batch, 64, 64, 3), and every fourth step whole pictures of the same area."""
     if step % 4 == 3:
-        return pictures(range(step * batch, step * batch + batch // 4))
-    return crops(range(step * batch, (step + 1) * batch))
+        seeds = range(step * batch, step * batch + batch // 4)
+        return np.stack([render(make_scene(seed)).pixels for seed in seeds])
+    seeds = range(step * batch, (step + 1) * batch)
+    return np.stack([_crop(render(make_scene(seed)), seed) for seed in seeds])
 
 
-def autoencoder_loss(model: AutoencoderKL, batch: int) -> Callable[[int], Tensor]:
+def autoencoder_loss(
+    model: AutoencoderKL, rendered: Callable[[int], NDArray[np.uint8]]
+) -> Callable[[int], Tensor]:
     """The loss of a step of the first stage: reconstruct through slightly noisy latents.
 
     The noise, and a weak pull of the latents towards zero, take the place of the usual
-    Kullback-Leibler term.
+    Kullback-Leibler term. `rendered` gives the pictures of a step.
     """
+    device = device_of(model)
 
     def loss(step: int) -> Tensor:
-        wanted = _batch(step, batch).contiguous(memory_format=torch.channels_last)
-        with autocast():
+        wanted = _wanted(rendered(step), device)
+        with autocast(device):
             latents = encode(model, wanted).float()
-            noise = torch.randn(latents.shape, generator=seeded("autoencoder", step))
+            noise = torch.randn(latents.shape, generator=seeded("autoencoder", step)).to(device)
             drawn = model.decode(latents + NOISE * noise).sample.float()
         return reconstruction_loss(drawn, wanted) + 2e-3 * latents.square().mean()
 
     return loss
 
 
-def decoder_loss(model: AutoencoderKL, batch: int) -> Callable[[int], Tensor]:
+def decoder_loss(
+    model: AutoencoderKL, rendered: Callable[[int], NDArray[np.uint8]]
+) -> Callable[[int], Tensor]:
     """The loss of a step of the second stage, in which only the decoder learns."""
+    device = device_of(model)
 
     def loss(step: int) -> Tensor:
-        wanted = _batch(step + 2**24, batch).contiguous(memory_format=torch.channels_last)
-        with autocast():
+        wanted = _wanted(rendered(step + 2**24), device)
+        with autocast(device):
             with torch.no_grad():
                 latents = encode(model, wanted).float()
-            noise = torch.randn(latents.shape, generator=seeded("decoder", step))
+            noise = torch.randn(latents.shape, generator=seeded("decoder", step)).to(device)
             drawn = model.decode(latents + 0.05 * noise).sample.float()
         return reconstruction_loss(drawn, wanted)
 
     return loss
+
+
+def _wanted(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return to_tensor(pixels).to(device, memory_format=torch.channels_last)
 
 
 @torch.no_grad()
@@ -131,9 +135,13 @@ def whiten(model: AutoencoderKL, scenes: int = 2048) -> None:
     The shift and scale go into the convolutions on both sides of the latent, so that the usual
     single scaling factor is 1 and reconstructions stay as they were.
     """
-    with autocast():
+    device = device_of(model)
+    with autocast(device):
         latents = torch.cat(
-            [encode(model, pictures(range(i, i + 32), "fresh")) for i in range(0, scenes, 32)]
+            [
+                encode(model, pictures(range(i, i + 32), "fresh").to(device))
+                for i in range(0, scenes, 32)
+            ]
         ).float()
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     before, after = model.quant_conv, model.post_quant_conv
@@ -153,6 +161,7 @@ def psnr(model: AutoencoderKL, scenes: int = 256) -> float:
     values = []
     for first in range(0, scenes, 32):
         wanted = pictures(range(2**20 + first, 2**20 + min(first + 32, scenes)), "fresh")
+        wanted = wanted.to(device_of(model))
         drawn = model.decode(encode(model, wanted)).sample.clamp(-1, 1)
         values.append(10 * torch.log10(4 / (drawn - wanted).square().mean((1, 2, 3))))
     return float(torch.cat(values).mean())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,7 +64,8 @@ def seeded(stage: str, step: int) -> torch.Generator:
 class Run:
     """One stage's training: its model, optimisers, averaged weights, step and log.
 
-    `decay` is the averaging of the weights a step (0: none). Checkpoints lie in `folder` as
+    `model` lies on the device that it trains on, and `decay` is the averaging of the weights a step
+    (0: none). Checkpoints lie in `folder` as
     `<stage>.pt`, and `<stage>.stable.pt` from just before the learning rate fell: a later, longer
     run continues from that one.
     """
@@ -108,20 +108,21 @@ class Run:
         `watch` called after it. `until` stops early, as an interruption would.
         """
         self.resume()
-        started, losses = time.monotonic() - self.seconds, list[float]()
+        started, losses = time.monotonic() - self.seconds, list[Tensor]()
         while self.step < self.schedule.steps and self.step != until:
             if self.step == self.schedule.fall_from:
                 self.save(self.stable_path)
             losses.append(self._advance(loss))
             self.seconds = time.monotonic() - started
             if self.step % every == 0 or self.step == self.schedule.steps:
-                self._note(statistics.mean(losses))
+                self._note(torch.stack(losses).mean().item())
                 losses.clear()
                 self.save(self.path)
                 if watch is not None:
                     watch(self)
 
-    def _advance(self, loss: Callable[[int], Tensor]) -> float:
+    def _advance(self, loss: Callable[[int], Tensor]) -> Tensor:
+        # Nothing here waits for a device: the losses are read when they are noted.
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = self.schedule.rate(self.step)
@@ -132,9 +133,10 @@ class Run:
             optimiser.zero_grad(set_to_none=True)
         self.step += 1
         decay = min(self.decay, self.step / (self.step + 10))
-        for name, weight in self.model.state_dict().items():
-            self.average[name].lerp_(weight, 1 - decay) if weight.is_floating_point() else None
-        return value.item()
+        weights = {n: w for n, w in self.model.state_dict().items() if w.is_floating_point()}
+        averages = [self.average[name] for name in weights]
+        torch._foreach_lerp_(averages, list(weights.values()), 1 - decay)
+        return value.detach()
 
     def _note(self, loss: float) -> None:
         samples = self.step * self.schedule.batch
@@ -165,13 +167,15 @@ class Run:
         if fell and self.stable_path.exists():
             state = load(self.stable_path)
         self.model.load_state_dict(state["model"])
-        self.average = state["average"]
+        self.average = {
+            name: weight.to(self.average[name].device) for name, weight in state["average"].items()
+        }
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of this module's making."""
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    """Read a checkpoint of this module's making, onto the CPU wherever it was made."""
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     return state

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from crossattn.pipelines.emoji_sd.autoencoder import CHANNELS, autocast, encode, to_tensor
-from crossattn.pipelines.emoji_sd.captions import Caption, describe
+from crossattn.pipelines.emoji_sd.autoencoder import CHANNELS
+from crossattn.pipelines.emoji_sd.captions import Caption
 from crossattn.pipelines.emoji_sd.checkpoint import seeded
-from crossattn.pipelines.emoji_sd.scenes import SIDE, Rendered, Scene, make_scene, render
+from crossattn.pipelines.emoji_sd.device import autocast, compile_blocks, device_of
+from crossattn.pipelines.emoji_sd.latents import (
+    GRID,
+    LatentPool,
+    captions_of,
+    weight_of_objects,
+)
+from crossattn.pipelines.emoji_sd.scenes import SIDE, Scene
+from crossattn.pipelines.emoji_sd.tokenizer import tokenize
 
-GRID: Final = SIDE // 8
-EMPTY_SHARE: Final = 0.1
-OBJECT_WEIGHT: Final = 5.0
-AREA: Final = 2000  # pixels of a picture, a little less than a big object has
 PLACE_WEIGHT: Final = 0.2
 
 
@@ -78,44 +78,10 @@ class Denoiser(nn.Module):
             )
         )
 
-
-class LatentPool:
-    """The latents of the first `size` training scenes, each encoded when it is first asked for.
-
-    They lie in one file, in half precision, so a later run need not encode them again. Past the
-    pool's end the scenes come round again, worded anew.
-    """
-
-    def __init__(self, path: Path, autoencoder: AutoencoderKL, size: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shape = (size, CHANNELS, GRID, GRID)
-        self._latents = np.memmap(path, np.float16, "r+" if path.exists() else "w+", shape=shape)
-        self._autoencoder = autoencoder.eval().requires_grad_(False)
-        self._size = size
-
-    def batch(self, first: int, count: int) -> tuple[Tensor, Tensor, list[Scene]]:
-        """Latents (count, 8, 16, 16), how much of each cell objects cover (count, 1, 16, 16), and
-        scenes to caption, of the samples first, first + 1, ..."""
-        rounds, start = divmod(first, self._size)
-        slots = [(start + i) % self._size for i in range(count)]
-        drawn = [make_scene(slot) for slot in slots]
-        rendered = [render(scene) for scene in drawn]
-        # A scene whose latent is all zeros has not been encoded yet.
-        if not self._latents[slots].any(axis=(1, 2, 3)).all():
-            pictures = to_tensor(np.stack([one.pixels for one in rendered]))
-            with autocast(), torch.no_grad():
-                self._latents[slots] = encode(self._autoencoder, pictures).float().numpy()
-        cover = torch.stack([cover_of_objects(one) for one in rendered])
-        latents = torch.from_numpy(self._latents[slots].astype(np.float32))
-        return latents, cover, [replace(s, wording=s.wording + rounds) for s in drawn]
-
-
-def cover_of_objects(scene: Rendered) -> Tensor:
-    """The share of each latent cell that objects cover, (1, 16, 16), an object of less than
-    `AREA` pixels counting for as much as one of that area: what is small is no less asked for."""
-    masks = torch.from_numpy(scene.masks)
-    weights = (AREA / masks.sum((1, 2)).clamp(min=1)).clamp(min=1)
-    return F.avg_pool2d((masks * weights[:, None, None]).sum(0, keepdim=True), SIDE // GRID)
+    def hasten(self) -> None:
+        """Make it ready for a GPU: fused attention, and the block that repeats compiled."""
+        self.unet.set_attn_processor(AttnProcessor2_0())
+        compile_blocks(self.unet)
 
 
 class DenoiserLoss:
@@ -129,32 +95,28 @@ class DenoiserLoss:
     """
 
     def __init__(
-        self, model: Denoiser, tokenizer: CLIPTokenizer, pool: LatentPool, batch: int, focus: int
+        self, model: Denoiser, tokenizer: CLIPTokenizer, pool: LatentPool, focus: int
     ) -> None:
-        self.model, self.tokenizer, self.pool = model, tokenizer, pool
-        self.batch, self.focus = batch, focus
+        self.model, self.tokenizer, self.pool, self.focus = model, tokenizer, pool, focus
         self.scheduler = make_scheduler()
 
     def __call__(self, step: int) -> Tensor:
         """The loss of a step as a scalar; a pure function of the weights and the step."""
-        first = step * self.batch
-        latents, cover, scenes = self.pool.batch(first, self.batch)
-        rng = random.Random(f"captions {step}")
-        captions = [
-            Caption("", {}) if rng.random() < EMPTY_SHARE else describe(scene) for scene in scenes
-        ]
-        tokens = tokenize(self.tokenizer, [caption.text for caption in captions])
+        device = device_of(self.model)
+        latents, cover, scenes = self.pool.batch(step)
+        captions = captions_of(scenes, step)
+        tokens = tokenize(self.tokenizer, [caption.text for caption in captions]).to(device)
         generator = seeded("denoiser", step)
         noise = torch.randn(latents.shape, generator=generator)
-        normal = torch.randn(self.batch, generator=generator)
+        normal = torch.randn(len(latents), generator=generator)
         timesteps = (torch.sigmoid(0.2 + 1.2 * normal) * 1000).long().clamp(0, 999)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        wanted = self.scheduler.get_velocity(latents, noise, timesteps)
-        weight = 1 + OBJECT_WEIGHT * max(0.0, 1 - first / self.focus) * cover
-        with autocast():
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
+        wanted = self.scheduler.get_velocity(latents, noise, timesteps).to(device)
+        weight = weight_of_objects(cover, step * len(latents), self.focus).to(device)
+        with autocast(device):
+            noisy = noisy.to(device, memory_format=torch.channels_last)
             words = self.model.text(tokens).last_hidden_state
-            velocity = self.model.unet(noisy, timesteps, words).sample
+            velocity = self.model.unet(noisy, timesteps.to(device), words).sample
         drawn: Tensor = ((velocity.float() - wanted).square() * weight).mean() / weight.mean()
         return drawn + PLACE_WEIGHT * misplaced(self.tokenizer, words, captions, scenes)
 
@@ -180,11 +142,5 @@ def misplaced(
             places.append((2 * thing.x / SIDE - 1, 2 * thing.y / SIDE - 1))
     if not rows:
         return words.new_zeros(())
-    return F.mse_loss(words[rows, nouns, :2].float(), torch.tensor(places))
-
-
-def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
-    """Token numbers (captions, 77), padded as the pipelines pad."""
-    encoded = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-    tokens: Tensor = encoded.input_ids
-    return tokens
+    wanted = torch.tensor(places).to(words.device)
+    return F.mse_loss(words[rows, nouns, :2].float(), wanted)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DiffusionPipeline, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 from crossattn.pipelines.emoji_sd.denoiser import Denoiser, make_scheduler
@@ -32,23 +32,26 @@ def assemble(
     return pipeline
 
 
-def export(pipeline: StableDiffusionPipeline, tokenizer_files: Path, out: Path) -> None:
-    """Write the pipeline's folder in half precision, replacing an older one at once.
+def export(pipeline: DiffusionPipeline, out: Path, tokenizer_files: Path | None = None) -> None:
+    """Write a pipeline's folder in half precision, replacing an older one at once.
 
     Everything else in the old folder (the model card, its pictures, the judge) is kept. The
-    pipeline's own weights are rounded as the written ones are.
+    pipeline's own weights are rounded as the written ones are. `tokenizer_files` is a folder with
+    the vocab.json and merges.txt that older readers want.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     if out.exists():
         shutil.copytree(out, beside)
     pipeline.to(torch.float16).save_pretrained(beside, safe_serialization=True)
     pipeline.to(torch.float32)
-    # Without this, transformers would load the text encoder in half precision, alone of all.
-    text_config = beside / "text_encoder" / "config.json"
-    settings = json.loads(text_config.read_text(encoding="utf-8")) | {"dtype": "float32"}
-    text_config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(tokenizer_files / name, beside / "tokenizer" / name)
+    # Without this, transformers would load the text encoders in half precision, alone of all.
+    for text_config in beside.glob("text_encoder*/config.json"):
+        settings = json.loads(text_config.read_text(encoding="utf-8")) | {"dtype": "float32"}
+        text_config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    if tokenizer_files is not None:
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copy(tokenizer_files / name, beside / "tokenizer" / name)
     older = beside.with_name(beside.name + ".old")
     if out.exists():
         out.rename(older)

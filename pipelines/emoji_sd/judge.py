@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from crossattn.errors import InputError
 from crossattn.pipelines.emoji_sd import model_path
-from crossattn.pipelines.emoji_sd.autoencoder import autocast, to_tensor
+from crossattn.pipelines.emoji_sd.autoencoder import to_tensor
 from crossattn.pipelines.emoji_sd.checkpoint import seeded
-from crossattn.pipelines.emoji_sd.scenes import SIDE, make_scene, render
+from crossattn.pipelines.emoji_sd.device import autocast, device_of
+from crossattn.pipelines.emoji_sd.scenes import SIDE, Scene, make_scene, render
 from crossattn.pipelines.emoji_sd.vocabulary import (
     AMOUNTS,
     COLOURS,
@@ -176,17 +177,26 @@ class Judge(nn.Module):
         save_file(weights, path)
 
 
-def judge_loss(judge: Judge, batch: int) -> Callable[[int], Tensor]:
-    """The loss of a training step, on renders of training scenes, half of them blurred a little
-    and all slightly noisy, because generated pictures are."""
+def render_scenes(step: int, batch: int) -> tuple[list[Scene], NDArray[np.uint8]]:
+    """The training scenes of a step, and their pictures (batch, 128, 128, 3)."""
+    scenes = [make_scene(seed) for seed in range(step * batch, (step + 1) * batch)]
+    return scenes, np.stack([render(scene).pixels for scene in scenes])
+
+
+def judge_loss(
+    judge: Judge, rendered: Callable[[int], tuple[list[Scene], NDArray[np.uint8]]]
+) -> Callable[[int], Tensor]:
+    """The loss of a training step, on the renders of training scenes that `rendered` gives, half
+    of them blurred a little and all slightly noisy, because generated pictures are."""
+    device = device_of(judge)
 
     def loss(step: int) -> Tensor:
-        drawn = [make_scene(seed) for seed in range(step * batch, (step + 1) * batch)]
-        pictures = to_tensor(np.stack([render(scene).pixels for scene in drawn]))
+        drawn, pixels = rendered(step)
+        pictures = to_tensor(pixels)
         pictures[::2] = F.avg_pool2d(pictures[::2], 3, 1, 1, count_include_pad=False)
         noise = torch.randn(pictures.shape, generator=seeded("judge", step))
-        pictures = (pictures + 0.04 * noise).contiguous(memory_format=torch.channels_last)
-        with autocast():
+        pictures = (pictures + 0.04 * noise).to(device, memory_format=torch.channels_last)
+        with autocast(device):
             centres, local, overall = judge(pictures)
         wanted = torch.zeros_like(centres)
         things = [(i, thing) for i, scene in enumerate(drawn) for thing in scene.things]
@@ -196,10 +206,10 @@ def judge_loss(judge: Judge, batch: int) -> Callable[[int], Tensor]:
         total = 20 * F.binary_cross_entropy_with_logits(centres, wanted)
         for key, choices in _LOCAL.items():
             truth = torch.tensor([choices.index(getattr(thing, key)) for _, thing in things])
-            total = total + F.cross_entropy(local[key][rows, :, y, x], truth)
+            total = total + F.cross_entropy(local[key][rows, :, y, x], truth.to(device))
         for key, choices in _GLOBAL.items():
             truth = torch.tensor([choices.index(getattr(scene, key)) for scene in drawn])
-            total = total + 0.5 * F.cross_entropy(overall[key], truth)
+            total = total + 0.5 * F.cross_entropy(overall[key], truth.to(device))
         return total
 
     return loss

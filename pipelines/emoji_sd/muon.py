@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,21 +43,21 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     shapes[(weight.shape[0], weight[0].numel())].append(weight)
             for (rows, columns), weights in shapes.items():
-                moved = [self._momentum(weight, group["momentum"]) for weight in weights]
-                update = _orthogonal(torch.stack([m.reshape(rows, columns) for m in moved]))
+                moved = self._momentum(weights, group["momentum"])
+                stacked = torch.stack([m.reshape(rows, columns) for m in moved])
+                update = _orthogonal(stacked.bfloat16()).float()
                 scale = 0.2 * max(rows, columns) ** 0.5 * group["lr"]
-                for weight, change in zip(weights, update, strict=True):
-                    weight.sub_(change.view(weight.shape), alpha=scale)
+                changes = [u.view(w.shape) for u, w in zip(update, weights, strict=True)]
+                torch._foreach_add_(weights, changes, alpha=-scale)
 
-    def _momentum(self, weight: Tensor, beta: float) -> Tensor:
-        state = self.state[weight]
-        if not state:
-            state["average"] = torch.zeros(weight.shape)
-        grad = weight.grad
-        assert grad is not None
-        average: Tensor = state["average"]
-        average.lerp_(grad, 1 - beta)
-        return grad.lerp(average, beta).bfloat16()
+    def _momentum(self, weights: list[Tensor], beta: float) -> Sequence[Tensor]:
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["average"] = torch.zeros_like(weight)
+        averages = [self.state[weight]["average"] for weight in weights]
+        torch._foreach_lerp_(averages, gradients, 1 - beta)
+        return torch._foreach_lerp(gradients, averages, beta)
 
 
 def optimisers(model: nn.Module, lr: float) -> list[torch.optim.Optimizer]:
@@ -66,4 +66,6 @@ def optimisers(model: nn.Module, lr: float) -> list[torch.optim.Optimizer]:
     weights = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in weights if p.ndim >= 2 and id(p) not in tables]
     rest = [p for p in weights if p.ndim < 2 or id(p) in tables]
-    return [Muon(matrices, lr), torch.optim.AdamW(rest, lr, betas=(0.9, 0.99), weight_decay=0.0)]
+    fused = all(p.is_cuda for p in rest)
+    adam = torch.optim.AdamW(rest, lr, betas=(0.9, 0.99), weight_decay=0.0, fused=fused)
+    return [Muon(matrices, lr), adam]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from numpy.typing import NDArray
+from PIL import Image
 
-from crossattn.pipelines.emoji_sd.autoencoder import autocast
 from crossattn.pipelines.emoji_sd.captions import describe
+from crossattn.pipelines.emoji_sd.checkpoint import write_atomically
+from crossattn.pipelines.emoji_sd.device import autocast
 from crossattn.pipelines.emoji_sd.judge import Judge, Verdict, relation
 from crossattn.pipelines.emoji_sd.scenes import Scene, Split, make_scene, render
 from crossattn.pipelines.emoji_sd.vocabulary import AMOUNTS
+from crossattn.pipelines.shipped import ShippedModel
 
-STEPS = 25
-GUIDANCE = 4.0
 FIRST_SEED = 2**22
 SCORED: tuple[Split, ...] = ("fresh", "heldout")
 
@@ -96,42 +100,67 @@ def judge_renders(judge: Judge, count: int = 1000) -> dict[str, float]:
 
 @torch.inference_mode()
 def draw(
-    pipeline: StableDiffusionPipeline, scenes: Sequence[Scene], first_seed: int = 0
+    pipeline: DiffusionPipeline, scenes: Sequence[Scene], model: ShippedModel, first_seed: int = 0
 ) -> Iterator[NDArray[np.uint8]]:
-    """A picture (128, 128, 3), 0 to 255, of every scene's caption: 25 steps, guidance 4, the seeds
-    first_seed, first_seed + 1, ..., in mixed precision."""
-    seed = first_seed
-    for group in _groups(scenes, 16):
-        generators = [torch.Generator().manual_seed(seed + i) for i in range(len(group))]
-        with autocast():
-            pictures = pipeline(
-                [describe(scene).text for scene in group],
-                num_inference_steps=STEPS,
-                guidance_scale=GUIDANCE,
-                generator=generators,
+    """A picture (128, 128, 3), 0 to 255, of every scene's caption, drawn as the model draws: the
+    seeds first_seed, first_seed + 1, ..., in mixed precision."""
+    for seed, scene in enumerate(scenes, first_seed):
+        with autocast(pipeline.device):
+            [picture] = pipeline(
+                describe(scene).text,
+                num_inference_steps=model.steps,
+                guidance_scale=model.guidance,
+                generator=torch.Generator().manual_seed(seed),
                 output_type="np",
+                **model.options,
             ).images
-        seed += len(group)
-        yield from (pictures * 255).round().astype(np.uint8)
+        yield (picture * 255).round().astype(np.uint8)
 
 
 def score(
-    pipeline: StableDiffusionPipeline, judge: Judge, count: int, keep: int
+    pipeline: DiffusionPipeline,
+    judge: Judge,
+    model: ShippedModel,
+    count: int,
+    keep: int,
+    folder: Path,
 ) -> tuple[dict[str, Tally], list[Drawn]]:
     """Draw and judge `count` prompts of fresh scenes ("fresh") and as many with a pair or relation
-    that training never showed ("heldout"); the first `keep` pictures of both come back too."""
+    that training never showed ("heldout"); the first `keep` pictures of both come back too.
+
+    Pictures are kept in `folder` under the weights' digest: what was drawn before an interruption
+    is not drawn again.
+    """
+    folder = folder / digest(pipeline)
+    folder.mkdir(parents=True, exist_ok=True)
     tallies: dict[str, Tally] = {}
     kept: list[Drawn] = []
     for split in SCORED:
-        asked, tally = asked_scenes(split, count), Tally()
-        for index, picture in enumerate(draw(pipeline, asked)):
-            tally.add(asked[index], judge.look([picture])[0])
-            if index < keep:
-                kept.append((describe(asked[index]).text, picture))
-            if (index + 1) % 16 == 0:
+        tally = Tally()
+        for index, scene in enumerate(asked_scenes(split, count)):
+            path = folder / f"{split}-{index:04}.png"
+            if not path.exists():
+                [drawn] = draw(pipeline, [scene], model, index)
+                image = Image.fromarray(drawn)
+                write_atomically(path, partial(image.save, format="PNG"))
                 print(f"scores: {index + 1} of {count} {split} prompts", flush=True)
+            with Image.open(path) as opened:
+                picture = np.asarray(opened)
+            tally.add(scene, judge.look([picture])[0])
+            if index < keep:
+                kept.append((describe(scene).text, picture))
         tallies[split] = tally
     return tallies, kept
+
+
+def digest(pipeline: DiffusionPipeline) -> str:
+    """A name for what a pipeline draws with: 12 hexadecimal digits of all its weights."""
+    known = sha256()
+    for _, part in sorted(pipeline.components.items()):
+        if isinstance(part, torch.nn.Module):
+            for weight in part.state_dict().values():
+                known.update(weight.cpu().contiguous().view(torch.uint8).numpy().data)
+    return known.hexdigest()[:12]
 
 
 def summarise(tallies: dict[str, Tally]) -> dict[str, Any]:

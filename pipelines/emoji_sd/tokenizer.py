@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import CLIPTokenizer
 
 from crossattn.pipelines.emoji_sd.captions import describe
@@ -56,3 +57,10 @@ def train_tokenizer(out: Path, captions: int = 20_000, vocabulary: int = 772) ->
     )
     tokenizer.save_pretrained(str(out))
     return tokenizer
+
+
+def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """Token numbers (captions, 77), padded as the pipelines pad."""
+    encoded = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+    tokens: Tensor = encoded.input_ids
+    return tokens

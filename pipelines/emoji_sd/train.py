@@ -7,12 +7,11 @@ on from an exported model.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,13 +19,20 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 from crossattn.pipelines.emoji_sd import autoencoder as ae
-from crossattn.pipelines.emoji_sd.card import write_card
+from crossattn.pipelines.emoji_sd.ahead import Ahead
+from crossattn.pipelines.emoji_sd.card import card_text, measured, write_card
 from crossattn.pipelines.emoji_sd.checkpoint import Run, Schedule, load, write_atomically
-from crossattn.pipelines.emoji_sd.denoiser import Denoiser, DenoiserLoss, LatentPool
+from crossattn.pipelines.emoji_sd.denoiser import Denoiser, DenoiserLoss
 from crossattn.pipelines.emoji_sd.export import assemble, export
-from crossattn.pipelines.emoji_sd.judge import Judge, judge_loss
+from crossattn.pipelines.emoji_sd.judge import Judge, judge_loss, render_scenes
+from crossattn.pipelines.emoji_sd.latents import LatentPool
 from crossattn.pipelines.emoji_sd.scores import judge_renders, score, summarise
 from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
+from crossattn.pipelines.emoji_sd.train_command import Chosen, walk
+from crossattn.pipelines.shipped import SHIPPED
+
+TRAINED = ("autoencoder", "decoder", "denoiser", "judge")
+PARTS = {"denoiser": "unet", "text encoder": "text_encoder", "autoencoder": "vae"}
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,14 @@ SMOKE = Plan(
 
 
 class Training:
-    """One training: its plan, the folder of its checkpoints, and the folder it exports to."""
+    """One training: its plan, the folder of its checkpoints, the folder it exports to, the device
+    it trains on, and how many processes render scenes ahead."""
 
-    def __init__(self, plan: Plan, folder: Path, model: Path) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, model: Path, device: torch.device, workers: int
+    ) -> None:
         self.plan, self.folder, self.model = plan, folder, model
+        self.device, self.workers = device, workers
 
     def adopt(self, model: Path) -> None:
         """Lay checkpoints as if every stage had just ended with the parts of an exported model.
@@ -132,10 +142,11 @@ class Training:
     def autoencoder(self) -> None:
         """Train encoder and decoder together, then fix and whiten the latents for good."""
         torch.manual_seed(0)
-        model = ae.make_autoencoder(self.plan.autoencoder_widths)
+        model = ae.make_autoencoder(self.plan.autoencoder_widths).to(self.device)
         schedule = self.plan.autoencoder
         run = Run("autoencoder", self.folder, model, schedule, decay=0.995)
-        run.train(ae.autoencoder_loss(model, schedule.batch), self.plan.every)
+        with Ahead(partial(ae.render_pixels, batch=schedule.batch), self.workers) as rendered:
+            run.train(ae.autoencoder_loss(model, rendered), self.plan.every)
         if not self._frozen.exists():
             model.load_state_dict(run.average)
             ae.whiten(model.eval(), 2 * self.plan.renders)
@@ -149,24 +160,34 @@ class Training:
         model.quant_conv.requires_grad_(False)
         schedule = self.plan.decoder
         run = Run("decoder", self.folder, model, schedule, decay=0.995)
-        run.train(ae.decoder_loss(model, schedule.batch), self.plan.every)
+        with Ahead(partial(ae.render_pixels, batch=schedule.batch), self.workers) as rendered:
+            run.train(ae.decoder_loss(model, rendered), self.plan.every)
 
     def denoiser(self) -> None:
         """Train the denoiser and the text encoder."""
         torch.manual_seed(1)
         tokenizer, schedule = self._load_tokenizer(), self.plan.denoiser
-        model = self._make_denoiser(tokenizer)
-        frozen = self._load_autoencoder(self._frozen)
-        pool = LatentPool(self.folder / "latents.f16", frozen, self.plan.pool)
-        loss = DenoiserLoss(model, tokenizer, pool, schedule.batch, self.plan.focus)
-        Run("denoiser", self.folder, model, schedule, decay=0.998).train(loss, self.plan.every)
+        model = self._make_denoiser(tokenizer).to(self.device)
+        if self.device.type == "cuda":
+            model.hasten()
+        pool = LatentPool(
+            self.folder / "latents.f16",
+            self._load_autoencoder(self._frozen),
+            self.plan.pool,
+            schedule.batch,
+            self.workers,
+        )
+        run = Run("denoiser", self.folder, model, schedule, decay=0.998)
+        with pool.rendered:
+            run.train(DenoiserLoss(model, tokenizer, pool, self.plan.focus), self.plan.every)
 
     def judge(self) -> None:
         """Train the judge."""
         torch.manual_seed(2)
-        model, schedule = Judge(), self.plan.judge
+        model, schedule = Judge().to(self.device), self.plan.judge
         run = Run("judge", self.folder, model, schedule, decay=0.99)
-        run.train(judge_loss(model, schedule.batch), self.plan.every)
+        with Ahead(partial(render_scenes, batch=schedule.batch), self.workers) as rendered:
+            run.train(judge_loss(model, rendered), self.plan.every)
 
     def export(self) -> None:
         """Write the model's folder from the latest averaged weights of every stage."""
@@ -175,22 +196,31 @@ class Training:
         denoiser.load_state_dict(load(self.folder / "denoiser.pt")["average"])
         decoder = self.folder / "decoder.pt"
         autoencoder = self._load_autoencoder(decoder if decoder.exists() else self._frozen)
-        pipeline = assemble(autoencoder, denoiser, tokenizer)
-        export(pipeline, self.folder / "tokenizer", self.model)
+        pipeline = assemble(autoencoder.cpu(), denoiser, tokenizer)
+        export(pipeline, self.model, self.folder / "tokenizer")
         judge = Judge()
         judge.load_state_dict(load(self.folder / "judge.pt")["average"])
         judge.save(self.model / "judge.safetensors")
 
     def scores(self) -> None:
         """Score the exported folder and write its model card."""
-        pipeline = StableDiffusionPipeline.from_pretrained(self.model)
+        pipeline = StableDiffusionPipeline.from_pretrained(self.model).to(self.device)
         pipeline.set_progress_bar_config(disable=True)
-        judge = Judge.load(self.model / "judge.safetensors")
-        tallies, drawn = score(pipeline, judge, self.plan.prompts, self.plan.sheet // 2)
+        judge, shipped = Judge.load(self.model / "judge.safetensors"), SHIPPED["emoji-sd"]
+        tallies, drawn = score(
+            pipeline,
+            judge,
+            shipped,
+            self.plan.prompts,
+            self.plan.sheet // 2,
+            self.folder / "scores",
+        )
         result = summarise(tallies)
         result["judge"] = judge_renders(judge, self.plan.renders)
         result["psnr"] = {"fresh": ae.psnr(pipeline.vae, self.plan.renders // 4)}
-        write_card(self.model, self.folder, pipeline, result, drawn)
+        logs = {stage: load(self.folder / f"{stage}.pt")["log"] for stage in TRAINED}
+        figures = measured(pipeline, shipped, result, PARTS, logs, self.plan.renders)
+        write_card(self.model, figures, drawn, card_text)
 
     @property
     def _frozen(self) -> Path:
@@ -205,40 +235,19 @@ class Training:
     def _load_autoencoder(self, checkpoint: Path) -> AutoencoderKL:
         model = ae.make_autoencoder(self.plan.autoencoder_widths)
         model.load_state_dict(load(checkpoint)["average"])
-        return model
-
-
-def default_folder() -> Path:
-    """Where checkpoints lie: outside any repository, in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "crossattn" / "emoji-sd"
+        return model.to(self.device)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stages that the command line asks for, on one thread."""
-    parser = argparse.ArgumentParser(prog="train", description=__doc__)
-    parser.add_argument("--out", type=Path, default=default_folder(), help="checkpoints")
-    parser.add_argument("--model", type=Path, help="exported folder (default: OUT/model)")
-    parser.add_argument("--stage", action="append", help="only this stage (may be repeated)")
-    parser.add_argument("--adopt", type=Path, help="go on from this exported model's parts")
-    parser.add_argument("--samples", type=int, help="the denoiser's samples in all sittings")
-    parser.add_argument("--smoke", action="store_true", help="the whole path in two minutes")
-    chosen = parser.parse_args(arguments)
-    plan = SMOKE if chosen.smoke else FULL
-    if chosen.samples is not None:
-        plan = replace(plan, denoiser=replace(plan.denoiser, samples=chosen.samples))
-    torch.set_num_threads(1)
-    training = Training(plan, chosen.out, chosen.model or chosen.out / "model")
-    if chosen.adopt is not None:
-        try:
-            training.adopt(chosen.adopt)
-        except OSError as error:
-            parser.error(f"--adopt {chosen.adopt} cannot be gone on from: {error}")
-    stages = training.stages()
-    for name in chosen.stage or stages:
-        if name not in stages:
-            parser.error(f"--stage takes one of {', '.join(stages)}, and got {name}.")
-        stages[name]()
+    """Run the stages that the command line asks for."""
+
+    def make(chosen: Chosen) -> Training:
+        plan = SMOKE if chosen.smoke else FULL
+        if chosen.samples is not None:
+            plan = replace(plan, denoiser=replace(plan.denoiser, samples=chosen.samples))
+        return Training(plan, chosen.folder, chosen.model, chosen.device, chosen.workers)
+
+    walk(arguments, "emoji-sd", __doc__, make)
 
 
 if __name__ == "__main__":

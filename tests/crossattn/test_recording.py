@@ -232,12 +232,21 @@ def test_longer_embeddings_keep_the_places_of_a_prompt_that_fits(sd_pipe: Any) -
         sd_pipe(prompt_embeds=embeds, negative_prompt_embeds=negative, **settings)
     trace = recorder.trace.by("mean")
     assert torch.equal(trace["car"].data, trace.token(3).data)
+    # A prompt of 81 words in stretches of 75, each between a start and an end token.
     with (
         pytest.warns(PromptCutWarning),
-        pytest.raises(ControlError, match="154 text tokens where its tokenizer makes 77"),
-        attach(sd_pipe, recorder, prompt="a dog " * 40),
+        attach(sd_pipe, recorder, prompt="a red " * 40 + "car", guided=True),
     ):
         sd_pipe(prompt_embeds=embeds, negative_prompt_embeds=negative, **settings)
+    trace = recorder.trace.by("mean")
+    assert torch.equal(trace["car"].data, trace.token(77 + 1 + 5).data)
+    with (
+        pytest.warns(PromptCutWarning),
+        pytest.raises(ControlError, match="100 text tokens where its tokenizer makes 77"),
+        attach(sd_pipe, recorder, prompt="a dog " * 40, guided=True),
+    ):
+        short = {"prompt_embeds": embeds[:, :100], "negative_prompt_embeds": negative[:, :100]}
+        sd_pipe(**short, **settings)
 
 
 def test_a_bare_model_is_recorded_by_token(sd_pipe: Any) -> None:

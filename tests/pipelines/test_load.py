@@ -182,10 +182,10 @@ def test_a_folder_that_is_no_model_is_told(tmp_path: Path) -> None:
     assert "no model folder" in refused(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["FluxPipeline", ["mine", "Mine"], None, 3])
+@pytest.mark.parametrize("kind", ["Flux2Pipeline", ["mine", "Mine"], None, 3])
 def test_another_kind_of_pipeline_is_named(model: Path, kind: object) -> None:
     change(model / "model_index.json", _class_name=kind)
-    assert "expected StableDiffusionPipeline or" in refused(model)
+    assert "which is not served: expected StableDiffusionPipeline, " in refused(model)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from crossattn.errors import InputError, RecipeError
-from crossattn.pipelines.picture import read_picture, read_recipe, to_png
+from crossattn.pipelines.picture import parameters, read_picture, read_recipe, to_png
 from crossattn.pipelines.recipe import Recipe
 
 RECIPE = Recipe(
@@ -61,7 +61,7 @@ def test_a_png_can_be_read_by_programs_that_know_a1111s_parameters(path: Path) -
         "ein Café, 猫 and a 😀\n"
         "Negative prompt: rain\n"
         "Steps: 25, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 96x64, Model: emoji-sd, "
-        "Version: crossattn 1.0"
+        "Dialect: compel, Version: crossattn 1.0"
     )
 
 
@@ -155,3 +155,16 @@ def test_every_usual_kind_of_picture_comes_as_upright_rgb(tmp_path: Path) -> Non
     turned = Image.Exif()
     turned[0x0112] = 6
     assert read(red, "f.jpg", exif=turned).size == (16, 8)
+
+
+def test_the_parameters_of_an_edit_are_of_what_it_shows() -> None:
+    recipe = Recipe(
+        prompt="a red car, parked",
+        edit={"prompt": "a blue boat"},
+        regions=[{"word": "boat", "mask": ["#."]}, {"word": "car", "mask": ["#."]}],
+        dialect="a1111",
+    )
+    prompt, settings = parameters(recipe, "DDIMScheduler").split("\n")
+    assert prompt == "a blue boat"
+    assert 'Edit of: "a red car, parked", Regions: "boat, car", Dialect: a1111' in settings
+    assert "Edit of" not in parameters(recipe.replace(edit=None), "DDIMScheduler")

@@ -52,6 +52,39 @@ def test_two_of_one_word_are_held_to_places_of_their_own(sd_pipe: Any) -> None:
     assert second[:, half:].sum() > 0.9 * second.sum()
 
 
+RIGHT = tuple(row[::-1] for row in LEFT)
+TOP = ("####", "####", "....", "....")
+
+
+def test_a_word_is_held_to_all_its_regions_together(sd_pipe: Any) -> None:
+    def heat(*regions: tuple[str, tuple[str, ...]]) -> torch.Tensor:
+        held = [{"word": word, "mask": mask} for word, mask in regions]
+        return finish(run(recipe(regions=held), pipe=sd_pipe)).trace.by("mean")["car"].data
+
+    free, union = heat(), ("####", "####", "##..", "##..")
+    assert torch.equal(heat(("car", LEFT), ("car", RIGHT)), free)
+    assert torch.equal(heat(("car", LEFT), ("car", TOP)), heat(("car", union)))
+    assert torch.equal(heat(("red car", LEFT), ("car", TOP)), heat(("red", LEFT), ("car", union)))
+    assert torch.equal(heat(("car", LEFT), ("car", ("#", "."))), heat(("car", union)))
+
+
+@pytest.mark.parametrize(
+    ("regions", "told"),
+    [
+        ([{"word": "car", "mask": ["##"]}], 'region of "car" is the whole picture'),
+        (
+            [{"word": "red car", "mask": LEFT}, {"word": "car", "mask": TOP, "hold": 0.5}],
+            '"car" has several regions that are held differently',
+        ),
+    ],
+)
+def test_regions_that_cannot_be_held_are_told_before_the_work(
+    regions: list[dict[str, Any]], told: str, sd_pipe: Any
+) -> None:
+    with pytest.raises(ControlError, match=told):
+        next(run(recipe(regions=regions), pipe=sd_pipe))
+
+
 @pytest.mark.parametrize("change", [{"hold": 0.0}, {"window": (0.0, 0.0)}])
 def test_a_region_without_hold_or_steps_changes_no_byte(
     sd_pipe: Any, change: dict[str, Any]

@@ -1,9 +1,11 @@
 """From the page's fields to a picture: recipes are built here, run, and told of as they go."""
 
 import base64
+import ctypes
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
+from crossattn.controls import SourceRecorder, Window
 from crossattn.errors import RecipeError
 from crossattn.pipelines.denoise import Progress, decode
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 LARGEST_TRACE = 64 * 2**20
 """Bytes of a picture's trace beyond which it is recorded less finely."""
+LARGEST_SOURCE = 128 * 2**20
+"""Bytes of a run beyond which it is not kept while nobody has asked for an edit of it."""
 
 Busy = dict[str, Any]
 """How far a run is: {step, total, seconds, preview}."""
@@ -137,6 +142,25 @@ def detail(recipe: Recipe, pipe: "Pipeline") -> dict[str, Any]:
     return {"bins": 1, "heads": False}
 
 
+def _worth_keeping(recipe: Recipe, pipe: "Pipeline") -> bool:
+    """Whether a run is small enough to be kept in case an edit of it is asked for."""
+    whole = Window(0.0, 1.0)
+    size = SourceRecorder(cross=whole, self_attention=whole).nbytes(
+        pipe,
+        recipe.prompt,
+        steps=recipe.steps or 1,
+        height=recipe.height or 64,
+        width=recipe.width or 64,
+    )
+    return size <= LARGEST_SOURCE
+
+
+def give_back() -> None:
+    """Return memory that is free to the system, where the C library can."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Result | Edited]:
     """Draw a recipe: {step, total, seconds, preview} after each call, then what came of it.
 
@@ -162,7 +186,16 @@ def _events(
 ) -> Iterator[Progress | Result | Edited]:
     kept = detail(recipe, pipe)
     if recipe.edit is None:
-        yield from run(recipe, pipe=pipe, **kept)
+        if not _worth_keeping(recipe, pipe):
+            yield from run(recipe, pipe=pipe, **kept)
+            return
+        # So that the first edit of this picture does not have to draw it again.
+        for event in keep_source(recipe, pipe=pipe, **kept):
+            if isinstance(event, Source):
+                sources.keep(event)
+                yield event.result
+            else:
+                yield event
         return
     source = sources.of(recipe)
     before = 0

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.ui.browser.bounds import LONGEST_PROMPT
 from crossattn.ui.browser.parts import part
 from crossattn.ui.browser.payload import EDIT_FIELDS
-from crossattn.ui.browser.studio import LONGEST_PROMPT
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def edit_panel() -> EditPanel:
     """Build the panel."""
     target = gr.Textbox(
         label="Target prompt",
-        value="a red car left of a blue boat on green grass",
+        value="a red car left of a blue balloon on green grass",
         lines=2,
         max_lines=4,
         max_length=LONGEST_PROMPT,
@@ -30,4 +30,4 @@ def edit_panel() -> EditPanel:
         html_attributes=gr.InputHTMLAttributes(spellcheck=False),
     )
     usual = EditRecipe(prompt="a boat").model_dump(mode="json", include=set(EDIT_FIELDS))
-    return EditPanel(target, part("edit", value=usual))
+    return EditPanel(target, part("edit", label="plan", value=usual))

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import gradio as gr
-
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.drawing import size_of, size_text, whole_number
@@ -71,7 +69,7 @@ def fields_of(recipe: Recipe) -> tuple[Any, ...]:
         size_text(recipe.width, recipe.height),
         recipe.scheduler or "",
         recipe.dialect,
-        recipe.edit.prompt if recipe.edit else gr.skip(),
+        recipe.edit.prompt if recipe.edit else recipe.prompt,
     )
 
 

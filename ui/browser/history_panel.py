@@ -1,28 +1,13 @@
-"""The strip of what was made in this session, and the place to drop a picture."""
-
-from dataclasses import dataclass
+"""The strip of what was made: the browser remembers its recipes, the server the last pictures."""
 
 import gradio as gr
 
 from crossattn.ui.browser.parts import part
 
 
-@dataclass(frozen=True)
-class HistoryPanel:
-    """`strip` triggers `select`, its value the id that was chosen; `drop` takes a PNG."""
+def history_panel() -> gr.HTML:
+    """Build the strip; it triggers `select` with {recipe: JSON, id} as its value to bring it back.
 
-    strip: gr.HTML
-    drop: gr.File
-
-
-def history_panel() -> HistoryPanel:
-    """Build the panel."""
-    strip = part("history", value="", cards=[])
-    drop = gr.File(
-        label="Drop a PNG made here",
-        file_types=[".png"],
-        type="filepath",
-        elem_id="drop",
-        show_label=False,
-    )
-    return HistoryPanel(strip, drop)
+    `id` is that of a picture which the server may still have; without it the recipe is drawn.
+    """
+    return part("history", label="asked", value={})

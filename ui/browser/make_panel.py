@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from crossattn.ui.browser.bounds import LONGEST_PROMPT, MOST_STEPS
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.parts import part
-from crossattn.ui.browser.studio import LONGEST_PROMPT, MOST_STEPS
 
-SIZES = ("128 × 128", "160 × 96", "96 × 160")
 SCHEDULERS = {
     "By the model": "",
     "DDIM": "ddim",
@@ -22,12 +22,14 @@ SCHEDULERS = {
 
 @dataclass(frozen=True)
 class MakePanel:
-    """The fields of a recipe as a person fills them in, and the buttons."""
+    """The fields of a recipe as a person fills them in, and the buttons.
+
+    `go` triggers `submit` to draw; `stop` is pressed by the page to cancel.
+    """
 
     prompt: gr.Textbox
-    hints: gr.HTML
     negative: gr.Textbox
-    go: gr.Button
+    go: gr.HTML
     stop: gr.Button
     model: gr.Dropdown
     seed: gr.Textbox
@@ -52,8 +54,9 @@ class MakePanel:
         ]
 
 
-def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) -> MakePanel:
-    """Build the panel; `models` are (name shown, name in recipes)."""
+def make_panel(models: Sequence[tuple[str, str]]) -> MakePanel:
+    """Build the panel; `models` are (name shown, name in recipes), the first one chosen."""
+    usual = settings_of(models[0][1])
     prompt = gr.Textbox(
         label="Prompt",
         value="a red car left of a blue balloon on green grass",
@@ -63,7 +66,7 @@ def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) 
         elem_id="prompt",
         html_attributes=gr.InputHTMLAttributes(spellcheck=False),
     )
-    hints = part("hints")
+    part("hints")
     negative = gr.Textbox(
         label="Negative prompt",
         placeholder="nothing to keep out",
@@ -73,30 +76,34 @@ def make_panel(models: Sequence[tuple[str, str]], sizes: Sequence[str] = SIZES) 
         elem_id="negative",
         html_attributes=gr.InputHTMLAttributes(spellcheck=False),
     )
-    with gr.Column(elem_id="go-box", min_width=0):
-        go = gr.Button("Generate", variant="primary", size="lg", elem_id="go")
-        stop = gr.Button("Cancel", variant="secondary", size="lg", elem_id="stop")
-        gr.HTML('<p class="hint" id="go-hint"></p>', apply_default_css=False, elem_classes="part")
+    go = part("go")
+    stop = gr.Button("Cancel", elem_id="stop")
     with gr.Accordion("Settings", open=True, elem_id="settings"):
         model = gr.Dropdown(
             choices=list(models), value=models[0][1], label="Model", elem_id="model"
         )
         with gr.Row(elem_id="seed-row"):
             seed = gr.Textbox(label="Seed", value="7", max_lines=1, elem_id="seed", min_width=80)
-            lock = part("seed", value=True)
-        steps = gr.Slider(1, MOST_STEPS, value=25, step=1, label="Steps", elem_id="steps")
-        guidance = gr.Slider(0, 20, value=4.0, step=0.5, label="Guidance", elem_id="guidance")
+            lock = part("seed", label="keep_seed", value=True)
+        with gr.Row(elem_id="steps-row"):
+            steps = gr.Slider(
+                1, MOST_STEPS, value=usual.steps, step=1, label="Steps", elem_id="steps"
+            )
+            guidance = gr.Slider(
+                0, 20, value=usual.guidance, step=0.5, label="Guidance", elem_id="guidance"
+            )
         with gr.Row(elem_id="size-row"):
             size = gr.Dropdown(
-                choices=list(sizes),
-                value=sizes[0],
+                choices=usual.sizes,
+                value=usual.sizes[0],
                 label="Size",
                 allow_custom_value=True,
                 min_width=80,
+                elem_id="size",
             )
             scheduler = gr.Dropdown(
                 choices=list(SCHEDULERS.items()), value="", label="Scheduler", min_width=80
             )
     return MakePanel(
-        prompt, hints, negative, go, stop, model, seed, lock, steps, guidance, size, scheduler
+        prompt, negative, go, stop, model, seed, lock, steps, guidance, size, scheduler
     )

@@ -1,18 +1,24 @@
 """A finished picture as the browser is told of it."""
 
 import math
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from torch import Tensor
 
+from crossattn.coverage import COVERED, WEAK, coverage
+from crossattn.pipelines.export import default_name
+from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.snippets import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
-from crossattn.ui.browser.fields import word_by_word
+from crossattn.ui.browser.fields import fields_of, without_weights, word_by_word
 from crossattn.ui.browser.shelf import Made, Shelf
-from crossattn.words import read_prompt
+from crossattn.whole_prompt import longest_prompt
+from crossattn.words import Word, read_prompt
 
 EDIT_FIELDS = ("cross", "share", "blend", "protect")
 """What the page sets of a recipe's edit, beside the target."""
@@ -27,15 +33,20 @@ def served(path: Path) -> dict[str, str]:
     return {"url": f"gradio_api/file={quote(str(path))}", "name": path.name}
 
 
-def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
-    """All that the page shows of a picture, with its maps over the whole run."""
+def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, Any]:
+    """All that the page shows of a picture, with its maps over the whole run.
+
+    `also` are pictures that were made on the way, for the history.
+    """
     trace = shelf.trace(made)
+    seen = stacks.joined(trace)
     recipe = made.recipe
     held = (one.model_dump(mode="json") for one in recipe.regions)
     source = [read_prompt(recipe.prompt)] if recipe.edit else []
     return {
         "id": made.id,
-        "title": title(made),
+        "cards": [card(one) for one in (*also, made)],
+        "stem": _stem(recipe),
         "prompt": trace.prompt.raw,
         "width": recipe.width,
         "height": recipe.height,
@@ -44,8 +55,9 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
         "picture": served(made.picture),
         "trace": served(made.trace_file),
         "before": _before(made, shelf),
-        "report": _weighed(made),
+        "report": list(_weighed(made, shelf)),
         "edit": _edited(made),
+        "fields": fields_of(recipe),
         "regions": list(word_by_word(held, *source, trace.prompt)),
         "words": [
             {
@@ -54,12 +66,18 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
                 "occurrence": word.occurrence,
                 "weight": word.weight,
                 "tokens": list(word.tokens[0]),
+                "cover": _cover(seen, word),
             }
             for word in trace.prompt.words
+        ],
+        "source": [
+            word.text for word in longest_prompt(recipe.prompt, recipe.dialect, recipe.steps).words
         ],
         "tokens": _token_names(trace),
         "limit": trace.prompt.encodings[0].limit,
         "grid": stacks.grid(trace),
+        "covered": COVERED,
+        "weak": WEAK,
         "stack": stacks.whole(trace),
         **_depth(trace),
         "code": {
@@ -71,6 +89,12 @@ def describe(made: Made, shelf: Shelf) -> dict[str, Any]:
     }
 
 
+def _stem(recipe: Recipe) -> str:
+    """What files of a picture are called: by what it is of, an edit's by its target."""
+    shown = recipe.replace(prompt=recipe.edit.prompt, edit=None) if recipe.edit else recipe
+    return default_name(shown.replace(regions=()))
+
+
 def card(made: Made) -> dict[str, Any]:
     """What the history shows of a picture."""
     return {
@@ -79,7 +103,14 @@ def card(made: Made) -> dict[str, Any]:
         "prompt": made.recipe.prompt,
         "seed": str(made.recipe.seed),
         "picture": served(made.picture),
+        "recipe": made.recipe.to_json(),
     }
+
+
+_SMALL = re.compile(
+    "an?|and|at|front|in|is|left|next|of|on|over|right|the|there|to|under", re.IGNORECASE
+)
+"""Words that a title does without."""
 
 
 def title(made: Made) -> str:
@@ -88,11 +119,13 @@ def title(made: Made) -> str:
     if edit is not None:
         return f"edit: {swapped(made.recipe.prompt, edit.prompt)}"
     # Read anew: the traces of a whole history are not kept in memory.
-    words = read_prompt(made.recipe.prompt).words
+    recipe = made.recipe
+    words = longest_prompt(recipe.prompt, recipe.dialect, recipe.steps).words
     if made.recipe.regions:
         return f"held: {', '.join(one.word.replace('#', ' ') for one in made.recipe.regions)}"
     weighted = [f"{word.text} {word.weight:g}" for word in words if word.weight != 1]
-    return ", ".join(weighted) or " ".join(word.text for word in words[-3:])
+    named = [word.text for word in words if not _SMALL.fullmatch(word.text)]
+    return ", ".join(weighted) or " ".join(named or [word.text for word in words])
 
 
 def swapped(source: str, target: str) -> str:
@@ -111,17 +144,29 @@ def _before(made: Made, shelf: Shelf) -> dict[str, Any] | None:
         "picture": served(before.picture),
         "name": "Source" if made.report else "Before",
         "against": "Edit" if made.report else "After",
-        "sentence": f"Left: {title(before)}. Right: {title(made)}.",
+        "sentence": f"Left of the line: {title(before)}; right of it: {title(made)}.",
     }
 
 
-def _weighed(made: Made) -> list[dict[str, Any]]:
-    """What each weight did to its word's share of all attention."""
-    return [
-        {"text": word.text, "before": word.had, "after": word.mass}
-        for word in made.words
-        if word.had is not None and word.weight != 1
-    ]
+def _cover(trace: Trace, word: Word) -> float:
+    """How much of the picture a word covers; words that fell off the prompt cover none."""
+    if not word.tokens[0]:
+        return 0.0
+    return round(coverage(trace.word(word.text, word.occurrence)), 5)
+
+
+def _weighed(made: Made, shelf: Shelf) -> Iterator[dict[str, Any]]:
+    """What each weight did to how much its word covers; before is None without the plain one."""
+    held = shelf.kept([made.before] if made.before else [])
+    words = [word for word in made.words if word.weight != 1]
+    if not words:
+        return
+    trace = stacks.joined(shelf.trace(made))
+    plain = made.recipe.replace(prompt=without_weights(made.recipe.prompt), regions=())
+    before = [stacks.joined(shelf.trace(one)) for one in held if one.recipe == plain]
+    for word in words:
+        now, *then = (coverage(one.word(word.text, word.occurrence)) for one in (trace, *before))
+        yield {"text": word.text, "before": then[0] if then else None, "after": now}
 
 
 def _edited(made: Made) -> dict[str, Any] | None:

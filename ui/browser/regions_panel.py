@@ -16,4 +16,5 @@ class RegionsPanel:
 
 def regions_panel() -> RegionsPanel:
     """Build the panel."""
-    return RegionsPanel(part("regions", value={"regions": [], "hold": 1.0, "window": [0.0, 0.6]}))
+    free = {"regions": [], "hold": 1.0, "window": [0.0, 0.6]}
+    return RegionsPanel(part("regions", label="held", value=free))

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,9 +25,23 @@ def grid(trace: Trace) -> tuple[int, int]:
     return max(1, round(layout.height * scale)), max(1, round(layout.width * scale))
 
 
+def joined(trace: Trace) -> Trace:
+    """The trace with the mean over heads in their place, as where they are not recorded.
+
+    What the page shows of all heads, and the share that it tells, are then those of the command
+    line, which records no heads.
+    """
+    record = trace.view.record
+    if not record.layout.heads:
+        return trace
+    means = {key: sums.mean(2, keepdim=True) for key, sums in record.maps.items()}
+    record = replace(record, layout=replace(record.layout, heads=False), maps=means)
+    return replace(trace, view=replace(trace.view, record=record))
+
+
 def whole(trace: Trace) -> dict[str, Any]:
     """One frame: everything that was recorded."""
-    return _pack([_token_maps(trace)], grid(trace))
+    return _pack([_token_maps(joined(trace))], grid(trace))
 
 
 def steps(trace: Trace, layer: str, resolution: str | int, head: int | None) -> dict[str, Any]:
@@ -35,7 +50,7 @@ def steps(trace: Trace, layer: str, resolution: str | int, head: int | None) -> 
     `layer` is a block's name or "all", `resolution` the longer side of a grid or "all", `head` a
     head's number or None for the mean of them. Raises `TraceError` for what was not recorded.
     """
-    part = narrowed(trace, layer, resolution, head)
+    part = narrowed(joined(trace) if head is None else trace, layer, resolution, head)
     layout = trace.view.record.layout
     groups: dict[int, list[int]] = {}
     for step in range(layout.steps):

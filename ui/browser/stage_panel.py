@@ -7,4 +7,4 @@ from crossattn.ui.browser.parts import part
 
 def stage_panel() -> gr.HTML:
     """Build the stage; its value is what `payload.describe` gives."""
-    return part("stage")
+    return part("stage", label="picture")

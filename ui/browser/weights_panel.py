@@ -8,20 +8,24 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.parts import part
 
 MEANINGS = {
-    "attention": "Attention × weight, after the softmax. More weight, more share.",
-    "attention-normalised": "The same, but the other words make up for it.",
-    "a1111": "Embedding × weight, then the old mean is restored.",
-    "comfy": "The embedding moves away from that of the empty prompt.",
-    "compel": "As comfy upwards; downwards towards the prompt without the word.",
+    "compel": "Recommended: more of the word upwards, the picture without it downwards.",
+    "comfy": "As ComfyUI: its text moves away from that of the empty prompt.",
+    "a1111": "As Stable Diffusion WebUI: its text × weight. Gentle.",
+    "attention": "Its attention × weight, and nothing else. Strong above 1.",
+    "attention-normalised": "Its attention × weight, taken from the other words.",
 }
 
 
 @dataclass(frozen=True)
 class WeightsPanel:
-    """`rows` triggers `submit` to draw again with the same seed."""
+    """`rows` triggers `submit` to draw again with the same seed.
+
+    `sweep` triggers it to draw a row of pictures, its value what `sweeps.swept` is asked for.
+    """
 
     dialect: gr.Dropdown
     rows: gr.HTML
+    sweep: gr.HTML
 
 
 def weights_panel() -> WeightsPanel:
@@ -31,10 +35,11 @@ def weights_panel() -> WeightsPanel:
         choices=list(MEANINGS), value=usual, label="A weight means", elem_id="dialect"
     )
     rows = part("weights", meaning=MEANINGS[usual])
+    sweep = part("sweep", label="row", value={})
     dialect.change(
         _explain, dialect, rows, queue=False, show_progress="hidden", api_name="explain_dialect"
     )
-    return WeightsPanel(dialect, rows)
+    return WeightsPanel(dialect, rows, sweep)
 
 
 def _explain(dialect: str) -> gr.HTML:

@@ -1,7 +1,7 @@
 """Which words of a target prompt take their attention from which words of the source prompt."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -41,7 +41,9 @@ class Alignment:
     """How a target prompt's tokens are to be attended to.
 
     `links` are in the target's order; `unmatched` are the target's words that keep their own
-    attention, `dropped` the source's words whose attention nobody takes.
+    attention, `dropped` the source's words whose attention nobody takes. `ends` are where the two
+    prompts end in the sequence, `room` where the encoder's part of it does (None: with it). Where
+    encoders stand one behind another, `behind` aligns what the further ones read.
     """
 
     mode: Mode
@@ -49,6 +51,8 @@ class Alignment:
     unmatched: tuple[Unit, ...]
     dropped: tuple[Unit, ...]
     ends: tuple[int, int]
+    room: int | None = None
+    behind: "tuple[Alignment, ...]" = ()
 
     def matrix(self, tokens: int) -> Tensor:
         """The share of each source token's attention that goes to each target token.
@@ -64,8 +68,10 @@ class Alignment:
                 matrix[source, target] = 1
             else:
                 matrix[torch.tensor(source)[:, None], torch.tensor(target)] = 1 / len(target)
-        padding = torch.arange(max(self.ends), tokens)
+        padding = torch.arange(max(self.ends), tokens if self.room is None else self.room)
         matrix[padding, padding] = 1
+        for further in self.behind:
+            matrix += further.matrix(tokens)
         return matrix
 
     def own(self, tokens: int) -> Tensor:
@@ -74,7 +80,7 @@ class Alignment:
 
     def weights(self, target: Unit) -> tuple[tuple[Unit, float], ...]:
         """The source units that a target unit takes from, and the share of each that it takes."""
-        matrix = self.matrix(max(self.ends))
+        matrix = replace(self, behind=()).matrix(max(self.ends))
         sources = [unit for link in self.links if target in link.target for unit in link.source]
         shares = [
             float(matrix[list(u.tokens)][:, list(target.tokens)].sum(1).mean()) for u in sources
@@ -100,7 +106,36 @@ def align(source: Prompt, target: Prompt, mode: Mode) -> Alignment:
     words behind a swap stay aligned whatever the number of its tokens. Raises `ControlError` if
     the prompts were read without a tokenizer or, for "replace", have the same words.
     """
-    before, after = (_units(_encoding(prompt), prompt) for prompt in (source, target))
+    first, *further = _stretches(source, target)
+    aligned = _align(first, source, target, mode)
+    if mode == "replace" and all(_same(link) for link in aligned.links):
+        raise ControlError(
+            f"Nothing to replace: {target.text!r} swaps no word of {source.text!r}; change a word, "
+            "or refine instead."
+        )
+    if not further:
+        return aligned
+    room = further[0][1].offset
+    behind = tuple(_align(pair, source, target, mode) for pair in further)
+    return replace(aligned, room=room, behind=behind)
+
+
+def _stretches(source: Prompt, target: Prompt) -> list[tuple[Encoding, Encoding]]:
+    """What both prompts are read as, for each part of the sequence that encoders read into."""
+    if not source.encodings or not target.encodings:
+        raise ControlError("The prompts must be read with the model's tokenizer to be aligned.")
+    by_offset: dict[int, tuple[Encoding, Encoding]] = {}
+    for pair in zip(source.encodings, target.encodings, strict=True):
+        by_offset.setdefault(pair[1].offset, pair)
+    return list(by_offset.values())
+
+
+def _align(
+    stretch: tuple[Encoding, Encoding], source: Prompt, target: Prompt, mode: Mode
+) -> Alignment:
+    before, after = (
+        _units(encoding, prompt) for encoding, prompt in zip(stretch, (source, target), strict=True)
+    )
     links: list[Link] = []
     unmatched: list[Unit] = []
     dropped: list[Unit] = []
@@ -113,24 +148,8 @@ def align(source: Prompt, target: Prompt, mode: Mode) -> Alignment:
         else:
             unmatched += words[1]
             dropped += words[0]
-    if mode == "replace" and all(_same(link) for link in links):
-        raise ControlError(
-            f"Nothing to replace: {target.text!r} swaps no word of {source.text!r}; change a word, "
-            "or refine instead."
-        )
-    return Alignment(
-        mode,
-        tuple(links),
-        tuple(unmatched),
-        tuple(dropped),
-        (len(_encoding(source).tokens), len(_encoding(target).tokens)),
-    )
-
-
-def _encoding(prompt: Prompt) -> Encoding:
-    if not prompt.encodings:
-        raise ControlError("The prompts must be read with the model's tokenizer to be aligned.")
-    return prompt.encodings[0]
+    ends = tuple(encoding.offset + len(encoding.tokens) for encoding in stretch)
+    return Alignment(mode, tuple(links), tuple(unmatched), tuple(dropped), (ends[0], ends[1]))
 
 
 def _units(encoding: Encoding, prompt: Prompt) -> list[Unit]:

@@ -6,12 +6,15 @@ from crossattn.site import Site
 from crossattn.step import Step
 
 
-def coarse_pixels(step: Step) -> int:
+def coarse_pixels(sites: Iterable[Site], step: Step) -> int:
     """The most pixels of such a grid: a quarter of the latent's sides, but 16 × 16 at least.
 
-    At 512 × 512 in Stable Diffusion 1 that is the 16 × 16 of prompt-to-prompt.
+    At 512 × 512 in Stable Diffusion 1 that is the 16 × 16 of prompt-to-prompt. Where no site is as
+    coarse, as in transformers, which have one grid, it is the coarsest there is.
     """
-    return max(16 * 16, step.height * step.width // 16)
+    grids = [site.grid(step.height, step.width) for site in sites]
+    coarsest = min((height * width for height, width in grids), default=0)
+    return max(16 * 16, step.height * step.width // 16, coarsest)
 
 
 def map_sites(sites: Iterable[Site], step: Step) -> frozenset[Site]:
@@ -21,6 +24,6 @@ def map_sites(sites: Iterable[Site], step: Step) -> frozenset[Site]:
         if site.kind == "cross":
             height, width = site.grid(step.height, step.width)
             pixels[site] = height * width
-    coarse = [count for count in pixels.values() if count <= coarse_pixels(step)]
-    finest = max(coarse) if coarse else min(pixels.values(), default=0)
+    coarse = [count for count in pixels.values() if count <= coarse_pixels(pixels, step)]
+    finest = max(coarse, default=0)
     return frozenset(site for site, count in pixels.items() if count == finest)

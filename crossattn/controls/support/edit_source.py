@@ -8,12 +8,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from crossattn.attention import Attention, AttentionMap, UnformedMap
+from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.controls.support.edit import Edit, OnNothing
 from crossattn.errors import ControlError
 from crossattn.rows import Rows
 from crossattn.session import Session
+from crossattn.softmax import AttentionMap
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
@@ -39,8 +40,10 @@ class EditSource(Protocol):
     def cross_attention(self, call: LayerCall, attention: Attention, image: int) -> AttentionMap:
         """What the source image attends with at this call of a cross-attention site."""
 
-    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
-        """What the source image attends with at this call of a self-attention site."""
+    def self_attention(
+        self, call: LayerCall, attention: Attention, image: int
+    ) -> tuple[Tensor, Tensor]:
+        """The source image's queries and keys (heads, pixels, width) at a self-attention site."""
 
     def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool
@@ -85,9 +88,12 @@ class FirstPrompt:
         """The source's row of this call, as the controls before have left it."""
         return attention.map_of(_row(call.step.rows.of_images(), image))
 
-    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
-        """The source's row of this call."""
-        return attention.unformed(_row(call.step.rows.of_images(), image))
+    def self_attention(
+        self, call: LayerCall, attention: Attention, image: int
+    ) -> tuple[Tensor, Tensor]:
+        """Those of the source's row of this call."""
+        row = _row(call.step.rows.of_images(), image)
+        return attention.query[row], attention.key[row]
 
     def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool

@@ -8,11 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from crossattn.attention import Attention, AttentionMap, FormedMap, UnformedMap
+from crossattn.attention import Attention
 from crossattn.controls.support.edit_source import Pair
 from crossattn.errors import ControlError, InputError
 from crossattn.rows import Rows
 from crossattn.session import Session
+from crossattn.softmax import AttentionMap, FormedMap, UnformedMap
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
@@ -86,8 +87,10 @@ class SourceRun:
         key = self.tensors[f"{name}/key"].to(attention.query)
         return UnformedMap(query, key, None, attention.scale)
 
-    def self_attention(self, call: LayerCall, attention: Attention, image: int) -> UnformedMap:
-        """What the source attended with at this call; raises as `cross_attention` does."""
+    def self_attention(
+        self, call: LayerCall, attention: Attention, image: int
+    ) -> tuple[Tensor, Tensor]:
+        """The source's queries and keys at this call; raises as `cross_attention` does."""
         at = self._at(call.step, self.kept.own, "self-attention")
         name = f"{SELF}/{call.site.name}"
         if f"{name}/query" not in self.tensors:
@@ -96,9 +99,7 @@ class SourceRun:
                 f"with SourceRecorder(pixels={call.height * call.width})."
             )
         query, key = (self.tensors[f"{name}/{part}"][at] for part in ("query", "key"))
-        return UnformedMap(
-            query.to(attention.query), key.to(attention.query), None, attention.scale
-        )
+        return query.to(attention.query), key.to(attention.query)
 
     def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from crossattn import Recorder, attach
 from crossattn.controls import Box, HoldRegions, Reweight
-from crossattn.family import find_denoiser
+from crossattn.denoiser import find_denoiser
 from crossattn.record import Record
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from fake_drawing import tree
 from safetensors.torch import load
 
-from crossattn.errors import InputError
+from crossattn.errors import CrossattnError, InputError
 from crossattn.pipelines.batch import run_batch
 
 # Ray fills a process with threads and warnings of its own, so it gets one to itself.
@@ -98,3 +99,16 @@ def test_ray_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"not installed: pip install 'crossattn\[ray\]'"):
         list(run_batch([{"prompt": "a"}], engine="ray"))
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1", "nowhere.invalid:1"]
+)
+def test_a_cluster_that_does_not_answer_is_told_at_once(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    began = time.monotonic()
+    with pytest.raises(CrossattnError, match=r"Ray does not answer at .*; start it there, or take"):
+        list(run_batch([{"prompt": "a"}], engine="ray"))
+    assert time.monotonic() - began < 20

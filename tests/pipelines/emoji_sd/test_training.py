@@ -13,18 +13,12 @@ from torch import nn
 from crossattn.pipelines.emoji_sd import autoencoder as ae
 from crossattn.pipelines.emoji_sd.captions import describe
 from crossattn.pipelines.emoji_sd.checkpoint import Run, Schedule, load, write_atomically
-from crossattn.pipelines.emoji_sd.denoiser import (
-    Denoiser,
-    DenoiserLoss,
-    LatentPool,
-    cover_of_objects,
-    misplaced,
-    tokenize,
-)
+from crossattn.pipelines.emoji_sd.denoiser import Denoiser, DenoiserLoss, misplaced
 from crossattn.pipelines.emoji_sd.judge import Judge
+from crossattn.pipelines.emoji_sd.latents import LatentPool, cover_of_objects
 from crossattn.pipelines.emoji_sd.muon import optimisers
 from crossattn.pipelines.emoji_sd.scenes import SIDE, make_scene, render, scenes
-from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
+from crossattn.pipelines.emoji_sd.tokenizer import tokenize, train_tokenizer
 from crossattn.pipelines.emoji_sd.train import SMOKE, main
 
 
@@ -32,8 +26,9 @@ def denoiser_run(folder: Path, samples: int = 48) -> tuple[Run, DenoiserLoss]:
     torch.manual_seed(0)
     tokenizer = train_tokenizer(folder / "tokenizer", captions=200)
     model = Denoiser(tokenizer, SMOKE.denoiser_widths, SMOKE.text_width)
-    pool = LatentPool(folder / "latents.f16", ae.make_autoencoder((8, 8, 16, 16)), size=16)
-    loss = DenoiserLoss(model, tokenizer, pool, batch=8, focus=24)
+    autoencoder = ae.make_autoencoder((8, 8, 16, 16))
+    pool = LatentPool(folder / "latents.f16", autoencoder, size=16, batch=8)
+    loss = DenoiserLoss(model, tokenizer, pool, focus=24)
     return Run("denoiser", folder, model, Schedule(samples, 8, 1e-3, warmup=2), decay=0.9), loss
 
 
@@ -128,11 +123,12 @@ def test_whitening_changes_the_latents_and_not_the_pictures() -> None:
 def test_the_pool_gives_the_same_latents_when_asked_again(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = ae.make_autoencoder((8, 8, 16, 16))
-    pool = LatentPool(tmp_path / "pool", model, size=8)
-    first, share, scenes = pool.batch(0, 4)
-    reopened = LatentPool(tmp_path / "pool", ae.make_autoencoder((8, 8, 16, 16)), size=8)
-    again, same_share, _ = reopened.batch(0, 4)
-    later, _, reworded = reopened.batch(8, 4)
+    pool = LatentPool(tmp_path / "pool", model, size=8, batch=4)
+    first, share, scenes = pool.batch(0)
+    other = ae.make_autoencoder((8, 8, 16, 16))
+    reopened = LatentPool(tmp_path / "pool", other, size=8, batch=4)
+    again, same_share, _ = reopened.batch(0)
+    later, _, reworded = reopened.batch(2)
     assert torch.equal(first, again)
     assert torch.equal(first, later)
     assert torch.equal(share, same_share)

@@ -150,6 +150,10 @@ class Person:
         self.page = page
         self.asked: list[str] = []
         self.faults: list[str] = []
+        # Whoever comes finds nothing that another has left, and finds their own after a refresh.
+        page.add_init_script(
+            "if (!sessionStorage.here) { localStorage.clear(); sessionStorage.here = 1; }"
+        )
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
 
@@ -165,7 +169,7 @@ class Person:
     def arrive(self) -> "Person":
         """Wait until every part of the page is alive and the prompt has been read."""
         self.page.wait_for_function(
-            "document.querySelectorAll('[data-alive]').length === 11"
+            "document.querySelectorAll('[data-alive]').length === 13"
             " && document.querySelector('#prompt-hint').textContent.length > 5"
         )
         return self
@@ -203,9 +207,17 @@ class Person:
 
     def tab(self, name: str) -> "Person":
         """Turn to a tab of the controls."""
-        self.page.click(f"#controls [role=tab]:has-text('{name}')")
-        self.page.wait_for_selector(".side:visible [data-alive]")
+        self.page.click(f"#control-tabs [role=tab]:has-text('{name}')")
+        self.page.wait_for_selector(":is(.side, #make):visible [data-alive]")
         return self
+
+    def code(self, kind: str) -> str:
+        """What stands under Save as Python, Command line, JSONL or Recipe; then back to the tab."""
+        before = self.page.inner_text("#control-tabs [aria-selected=true]")
+        self.tab("Save").page.click(f"#code-tabs [role=tab]:has-text('{kind}')")
+        text = self.page.inner_text("#code")
+        self.tab(before)
+        return text
 
     def chip(self, word: str) -> Locator:
         """A word's chip."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from crossattn.pipelines import emoji_sd
-from crossattn.ui.browser import drawing, serve
+from crossattn.ui.browser import drawing, payload, serve
 
 
 def main(folder: str, port: str, pause: str) -> None:
@@ -15,6 +15,7 @@ def main(folder: str, port: str, pause: str) -> None:
 
     torch.set_num_threads(1)
     emoji_sd.model_path = lambda: Path(folder)
+    payload.WEAK = 0.0  # an untrained model has weak maps alone, which would be drawn faintly
     preview = drawing.Models.preview
 
     def slower(self: drawing.Models, *given: object) -> str:

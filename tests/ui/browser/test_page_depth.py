@@ -2,7 +2,7 @@ from typing import Any
 
 
 def test_steps_layers_resolutions_and_heads_each_show_another_map(drawn: Any) -> None:
-    drawn.tab("Time and depth")
+    drawn.tab("Time")
     page = drawn.page
     drawn.see("#film button").to_have_count(4)
     drawn.chip("balloon").hover()
@@ -33,7 +33,7 @@ def test_steps_layers_resolutions_and_heads_each_show_another_map(drawn: Any) ->
 
 def test_the_word_that_is_followed_is_seen_without_pointing(drawn: Any) -> None:
     drawn.chip("car").hover()
-    drawn.tab("Time and depth")
+    drawn.tab("Time")
     drawn.sees_over("heat")
     whole = drawn.overlay()
     drawn.page.fill("#step", "1")
@@ -48,7 +48,7 @@ def test_the_word_that_is_followed_is_seen_without_pointing(drawn: Any) -> None:
 
 
 def test_comma_and_full_stop_go_through_the_steps(drawn: Any) -> None:
-    drawn.tab("Time and depth")
+    drawn.tab("Time")
     drawn.page.locator("#play").focus()
     drawn.page.keyboard.press(".")
     drawn.page.keyboard.press(".")
@@ -60,7 +60,7 @@ def test_comma_and_full_stop_go_through_the_steps(drawn: Any) -> None:
 
 
 def test_the_steps_play_by_themselves(drawn: Any) -> None:
-    drawn.tab("Time and depth")
+    drawn.tab("Time")
     shown = drawn.follow("#step-shown")
     drawn.page.click("#play")
     drawn.see("#step-shown").to_have_text("4 of 4")
@@ -74,7 +74,7 @@ def test_the_steps_play_by_themselves(drawn: Any) -> None:
 
 
 def test_the_curve_of_a_word_follows_the_pointer(drawn: Any) -> None:
-    drawn.tab("Time and depth")
+    drawn.tab("Time")
     for word in ("car", "grass"):
         drawn.chip(word).hover()
         drawn.see("#plot").to_contain_text(word)

@@ -33,12 +33,13 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
     ]
     person.see("#align td").to_have_text(table)
     person.see("#align-sum").to_have_text("4 kept, 1 swapped, 1 added, 0 dropped")
+    person.page.click("#edit-more > summary")
     person.page.click("#blend-words button:has-text('car')")
     person.page.click("#protect-words button:has-text('grass')")
     person.see("#mask-caption").to_contain_text("may change")
     person.page.click("#edit-run")
     person.wait()
-    person.see("#tag-left").to_have_text("Source")
+    person.see("#compare").to_be_enabled()
     facts = dict(
         zip(
             person.page.locator("#edit-facts dt").all_inner_texts(),
@@ -46,10 +47,10 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
             strict=True,
         )
     )
-    assert facts["Cross-attention edited"] == "4 layers × 1 step"
+    assert facts["Layout kept (cross-attention)"] == "4 layers × 1 step"
     assert facts["Pixels changed outside"].endswith("%")
     person.see("#mask-caption").to_contain_text("could change")
-    person.see("#strip button").to_have_count(2)
+    person.see("#strip .card").to_have_count(2)
     person.see("#strip").to_contain_text("edit: car → dog blue")
 
 
@@ -73,19 +74,19 @@ def test_windows_are_set_in_steps_and_stand_in_the_recipe(person: Any) -> None:
     person.tab("Edit")
     person.page.fill("#target textarea", "a red dog on grass")
     person.see("#align .swapped").to_contain_text("dog")
-    person.page.fill("input[aria-label='Cross, to step']", "2")
-    person.page.fill("input[aria-label='Self, to step']", "0")
+    person.page.click("#edit-more > summary")
+    person.page.fill("input[aria-label='Layout, to step']", "2")
+    person.page.fill("input[aria-label='Texture, to step']", "0")
     person.see("#windows output").to_have_text(["1 – 2", "off"])
     person.page.click("#edit-run")
     person.wait()
-    person.see("#tag-left").to_have_text("Source")
+    person.see("#picture").to_have_attribute("aria-label", "a red dog on grass")
     share = float(person.page.inner_text("#mask-caption").split(" %")[0])
     assert 100 * lit(person) / 112**2 == pytest.approx(share, abs=5), "the mask itself is shown"
     assert share > 0
     person.see("#edit-facts dd >> nth=0").to_have_text("4 layers × 2 steps")
     person.see("#edit-facts dd >> nth=1").to_have_text("none")
-    person.page.click("#code-tabs [role=tab]:has-text('Recipe')")
-    person.see("#code").to_contain_text('"cross": [ 0.0, 0.5 ]')
+    assert '"cross": [ 0.0, 0.5 ]' in " ".join(person.code("Recipe").split())
 
 
 def test_an_edit_may_change_everything_and_the_history_brings_its_plan_back(person: Any) -> None:
@@ -94,6 +95,8 @@ def test_an_edit_may_change_everything_and_the_history_brings_its_plan_back(pers
     person.page.fill("#target textarea", "a red dog on grass")
     person.see("#align .swapped").to_contain_text("dog")
     pressed = "#blend-words [aria-pressed=true]"
+    person.see(pressed).to_have_text(["the words that differ"])
+    person.page.click("#edit-more > summary")
     person.page.click("#blend-words button:has-text('car')")
     person.page.click("#protect-words button:has-text('grass')")
     person.page.click("#edit-run")
@@ -107,7 +110,7 @@ def test_an_edit_may_change_everything_and_the_history_brings_its_plan_back(pers
     person.page.click("#edit-run")
     person.wait()
     person.see("#mask-caption").to_have_text("everything could change")
-    person.see("#strip button").to_have_count(3)
+    person.see("#strip .card").to_have_count(3)
     person.page.click("#strip button:has-text('car → dog')")
     person.see("#target textarea").to_have_value("a red dog on grass")
     person.see(pressed).to_have_text(["car"])
@@ -118,5 +121,5 @@ def test_an_edit_into_the_same_words_is_not_offered(person: Any) -> None:
     person.write("a red car on grass")
     person.tab("Edit")
     person.page.fill("#target textarea", "a red car on grass")
-    person.see("#align-note").to_contain_text("nothing to edit")
+    person.see("#align-note").to_contain_text("The target is the prompt itself")
     person.see("#edit-run").to_be_disabled()

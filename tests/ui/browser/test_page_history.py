@@ -22,8 +22,8 @@ def test_a_click_in_the_history_brings_everything_back(person: Any) -> None:
     person.page.fill("#negative textarea", "")
     person.page.fill("#seed input", "11")
     person.generate()
-    person.see("#strip button").to_have_count(2)
-    person.page.locator("#strip button").last.click()
+    person.see("#strip .card").to_have_count(2)
+    person.page.locator("#strip .card").last.locator("button").first.click()
     person.see("#prompt textarea").to_have_value("a (red:1.5) car")
     person.see("#negative textarea").to_have_value("a dog")
     person.see("#seed input").to_have_value("7")
@@ -31,7 +31,8 @@ def test_a_click_in_the_history_brings_everything_back(person: Any) -> None:
     person.see("#guidance input[type=number]").to_have_value("2")
     person.see(".chip").to_have_count(3)
     person.sees_weight("red", "1.5")
-    person.see("#strip button:last-child").to_have_attribute("aria-current", "true")
+    last = person.see("#strip .card:last-child > button >> nth=0")
+    last.to_have_attribute("aria-current", "true")
     assert drawn_pixels(person) == pixels
 
 
@@ -39,6 +40,7 @@ def test_a_png_made_here_is_dropped_and_restores_too(person: Any, tmp_path: Path
     person.write("a blue cat on grass", steps=3)
     person.page.fill("#seed input", "1234567890123456789")
     person.generate()
+    person.tab("Save")
     with person.page.expect_download() as download:
         person.page.click("#files button:has-text('Picture')")
     file = tmp_path / "picture.png"
@@ -80,3 +82,15 @@ def test_a_file_that_is_too_large_is_not_sent(person: Any, tmp_path: Path) -> No
     person.page.set_input_files("#drop input[type=file]", file)
     person.see("#notice").to_contain_text("large.png has 21.0 MB, and the page takes 20.0 MB")
     assert not any("/upload" in url for url in person.asked)
+
+
+def test_a_file_may_be_dropped_anywhere(person: Any) -> None:
+    transfer = person.page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["hello"], "strange.png", {type: "image/png"}));
+          return transfer;
+        }"""
+    )
+    person.page.dispatch_event("#stage", "drop", {"dataTransfer": transfer})
+    person.is_told("strange.png is not a picture in a known format")

@@ -29,7 +29,7 @@ def test_two_people_keep_their_pictures_apart(browser: Browser, address: str, pe
     other.wait()
     for one, prompt in ((person, "a red car"), (other, "a blue cat")):
         one.see("#picture").to_have_attribute("aria-label", prompt)
-        one.see("#strip button").to_have_count(1)
+        one.see("#strip .card").to_have_count(1)
     other_context.close()
 
 
@@ -69,8 +69,14 @@ def test_closing_the_page_stops_its_run(
 def test_every_event_can_be_driven_by_a_program(address: str) -> None:
     client = Client(address, verbose=False)
     names = client.view_api(return_format="dict")["named_endpoints"]
-    asked = {"/generate", "/draw_again", "/edit", "/restore", "/open_picture"}
+    asked = {"/generate", "/draw_again", "/edit", "/open", "/open_picture"}
     assert asked <= set(names)
+    returned = [
+        (one["parameter_name"] if "parameter_name" in one else one["label"], one["type"])
+        for one in names["/generate"]["returns"]
+    ]
+    assert [name for name, _ in returned] == ["progress", "picture", "Seed"]
+    assert {"type": "object", "additionalProperties": True} in [kind for _, kind in returned]
     _, picture, *_ = client.predict(*FIELDS, True, api_name="/generate")
     assert [word["text"] for word in picture["words"]] == ["a", "red", "car"]
     edit = {"cross": [0, 0.8], "share": [0, 0.4], "blend": None, "protect": []}

@@ -14,6 +14,7 @@ from crossattn.trace import Trace
 
 
 def download(person: Any, name: str, folder: Path) -> Path:
+    person.tab("Save")
     with person.page.expect_download() as started:
         person.page.click(f"#files button:has(span:text-is('{name}'))")
     file = folder / started.value.suggested_filename
@@ -53,7 +54,7 @@ def test_a_contact_sheet_shows_the_picture_and_every_word(drawn: Any, tmp_path: 
 def test_a_server_that_does_not_answer_is_told_of_in_a_sentence(person: Any) -> None:
     person.write("a red car", steps=1).generate()
     person.page.route("**/component_server**", lambda route: route.abort())
-    person.page.click("#files button:has-text('Contact sheet')")
+    person.tab("Save").page.click("#files button:has-text('Contact sheet')")
     person.see("#notice").to_have_text(
         "The page did not get an answer; is crossattn still running?"
     )
@@ -72,12 +73,11 @@ def test_recipe_script_and_batch_line_say_the_same(drawn: Any, tmp_path: Path) -
     script = download(drawn, "Python script", tmp_path).read_text()
     compile(script, "picture.py", "exec")
     assert repr(drawn.prompt) in script
-    drawn.page.click("#code-tabs [role=tab]:has-text('Command line')")
-    drawn.see("#code").to_contain_text("crossattn heatmap 'a red car left of")
+    assert "crossattn heatmap 'a red car left of" in drawn.code("Command line")
 
 
 def test_what_is_shown_is_copied(drawn: Any) -> None:
-    drawn.page.click("#code-tabs [role=tab]:has-text('Python')")
+    drawn.tab("Save").page.click("#code-tabs [role=tab]:has-text('Python')")
     labels = drawn.follow("#copy span")
     drawn.page.click("#copy")
     drawn.see("#say").to_have_text("Copied")

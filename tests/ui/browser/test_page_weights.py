@@ -55,10 +55,9 @@ def test_what_a_weight_did_is_told_and_shown_before_and_after(person: Any) -> No
     person.wait()
     weighed = picture(person)
     assert weighed != plain
-    told = person.page.inner_text(".report-row")
-    before, after = (float(part.strip(" %")) for part in told.split("\n")[1].split("→"))
-    assert after > before
-    assert told.split("\n")[-1].startswith("+")
+    person.see(".report-row").to_contain_text("car")
+    person.see(".report-row").to_contain_text("→")
+    person.see("#report").to_contain_text("of the picture changed")
     person.page.keyboard.press("b")
     person.see("#tag-left").to_have_text("Before")
     assert picture(person, "#before") == plain
@@ -81,7 +80,7 @@ def test_a_weight_of_an_edited_picture_draws_the_edit_again(person: Any) -> None
     person.page.click("#weights-draw")
     person.see("#picture").to_have_attribute("aria-label", "a red (dog:1.5) on grass")
     person.see(".report-row").to_contain_text("dog")
-    person.see("#edit-facts").to_contain_text("Cross-attention edited")
+    person.see("#edit-facts").to_contain_text("Layout kept")
 
 
 def test_a_weight_counts_even_if_the_picture_is_asked_for_at_once(person: Any) -> None:
@@ -103,8 +102,25 @@ def test_what_a_weight_means_can_be_chosen(person: Any) -> None:
     usual = picture(person)
     person.page.click("#dialect input")
     person.page.click("[role=option][aria-label='a1111']")
-    person.see("#dialect-hint").to_contain_text("Embedding")
+    person.see("#dialect-hint").to_contain_text("As Stable Diffusion WebUI")
     person.page.click("#weights-draw")
     person.wait()
     assert picture(person) != usual
     person.see("#code").to_contain_text("a1111")
+
+
+def test_a_word_is_seen_from_weak_to_strong_and_sketched_while_it_is_dragged(person: Any) -> None:
+    person.write("a red car on grass", steps=1).generate()
+    person.chip("car").hover()
+    person.see("#sweep-word").to_have_text("car from 0 to 2.5")
+    person.page.click("#sweep-word")
+    person.see("#sweep-row span").to_have_text(["0", "0.5", "1", "1.5", "2.5"])
+    person.rest()
+    person.see("#strip .card").to_have_count(5)  # at 1 it is the picture that is there
+    person.page.fill("#sweep-at", "4")
+    person.see("#tag-glance").to_have_text("2.5")
+    person.page.locator("#sweep-row button").last.click()
+    person.see("#picture").to_have_attribute("aria-label", "a red (car:2.5) on grass")
+    person.wait()
+    person.page.fill("input[aria-label='Weight of car']", "1.5")
+    person.see("#tag-glance").to_contain_text("a sketch in 8 steps")

@@ -105,34 +105,45 @@ def test_two_of_one_word_are_told_apart(drawn: Any) -> None:
     for number in (1, 2):
         drawn.page.locator(".chip", has_text=f"a{number}").hover()
         drawn.see("#caption b").to_have_text(f"a {number}")
-    drawn.see("#caption").to_contain_text(re.compile("% of the words. attention"))
+    drawn.see("#caption").to_contain_text(re.compile("covers [0-9.]+ % of the picture"))
 
 
-def test_every_chip_tells_its_share_and_the_shares_make_a_whole(drawn: Any) -> None:
-    labels = drawn.page.eval_on_selector_all(
-        ".chip .w", "all => all.map(one => one.getAttribute('aria-label'))"
-    )
-    assert len(labels) == len(drawn.prompt.split())
-    shares = [float(label.split(", ")[-1].split(" %")[0]) for label in labels]
-    assert abs(sum(shares) - 100) < 1
+def test_chip_table_and_caption_tell_the_same_share(drawn: Any) -> None:
+    for word in ("car", "balloon"):
+        drawn.chip(word).hover()
+        drawn.see("#caption b").to_have_text(word)
+        label = drawn.chip(word).locator(".w").get_attribute("aria-label")
+        share = label.split(", ")[-1].removesuffix(" of the picture covered")
+        drawn.see("#caption").to_contain_text(f"covers {share} of the picture")
+        row = drawn.page.locator(".weight-row", has=drawn.page.get_by_text(word, exact=True))
+        assert row.locator(".n").inner_text() == share
+
+
+def test_small_words_are_read_but_folded_away_from_the_weights(drawn: Any) -> None:
+    small = [re.compile(f"^{word}") for word in ("a", "left", "of", "a", "on")]
+    drawn.see(".chip.minor .w").to_have_text(small)
+    drawn.see("#weight-rows summary").to_have_text("5 small words")
+    drawn.see("input[aria-label='Weight of left']").to_be_hidden()
 
 
 def test_tokens_start_end_and_padding_are_shown_on_request(drawn: Any) -> None:
-    drawn.page.click(".switch")
+    drawn.page.click("#all-tokens")
     drawn.see(".chip .w >> nth=0").to_have_text("start")
     names = drawn.page.locator(".chip .w").all_inner_texts()
-    drawn.page.click(".switch")
+    drawn.page.click("#all-tokens")
     assert names[-2:] == ["end", "padding"]
     assert len(names) > len(drawn.prompt.split()) + 3, "balloon takes several tokens"
     drawn.see(".chip").to_have_count(len(drawn.prompt.split()))
 
 
 def test_pointing_at_a_place_ranks_its_words(drawn: Any) -> None:
-    drawn.page.locator("#stage").hover(position={"x": 150, "y": 300})
+    drawn.page.locator("#stage").hover(position={"x": 150, "y": 200})
     drawn.see("#pop .n").to_have_count(5)
+    named = drawn.page.locator("#pop li span:first-child").all_inner_texts()
+    assert not {"a 1", "left", "of", "on"} & set(named), "small words are no answer"
     shares = [int(text.split(" %")[0]) for text in drawn.page.locator("#pop .n").all_inner_texts()]
     assert shares == sorted(shares, reverse=True)
-    drawn.page.locator("#stage").click(position={"x": 150, "y": 300})
+    drawn.page.locator("#stage").click(position={"x": 150, "y": 200})
     drawn.page.mouse.move(2, 2)
     first = drawn.page.locator("#pop li button").first
     word = first.locator("span").first.inner_text()
@@ -178,7 +189,7 @@ def test_nothing_below_jumps_when_another_panel_is_opened(drawn: Any) -> None:
     for tab, last in (
         ("Edit", "#align tr"),
         ("Regions", "#region-words button"),
-        ("Time and depth", "#heads button"),
+        ("Time", "#heads button"),
         ("Weights", ".weight-row"),
     ):
         drawn.tab(tab).page.wait_for_selector(f"{last}:visible")

@@ -27,7 +27,21 @@ def unpacked(stack: dict[str, Any], trace: Trace) -> np.ndarray:
     return maps.reshape(stack["frames"], -1, *stacks.grid(trace))
 
 
+def test_what_is_seen_of_all_heads_is_what_a_trace_without_heads_has(
+    sd_pipe: Any, trace: Trace
+) -> None:
+    recipe = Recipe(
+        prompt="a red car", seed=7, steps=4, guidance=4.0, height=128, width=256, model="tiny"
+    )
+    *_, result = run(recipe, pipe=sd_pipe)
+    assert isinstance(result, Result)
+    plain, seen = result.trace["car"].data, stacks.joined(trace)["car"].data
+    assert seen.numpy() == pytest.approx(plain.numpy(), rel=1e-4)
+    assert stacks.joined(result.trace) is result.trace
+
+
 def test_bytes_are_the_words_own_maps(trace: Trace) -> None:
+    trace = stacks.joined(trace)
     stack = stacks.whole(trace)
     assert stacks.grid(trace) == (8, 16)
     maps = unpacked(stack, trace)[0]

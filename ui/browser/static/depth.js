@@ -46,7 +46,7 @@ async function load() {
   const { run } = state;
   const { step, layer, resolution, head } = state.view;
   const whole = !step && layer === "all" && resolution === "all" && head === null;
-  if (!run || (whole && state.tab !== "Time and depth")) return;
+  if (!run || (whole && state.tab !== "Time")) return;
   await fetchSteps(state.view);
   if (run === state.run) set({ stack: {} });
 }
@@ -54,7 +54,8 @@ async function load() {
 on("tab", () => box && load());
 
 function refresh() {
-  if (!state.run || state.tab !== "Time and depth") return;
+  find("#depth", box).hidden = !state.run;
+  if (!state.run || state.tab !== "Time") return;
   const { run, view: seen, current } = state;
   const text = labelOf(`w${current}`);
   find("#depth-word", box).replaceChildren(element("b", {}, text), " over the steps. Point at another word to follow it.");
@@ -107,6 +108,7 @@ function curves(stack) {
 
 async function heads() {
   const { run } = state;
+  if (run.shipped) return;
   const grid = find("#heads", box);
   const hint = find("#head-hint", box);
   if (!run.heads) {

@@ -1,6 +1,6 @@
 // From maps to pixels: smooth enlargement, and the three ways of drawing attention over a picture.
 
-import { clamp } from "./store.js";
+import { clamp, state } from "./store.js";
 import { largest } from "./maps.js";
 
 // The colours of words, in the order in which they are pinned.
@@ -130,14 +130,14 @@ const linesOf = (mode, hued) =>
   mode === "contours" ? [[0.25, 0.7], [0.5, 1.25], [0.75, 0.7]] : hued ? [[0.42, 1.1]] : [];
 
 // Draws maps over the picture. `layers` are {map, hue}, the hue null for a single map in inferno;
-// `top` is the value that counts as full, or 0 to let each map have its own.
+// `top` is the value that counts as full, or 0 to let each map have its own; a weak one stays faint.
 export function paint(canvas, layers, grid, { mode, strength, top }) {
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   const fields = layers.map(({ map, hue }) => {
     const field = enlarge(map, grid, height, width);
-    const full = top || largest(field);
+    const full = top || Math.max(largest(field), state.run.weak);
     for (let at = 0; at < field.length; at++) field[at] /= full;
     return { field, hue: hue && rgb(hue) };
   });
@@ -168,7 +168,7 @@ export function thumbnail(canvas, map, grid, top = 0) {
   canvas.width = side;
   canvas.height = side;
   const field = enlarge(map, grid, side, side);
-  const full = top || largest(field);
+  const full = top || Math.max(largest(field), state.run.weak);
   const context = canvas.getContext("2d");
   const image = context.createImageData(side, side);
   for (let at = 0; at < field.length; at++) {

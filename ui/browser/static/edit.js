@@ -1,6 +1,6 @@
 // The edit: what it will keep and change is shown before it runs, what it did afterwards.
 
-import { all, ask, element, find, offer, on, percent, server, set, state, whenThere } from "./store.js";
+import { all, ask, element, find, offer, on, percent, server, state, type, whenThere } from "./store.js";
 import { isMinor } from "./chips.js";
 import { drawMask } from "./mask.js";
 import { windowRow, windowAxis } from "./windows.js";
@@ -8,35 +8,67 @@ import { windowRow, windowAxis } from "./windows.js";
 const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
 const PAUSE = 150;
 const ANYWHERE = "anywhere"; // in the list of words that may change: no mask at all
+const DIFFERING = "the words that differ"; // and this: the plan names none
 const plan = {}; // cross, share, blend (empty: the words that differ) and protect, as Python gives them
 let box;
 let part; // what Gradio gave: the plan goes to the server as its value
 let rows = [];
 let timer = 0;
 let asked = 0;
+const SAME = "The target is the prompt itself: change a word here, or double-click one under the picture.";
+let refused = ""; // why the prompts leave nothing to run
+let unknownNote = "";
+let planned = 0; // steps that the windows were drawn for
+let nothing = false; // the plan lets nothing change
+const NEXT = Symbol("those that are read next");
+let following = false; // the target is being set to the prompt
+let touchedFor = null; // the words of the prompt that the target was written for, or null
 
 export function mount(root, given) {
   box = root;
   part = given;
   Object.assign(plan, part.props.value);
   document.addEventListener("input", (event) => {
+    if (event.target.closest("#target") && !following) touch();
     if (event.target.closest("#target, #prompt")) later();
-    if (event.target.closest("#steps")) showWindows();
   });
-  find("#edit-run", root).addEventListener("click", () => {
-    set({ afterwards: "compare" });
-    run();
-  });
+  find("#edit-run", root).addEventListener("click", run);
   offer("edit", run);
+  offer("target", write);
   on("run", opened);
-  on("run model", align);
+  on("reading", followPrompt);
+  on("run model fields", later);
+  on("fields", () => stepsSet() !== planned && showWindows());
   on("shown", showWords);
   opened();
   whenThere("#target textarea", align);
 }
 
+const readWords = () => state.reading?.words?.map(({ text }) => text).join(" ");
+
+// The target is somebody's own from now on, as long as the prompt has these words.
+function touch() {
+  touchedFor = state.reading?.of === textOf("#prompt") ? readWords() : NEXT;
+}
+
+function write(text) {
+  touch();
+  type("#target textarea", text);
+}
+
+// The target is the prompt until it is touched, and again when the prompt is of other words.
+function followPrompt() {
+  const words = readWords();
+  if (touchedFor === NEXT) touchedFor = words;
+  if (words === undefined || words === touchedFor) return;
+  touchedFor = null;
+  following = true;
+  type("#target textarea", textOf("#prompt"));
+  following = false;
+}
+
 const textOf = (selector) => find(`${selector} textarea`)?.value ?? "";
-const stepsSet = () => Number(find("#steps input[type=number]")?.value) || 25;
+const stepsSet = () => Number(state.fields.steps) || 25;
 
 function later() {
   clearTimeout(timer);
@@ -50,7 +82,7 @@ async function align() {
   const answer = await server.align(question);
   if (number !== asked) return;
   if (textOf("#prompt") !== question.prompt || textOf("#target") !== question.target) {
-    return void align(); // changed by Gradio, which tells nobody
+    return void align(); // changed since
   }
   rows = answer.rows ?? [];
   showRows(answer);
@@ -59,7 +91,10 @@ async function align() {
 
 // A picture that an edit made brings its plan along.
 function opened() {
-  if (state.run?.edit) Object.assign(plan, state.run.edit.plan);
+  if (state.run?.edit) {
+    Object.assign(plan, state.run.edit.plan);
+    touchedFor = state.run.source.join(" ");
+  }
   commit();
   showWindows();
   showFacts();
@@ -92,22 +127,43 @@ function showRows({ problem, unknown }) {
   const sums = Object.keys(SIGNS).map((kind) => `${count(kind)} ${kind}`);
   find("#align-sum", box).textContent = problem ? "" : sums.join(", ");
   const [word] = Object.keys(unknown ?? {});
-  const note = problem ?? (word ? `${word} is new to emoji-sd.` : same() ? "The target equals the source: nothing to edit." : "");
-  find("#align-note", box).textContent = note;
-  find("#align-note", box).classList.toggle("warn", Boolean(problem || word));
-  find("#edit-run", box).disabled = Boolean(problem) || same();
+  unknownNote = word ? `${word} is new to ${state.modelName}.` : "";
+  refused = problem ?? (same() ? SAME : "");
+  offerRun();
+}
+
+// What keeps the edit from running, or from changing anything.
+function offerRun() {
+  const note = find("#align-note", box);
+  find("#edit-run", box).disabled = Boolean(refused);
+  const done = reported();
+  const idle = done ? done.changed === 0 : nothing && !refused;
+  const told = idle
+    ? `${done ? "Nothing changed" : "Hardly anything may change"}: what is to stay covers all that may change.`
+    : refused || unknownNote;
+  note.textContent = told;
+  note.classList.toggle("warn", Boolean(told) && told !== SAME);
+}
+
+// What the edit on the stage did, or null where another target or plan is set by now.
+function reported() {
+  const { edit, prompt } = state.run ?? {};
+  if (!edit || textOf("#target") !== prompt) return null;
+  const fields = ["cross", "share", "blend", "protect"];
+  return fields.every((name) => String(edit.plan[name]) === String(plan[name])) ? edit : null;
 }
 
 const same = () => rows.every(([kind]) => kind === "kept");
 
 function showWindows() {
   const steps = stepsSet();
+  planned = steps;
   const row = (label, name) => windowRow(label, plan[name], steps, (shares) => {
     plan[name] = shares;
     commit();
     showFacts();
   });
-  find("#windows", box).replaceChildren(row("Cross", "cross"), row("Self", "share"), windowAxis());
+  find("#windows", box).replaceChildren(row("Layout", "cross"), row("Texture", "share"), windowAxis());
 }
 
 // Words that the blend can be told of: those of both prompts that mean something by themselves.
@@ -116,13 +172,17 @@ const words = () => [...new Set(rows.flatMap(([, ...both]) => both.join(" ").spl
 
 function showWords() {
   const free = words().filter((word) => !plan.protect.includes(word));
-  fillWords("#blend-words", [ANYWHERE, ...free], plan.blend ?? [ANYWHERE], blend);
+  const chosen = plan.blend ? (plan.blend.length ? plan.blend : [DIFFERING]) : [ANYWHERE];
+  fillWords("#blend-words", [DIFFERING, ANYWHERE, ...free], chosen, blend);
   fillWords("#protect-words", words().filter((word) => !plan.blend?.includes(word)), plan.protect, protect);
   commit();
   const wordsOf = (some) => some.flatMap(([, source]) => source.split(" ")).filter(Boolean);
   const differing = wordsOf(rows.filter(([kind]) => kind !== "kept"));
   const seen = plan.blend?.length ? wordsOf(rows).filter((word) => plan.blend.includes(word)) : differing;
-  drawMask(find("#mask", box), find("#mask-caption", box), plan, seen);
+  const area = drawMask(find("#mask", box), find("#mask-caption", box), plan, seen, reported());
+  nothing = area === 0;
+  offerRun();
+  showFacts();
 }
 
 function fillWords(selector, words, chosen, choose) {
@@ -136,9 +196,9 @@ function fillWords(selector, words, chosen, choose) {
 }
 
 function blend(word) {
-  if (word === ANYWHERE) {
-    plan.blend = plan.blend ? null : [];
-    plan.protect = [];
+  if (word === ANYWHERE || word === DIFFERING) {
+    plan.blend = word === ANYWHERE ? null : [];
+    if (word === ANYWHERE) plan.protect = [];
     return void showWords();
   }
   const words = new Set(plan.blend ?? []);
@@ -159,7 +219,7 @@ function showFacts() {
   const fact = (name, value) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
   const steps = stepsSet();
   const span = (name) => Math.round((plan[name][1] - plan[name][0]) * steps);
-  const done = state.run?.edit;
+  const done = reported();
   const stepsOf = (count) => `${count} step${count === 1 ? "" : "s"}`;
   const touched = (names) => {
     const found = names.map((name) => done.touched[name]).find(Boolean);
@@ -170,21 +230,20 @@ function showFacts() {
     [fact("Pixels changed inside the mask", inside), fact("Pixels changed outside", outside)];
   find("#edit-facts", box).replaceChildren(...(done
     ? [
-        fact("Cross-attention edited", touched(["Replace", "Refine"])),
-        fact("Self-attention shared", touched(["ShareSelfAttention"])),
+        fact("Layout kept (cross-attention)", touched(["Replace", "Refine"])),
+        fact("Texture kept (self-attention)", touched(["ShareSelfAttention"])),
         ...(done.mask
           ? pixels(shareOf(done.inside), shareOf(done.outside))
           : [fact("Pixels changed", percent(done.changed)), fact("Mask", "none")]),
       ]
     : [
-        fact("Cross-attention to edit", span("cross") ? stepsOf(span("cross")) : "none"),
-        fact("Self-attention to share", span("share") ? stepsOf(span("share")) : "none"),
-        ...pixels("after the run", "after the run"),
+        fact("Layout to keep", span("cross") ? stepsOf(span("cross")) : "none"),
+        fact("Texture to keep", span("share") ? stepsOf(span("share")) : "none"),
       ]));
 }
 
-function run() {
+function run(pressed) {
   if (state.busy) return;
-  ask("start");
+  ask("start", typeof pressed === "string" ? pressed : "#edit-run");
   part.trigger("submit");
 }

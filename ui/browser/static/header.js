@@ -1,36 +1,27 @@
 // The top of the page: what is going on, light or dark, the keys, and the way to the server.
 
-import { all, ask, clamp, find, offer, on, server, set, state, whenThere } from "./store.js";
+import { ask, clamp, find, offer, on, server, set, state } from "./store.js";
+import { mountRuns, underWay } from "./runs.js";
 
-const RUNS = "#go, #weights-draw, #edit-run, #regions-draw"; // they wait for the prompt's weights
 const NOTICED = 8000; // ms that a sentence stands
-let largest = 0; // bytes that a dropped file may have
-let running = false; // whether a run was asked for and not cancelled
 
 export function mount(root, { props, watch, server: functions }) {
   for (const [name, call] of Object.entries(functions)) server[name] = answered(call);
-  largest = props.largest;
   const follow = () => {
     const { busy, model, name } = props.value;
     if (model !== state.model) set({ model, modelName: name });
     // A run is over when its picture is on the stage, not before.
-    if (running && busy) set({ busy });
+    if (underWay() && busy) set({ busy });
   };
   watch("value", follow);
   drawMark(find(".mark", root));
   mountTheme(find("#theme", root));
   mountKeys(root);
-  // Where there is one column the picture matters more than the settings.
-  if (innerWidth < 820) whenThere("#settings > button.open", closeSettings);
   on("busy model", showStatus);
-  document.addEventListener("click", clicked, true);
-  for (const given of ["change", "drop"]) {
-    document.addEventListener(given, (event) => event.target.closest("#drop") && dropped(event), true);
-  }
-  new MutationObserver(readMessages).observe(document.body, { childList: true, subtree: true });
+  mountRuns(props.largest);
   offer("warn", warn);
+  offer("begin", () => props.begins && begin());
   offer("generate", () => find("#go").click());
-  offer("start", start);
   offer("step", (step) => set({ view: { ...state.view, step: clamp(step, 0, state.run.steps) } }));
   follow();
 }
@@ -41,66 +32,11 @@ const answered = (call) => async (asked) => {
   return answer ?? { problem: "The page did not get an answer; is crossattn still running?" };
 };
 
-// Again until it is done: the button is there before Gradio listens to it.
-function closeSettings() {
-  const open = find("#settings > button.open");
-  if (!open) return;
-  open.click();
-  requestAnimationFrame(closeSettings);
-}
-
-// A run was asked for: say so at once, whatever the server does.
-function start() {
-  running = true;
-  set({ busy: { step: 0, total: 0, seconds: 0 }, place: null, hover: null, comparing: false });
-}
-
-function clicked(event) {
-  const run = event.target.closest(RUNS);
-  const written = run && ask("written");
-  if (written) {
-    event.stopPropagation();
-    written.then(() => run.click());
-    return;
-  }
-  if (event.target.closest("#go")) start();
-  if (event.target.closest("#stop")) {
-    // Cancel stands where Generate stood: the second half of a double click is not meant for it.
-    if (event.detail > 1) return void event.stopPropagation();
-    rest();
-  }
-}
-
-// A run has been cancelled, or came to nothing: what it still has to say is not heard.
-function rest() {
-  running = false;
-  set({ busy: null });
-}
-
-// Gradio heads its messages with "Error", whatever they are called, and puts those of one moment
-// under one head; each ends a run.
-function readMessages() {
-  for (const title of all(".toast-title.error:not([data-read])")) {
-    title.dataset.read = "";
-    title.textContent = "Not done";
-  }
-  for (const message of all(".toast-message-item.error:not([data-read])")) {
-    message.dataset.read = "";
-    rest();
-  }
-}
-
-// A picture was dropped: its run is heard of once the file has arrived.
-function dropped(event) {
-  const [file] = event.target.files ?? event.dataTransfer.files;
-  if (!file || file.size <= largest) {
-    running = true;
-    return;
-  }
-  event.preventDefault();
-  event.stopPropagation();
-  const [size, most] = [file.size, largest].map((bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`);
-  warn(`${file.name} has ${size}, and the page takes ${most}; pictures made here are far smaller.`);
+// The picture that ships, so that there are words to point at in the first second.
+async function begin() {
+  const answer = await fetch("crossattn/first.json");
+  const first = await answer.json();
+  if (!state.run && !state.busy) ask("show", first);
 }
 
 // What went wrong between pictures, where nothing of Gradio's tells of it.
@@ -115,10 +51,9 @@ function warn(sentence) {
 
 function showStatus() {
   const { busy } = state;
-  document.body.classList.toggle("busy", Boolean(busy));
   const name = state.modelName;
   find("#status").textContent = busy?.total
-    ? `${name}, step ${busy.step} of ${busy.total}`
+    ? `${innerWidth < 820 ? "" : `${name}, `}step ${busy.step} of ${busy.total}`
     : busy ? `${name}, starting` : `${name} ready`;
 }
 
@@ -131,7 +66,7 @@ function mountTheme(button) {
     }
   };
   const show = (dark) => {
-    document.body.classList.toggle("dark", dark);
+    for (const root of [document.documentElement, document.body]) root.classList.toggle("dark", dark);
     find("span", button).textContent = dark ? "Light" : "Dark";
     find("use", button).setAttribute("href", dark ? "#i-sun" : "#i-moon");
     button.setAttribute("aria-label", dark ? "Light theme" : "Dark theme");
@@ -160,7 +95,7 @@ function mountKeys(root) {
       return;
     }
     if (event.key === "Escape" && state.busy) {
-      find("#stop").click();
+      ask("cancel");
       return;
     }
     const typing = event.target.matches("input:not([type=range]), textarea, select");

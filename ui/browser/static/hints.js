@@ -1,5 +1,6 @@
 // Under the prompt: how many words and tokens it has, what the model does not know, examples.
 
+import "./fields.js";
 import { ask, element, find, offer, on, server, set, state, type, whenThere } from "./store.js";
 
 const PAUSE = 120; // ms without a key before the prompt is read
@@ -17,6 +18,7 @@ let timer = 0;
 let asked = 0; // number of the last question, so that late answers are let go
 let writing = null; // a promise while weights are on their way into the prompt
 let again = false; // whether newer ones wait
+const seen = {}; // what was read last
 
 export function mount(root) {
   const box = find(".try", root);
@@ -35,25 +37,27 @@ export function mount(root) {
     writing ??= write();
   });
   offer("written", () => writing);
-  on("reading run weights busy", show);
-  on("run model", read);
+  on("reading", show);
+  on("run model fields", read);
   whenThere("#prompt textarea", read);
 }
 
 // The words as typed; the weights of the same words follow.
 async function read() {
   if (!server.read || !prompt() || !state.model) return;
-  const number = ++asked;
   const text = prompt().value;
+  if (text === seen.text && state.model === seen.model && state.run === seen.run) return;
+  Object.assign(seen, { text, model: state.model, run: state.run });
+  const number = ++asked;
   const reading = text.trim() ? await server.read({ prompt: text, model: state.model }) : null;
   if (number !== asked || writing) return;
   if (prompt().value !== text) return void read(); // changed by Gradio, which tells nobody
-  const changes = { reading };
+  const changes = { reading: reading && { ...reading, of: text } };
   if (sameWords(reading)) changes.weights = reading.words.map((word) => word.weight);
   set(changes);
 }
 
-const sameWords = (reading) =>
+export const sameWords = (reading) =>
   Boolean(state.run && reading?.words)
   && reading.words.length === state.run.words.length
   && reading.words.every((word, index) => word.text === state.run.words[index].text);
@@ -69,6 +73,7 @@ async function write() {
     answer = await server.write({ prompt: source, model, weights });
   } while (again);
   writing = null;
+  seen.text = undefined;
   if (answer.prompt !== undefined) type(weighed(), answer.prompt);
   else ask("warn", answer.problem);
 }
@@ -77,19 +82,6 @@ const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 function show() {
   find("#prompt-hint").replaceChildren(...hint(state.reading));
-  const line = find("#go-hint");
-  if (line) line.textContent = agreement();
-}
-
-// How the picture stands to the prompt as it is typed now.
-function agreement() {
-  const { busy, reading, run, weights } = state;
-  if (busy) return "Esc cancels within a step.";
-  if (!run || !reading?.words) return "";
-  if (run.edit) return "The picture is an edit of this prompt.";
-  if (!sameWords(reading)) return "New words: generate to see where they go.";
-  const undrawn = weights.filter((weight, index) => weight !== run.words[index].weight).length;
-  return undrawn ? `${plural(undrawn, "weight")} not drawn yet.` : "Picture and prompt agree.";
 }
 
 function hint(reading) {
@@ -102,7 +94,7 @@ function hint(reading) {
     const more = Object.keys(reading.unknown).length - 1;
     const others = more ? ` (and ${plural(more, "other")})` : "";
     const known = near.length ? ` Did you mean ${near.slice(0, 2).join(" or ")}?` : "";
-    return warn(element("b", {}, word), ` is new to emoji-sd${others}.${known}`);
+    return warn(element("b", {}, word), ` is new to ${state.modelName}${others}.${known}`);
   }
   if (reading.notes.length) return warn(reading.notes[0]);
   return [`${plural(reading.words.length, "word")}, ${reading.tokens} of ${reading.limit} tokens`];

@@ -17,9 +17,6 @@ function remember(key, value) {
   stacks.set(key, value);
 }
 
-const isWhole = (view) =>
-  view.step === 0 && view.layer === "all" && view.resolution === "all" && view.head === null;
-
 const keyOf = (view) =>
   [state.run.id, view.layer, view.resolution, view.head ?? "mean"].join(" ");
 
@@ -37,6 +34,10 @@ export function fetchHeads(view) {
 }
 
 async function fetched(key, get) {
+  if (state.run.shipped) {
+    ask("warn", "This picture came with the page; generate it to look into its steps.");
+    return state.run.stack;
+  }
   if (!stacks.has(key)) remember(key, get());
   const answer = await stacks.get(key);
   if (answer.problem) {
@@ -60,21 +61,34 @@ export function frameOf(step, stack) {
   return step && Math.ceil((step * (stack.frames - 1)) / state.run.steps);
 }
 
-// Keys: "w3" is the fourth word, "t5" the sixth token; the last token stands for the padding.
-export const keys = () =>
-  state.tokens
-    ? state.run.tokens.map((_, index) => `t${index}`)
-    : state.run.words.map((_, index) => `w${index}`);
+// Keys: "w3" is the fourth word, "p3-5" a phrase, "t5" the sixth token; the last token stands for
+// the padding.
+export function keys() {
+  if (state.tokens) return state.run.tokens.map((_, index) => `t${index}`);
+  const made = [];
+  for (let index = 0; index < state.run.words.length; index++) {
+    const phrase = state.phrases.find(([first]) => first === index);
+    made.push(phrase ? `p${phrase.join("-")}` : `w${index}`);
+    if (phrase) index = phrase[1];
+  }
+  return made;
+}
 
-export const tokensOf = (key) => {
-  const index = Number(key.slice(1));
-  return key[0] === "t" ? [index] : state.run.words[index].tokens;
-};
+// The words of a key, by their places in the prompt.
+export function wordsOf(key) {
+  const [first, last = first] = key.slice(1).split("-").map(Number);
+  if (key[0] === "t") return [wordOf(key)].filter((word) => word >= 0);
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+export const tokensOf = (key) =>
+  key[0] === "t" ? [Number(key.slice(1))] : wordsOf(key).flatMap((word) => state.run.words[word].tokens);
 
 const wordAt = new WeakMap(); // run -> for each token its word, or -1
+// The first word of a key, or -1.
 export function wordOf(key) {
-  const index = Number(key.slice(1));
-  if (key[0] === "w") return index;
+  const index = parseInt(key.slice(1), 10);
+  if (key[0] !== "t") return index;
   if (!wordAt.has(state.run)) {
     const of = state.run.tokens.map(() => -1);
     state.run.words.forEach((word, at) => word.tokens.forEach((token) => (of[token] = at)));
@@ -83,14 +97,17 @@ export function wordOf(key) {
   return wordAt.get(state.run)[index];
 }
 
-export function nameOf(key) {
-  const index = Number(key.slice(1));
-  return key[0] === "w" ? state.run.words[index].text : state.run.tokens[index];
-}
+// The key that a word is under: its own, or that of its phrase.
+export const keyOfWord = (index) => keys().find((key) => wordsOf(key).includes(index));
+
+export const nameOf = (key) =>
+  key[0] === "t"
+    ? state.run.tokens[Number(key.slice(1))]
+    : wordsOf(key).map((word) => state.run.words[word].text).join(" ");
 
 // The same, but two of one word are told apart: "red 2".
 export const labelOf = (key) =>
-  key[0] === "w" ? state.run.words[Number(key.slice(1))].name.replace("#", " ") : nameOf(key);
+  key[0] === "w" ? state.run.words[wordOf(key)].name.replace("#", " ") : nameOf(key);
 
 // "2" for the second of several, "" for a word that stands alone.
 export const numberOf = (index) => state.run.words[index].name.split("#")[1] ?? "";
@@ -118,24 +135,31 @@ function sum(stack, frame, tokens) {
   return made;
 }
 
-// The share of attention of each key: among the words, or of everything where tokens are shown.
-export function shares([stack, frame] = held(), of = keys()) {
+export const isWhole = (view = state.view) =>
+  view.step === 0 && view.layer === "all" && view.resolution === "all" && view.head === null;
+
+// How much of the picture a word or token covers, 0 to 1: the share that is told of it.
+export function coverOf(key, from = held()) {
+  const whole = from[0] === state.run.stack && from[1] === 0;
+  if (whole && key[0] === "w") return state.run.words[wordOf(key)].cover;
+  const map = mapOf(key, from);
+  return map.reduce((count, value) => count + (value > state.run.covered), 0) / map.length;
+}
+
+// Its share of all attention at all places: what "All tokens" tells.
+export function massOf(key, [stack, frame] = held()) {
   const count = stack.top.length / stack.frames;
-  const mass = of.map((key) =>
-    tokensOf(key).reduce((total, token) => total + stack.mass[frame * count + token], 0),
-  );
-  return normalised(mass, of);
+  return tokensOf(key).reduce((total, token) => total + stack.mass[frame * count + token], 0);
 }
 
-export function sharesAt(place) {
-  const at = place.y * state.run.grid[1] + place.x;
-  return normalised(keys().map((key) => mapOf(key)[at]), keys());
-}
+// The share that is told of each key at this moment.
+export const shares = (from = held(), of = keys()) =>
+  of.map((key) => (key[0] === "t" ? massOf(key, from) : coverOf(key, from)));
 
-function normalised(parts, of) {
-  const total = of[0]?.[0] === "t" ? 1 : parts.reduce((sum, part) => sum + part, 0);
-  return parts.map((part) => part / (total || 1));
-}
+export const isWeak = (key, from = held()) => largest(mapOf(key, from)) <= state.run.weak;
+
+// What each key has of the attention of one place.
+export const sharesAt = ({ x, y }) => keys().map((key) => mapOf(key)[y * state.run.grid[1] + x]);
 
 export const largest = (map) => map.reduce((most, value) => Math.max(most, value), 0) || 1e-9;
 

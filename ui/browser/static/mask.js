@@ -7,31 +7,34 @@ import { largest, mapOf } from "./maps.js";
 
 const THRESHOLD = 0.3; // LocalBlend's own
 
-export function drawMask(canvas, caption, plan, words) {
+// `done` is what an edit of this very plan did, or null before it has run. Returns how much of the
+// picture may change, 1 where that is not known yet.
+export function drawMask(canvas, caption, plan, words, done) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const done = state.run?.edit;
   if (!state.run || (done ? !done.mask : plan.blend === null)) {
     const all = `everything ${done ? "could" : "may"} change`;
     caption.textContent = state.run ? all : "after a picture";
-    return;
+    return 1;
   }
   const { width, height } = canvas;
-  const mask = done ? spread(done.mask, height, width) : planned(plan, words, height, width);
+  const seen = words.filter((word) => state.run.words.some(({ text }) => text === word));
+  const mask = done ? spread(done.mask, height, width) : planned(plan, seen, height, width);
   const picture = find("#picture");
   context.drawImage(picture, 0, 0, width, height);
   const image = context.getImageData(0, 0, width, height);
   mask.forEach((inside, at) => {
     const pixel = image.data.subarray(at * 4, at * 4 + 3);
-    const edge = inside !== mask[at + 1] || inside !== mask[at + width];
+    const edge = inside && [-1, 1, -width, width].some((by) => mask[at + by] === false);
     const grey = 0.38 * (0.3 * pixel[0] + 0.59 * pixel[1] + 0.11 * pixel[2]);
-    if (edge && (at + 1) % width && at < width * (height - 1)) pixel.fill(255);
+    if (edge) pixel.fill(255);
     else if (!inside) pixel.fill(grey);
   });
   context.putImageData(image, 0, 0);
-  const area = percent(mask.filter(Boolean).length / mask.length, 0);
-  const plans = words.length ? `about ${area} may change` : "where the new words come up";
-  caption.textContent = done ? `${area} could change` : plans;
+  const area = mask.filter(Boolean).length / mask.length;
+  const plans = seen.length ? `about ${percent(area, 0)} may change` : "where the new words come up";
+  caption.textContent = done ? `${percent(area, 0)} could change` : plans;
+  return done || !seen.length ? 1 : area;
 }
 
 // Rows of "#" and "." as height x width truths.

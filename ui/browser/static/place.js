@@ -2,7 +2,8 @@
 
 import { ask, clamp, element, find, icon, on, percent, set, state } from "./store.js";
 import { HUES } from "./draw.js";
-import { keys, labelOf, sharesAt } from "./maps.js";
+import { isMinor } from "./chips.js";
+import { keys, labelOf, nameOf, sharesAt } from "./maps.js";
 
 const LISTED = 5;
 const MARGIN = 8;
@@ -60,7 +61,10 @@ function pressed(event) {
 
 const ranked = () => {
   const share = sharesAt(state.place);
-  return keys().map((key, index) => [key, share[index]]).sort((a, b) => b[1] - a[1]);
+  const words = keys().map((key, index) => [key, share[index]]);
+  // Small words are no answer to what is there.
+  const named = words.filter(([key]) => key[0] !== "w" || !isMinor(nameOf(key)));
+  return (named.length ? named : words).sort((a, b) => b[1] - a[1]);
 };
 
 function show() {

@@ -1,6 +1,6 @@
 // Regions: a mask is brushed on the picture for a word, and the word is held to it.
 
-import { all, ask, element, fill, find, icon, on, percent, radios, set, state } from "./store.js";
+import { all, ask, element, fill, find, icon, offer, on, percent, radios, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 import { HUES } from "./draw.js";
 import { largest, mapOf, numberOf } from "./maps.js";
@@ -15,6 +15,7 @@ let part;
 let tool = "brush";
 let undo = []; // [name of the word, pixels of its region before a stroke]
 let last = null;
+let planned = 0; // steps that the window was drawn for
 
 export function mount(root, given) {
   box = root;
@@ -35,15 +36,24 @@ export function mount(root, given) {
     undo = [];
     set({ regions: new Map() });
   });
-  find("#regions-draw", root).addEventListener("click", () => ask("again"));
-  mountBrush(find("#stage"));
+  find("#regions-draw", root).addEventListener("click", () => ask("again", "#regions-draw"));
+  offer("held", () => (state.run ? filled().filter(({ name }) => typed(name)).map(({ name }) => name.replace("#", " ")) : []));
+  offer("regions changed", () => Boolean(state.run) && !drawnAlready(filled()));
+  const stage = find("#stage");
+  mountBrush(stage);
   on("run", restore);
+  on("fields", () => Number(state.fields.steps) !== planned && showWindow());
+  on("tab current", () => (showing = true));
+  stage.addEventListener("pointerenter", () => {
+    showing = true;
+    drawRegions();
+  });
   on("run tab current regions busy comparing reading", show);
   restore();
   show();
 }
 
-const during = () => windowRow("During", settings.window, state.run?.steps ?? 25, (shares) => {
+const during = () => windowRow("During", settings.window, Number(state.fields.steps) || 25, (shares) => {
   settings.window = shares;
   commit();
 });
@@ -51,6 +61,7 @@ const during = () => windowRow("During", settings.window, state.run?.steps ?? 25
 // A picture brings its regions along; those that are here already keep their strokes.
 function restore() {
   const kept = state.run?.regions ?? [];
+  showing = !kept.length;
   if (kept.length) {
     settings.window = kept[0].window;
     settings.hold = kept[0].hold;
@@ -66,12 +77,18 @@ function restore() {
   }
   undo = undo.filter(([name]) => regions.has(name) && regions.get(name) === state.regions.get(name));
   set({ regions });
+  showWindow();
+}
+
+function showWindow() {
+  planned = Number(state.fields.steps);
   find("#region-window", box).replaceChildren(during(), windowAxis());
 }
 
 const freeHue = (regions) => {
   const used = [...state.pins.values(), ...[...regions.values()].map(({ hue }) => hue)];
-  return Math.max(0, HUES.findIndex((_, hue) => !used.includes(hue)));
+  const times = HUES.map((_, hue) => used.filter((one) => one === hue).length);
+  return times.indexOf(Math.min(...times));
 };
 
 const blank = () => {
@@ -90,6 +107,7 @@ function fromRows(mask, hue) {
 }
 
 const brushing = () => Boolean(state.run) && state.tab === "Regions" && !state.comparing;
+let showing = true; // whether the regions lie over the picture; a new picture is seen bare first
 const brushed = () => state.run.words[state.current].name;
 
 function regionOf(name) {
@@ -116,6 +134,7 @@ function mountBrush(stage) {
   };
   stage.addEventListener("pointerdown", (event) => {
     if (!active()) return;
+    showing = true;
     stage.setPointerCapture(event.pointerId);
     const { context } = regionOf(brushed());
     undo.push([brushed(), context.getImageData(0, 0, SIDE, SIDE)]);
@@ -159,7 +178,8 @@ function stroke([x0, y0], [x1, y1], stage) {
 function drawRegions() {
   const layer = find("#regions-layer");
   Object.assign(layer, { width: SIDE, height: SIDE });
-  if (!brushing() || state.busy) return;
+  find("#stage").classList.toggle("painting", brushing() && showing);
+  if (!brushing() || state.busy || !showing) return;
   const context = layer.getContext("2d");
   for (const [name, { canvas }] of state.regions) {
     const chosen = name === brushed();
@@ -209,11 +229,10 @@ function takeBack() {
 }
 
 function show() {
-  find("#stage").classList.toggle("painting", brushing());
   drawRegions();
   if (!state.run) return;
   const { edit, words } = state.run;
-  const edited = edit ? " Words of an edit follow the source while Cross is on." : "";
+  const edited = edit ? " Words of an edit follow the source while its layout is kept." : "";
   find("#regions-lead", box).textContent = `Choose a word, then brush on the picture where it may go.${edited}`;
   find("#region-words", box).replaceChildren(...words.flatMap(({ text }, index) => {
     if (isMinor(text)) return [];
@@ -228,7 +247,7 @@ function show() {
   find("#region-list", box).replaceChildren(...(regions.length ? regions.map(item) : [none]));
   find("#region-undo", box).disabled = !undo.length;
   find("#region-clear", box).disabled = !state.regions.size;
-  find("#regions-draw", box).disabled = !regions.length;
+  find("#regions-draw", box).disabled = !regions.length && drawnAlready(regions);
   commit(regions);
 }
 
@@ -238,13 +257,34 @@ function has(words, name) {
   return words.filter((word) => word.text.toLowerCase() === text).length >= number;
 }
 
-function statusOf(name, mask) {
+const typed = (name) => {
   const { edit, words } = state.run;
-  const typed = has(state.reading?.words ?? words, name);
-  if (!typed && !(edit && has(words, name))) return element("span", { class: "n warn" }, "not in the prompt");
+  return has(state.reading?.words ?? words, name) || Boolean(edit && has(words, name));
+};
+
+// Whether the picture was drawn with just these regions.
+function drawnAlready(regions) {
+  const told = (list, hold, window) => JSON.stringify(list.map(({ word, mask }) => [word, mask]).concat([[hold, window]]));
+  const now = regions.filter(({ name }) => typed(name)).map(({ name, mask }) => ({ word: name, mask }));
+  const kept = state.run.regions;
+  if (!now.length && !kept.length) return true;
+  const { hold, window } = kept[0] ?? settings;
+  return told(now, settings.hold, settings.window) === told(kept, hold, window);
+}
+
+const FEW = 0.5; // of a word's map inside its region: less is a warning
+
+// How much of the word lies inside: what was reached, where the picture was drawn with the region.
+function statusOf(name, mask) {
+  const { words } = state.run;
+  if (!typed(name)) return element("span", { class: "n warn" }, "not in the prompt");
   const index = words.findIndex((word) => word.name === name);
-  const text = index < 0 ? "not in this picture" : `${percent(insideOf(index, mask), 0)} inside now`;
-  return element("span", { class: "n" }, text);
+  if (index < 0) return element("span", { class: "n" }, "not in this picture");
+  const inside = insideOf(index, mask);
+  const kept = state.run.regions.some((one) => one.word === name && one.mask.join() === mask.join());
+  const little = kept && inside < FEW;
+  const text = kept ? `${percent(inside, 0)} inside${little ? ": hold it more, or during more steps" : ""}` : `${percent(inside, 0)} inside now`;
+  return element("span", { class: `n${little ? " warn" : ""}` }, text);
 }
 
 function item({ name, region, mask }) {

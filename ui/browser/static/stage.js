@@ -1,25 +1,40 @@
 // The stage: the picture, what is drawn over it, and the line below that says what is seen.
 
-import { all, ask, element, fill, find, offer, on, percent, radios, set, state } from "./store.js";
-import { isMinor, mountChips, whole } from "./chips.js";
+import { all, ask, element, fill, find, offer, on, percent, radios, server, set, state } from "./store.js";
+import { isMinor, mountChips } from "./chips.js";
 import { mountCompare } from "./compare.js";
 import { mountPlace } from "./place.js";
+import { mountWordBar } from "./word_bar.js";
 import { HUES, paint, scaleColours } from "./draw.js";
-import { held, keys, labelOf, largest, mapOf, shares, sharedTop, tokensOf, unpack, wordOf } from "./maps.js";
+import {
+  coverOf, held, isWeak, keyOfWord, keys, labelOf, largest, mapOf, massOf, sharedTop, unpack, wordOf,
+} from "./maps.js";
 
 const LONGER_SIDE = 384;
+// What the caption teaches on the first picture, one after the other.
+const TEACHES = [
+  "Point at a word below: its map shows where it went.",
+  "Now pull its slider, then Generate: more of the word, or less.",
+  "Double-click a word, type another, Enter: the rest of the picture stays.",
+];
+let taught = 0; // times that a word was pointed at
 
-export function mount(root, { props, watch, trigger }) {
+export function mount(root, { props, watch }) {
   offer("say", (text) => (find("#say").textContent = text));
   const take = () => props.value && open(props.value);
+  offer("show", open);
   watch("value", take);
-  mountChips(find("#chips", root), find("#all-tokens", root));
+  mountChips(find("#chips", root));
+  mountWordBar(find("#word-bar", root));
   mountPlace(find("#stage", root));
-  mountCompare(find("#stage", root), trigger);
+  mountCompare(find("#stage", root));
   mountView(root);
-  on("run hover pins tokens mode strength shared view comparing busy tab current stack", drawOverlay);
-  on("run hover pins tokens shared view comparing busy tab place current stack", caption);
-  on("busy run", showProgress);
+  on("run hover pins tokens phrases mode strength shared view comparing busy tab current stack", drawOverlay);
+  on("run hover pins tokens phrases mode shared view comparing busy tab place current stack", caption);
+  on("hover", () => state.run?.shipped && state.hover === null && (taught += 1));
+  on("busy run glance", showProgress);
+  on("run fields", () => set({ glance: null }));
+  offer("quick", quick);
   caption();
   take();
 }
@@ -27,42 +42,54 @@ export function mount(root, { props, watch, trigger }) {
 // A new picture: everything that belonged to the one before is let go.
 function open(run) {
   const again = state.run?.id === run.id;
+  const fresh = Boolean(state.pressed);
   const stack = unpack(run.stack);
   const same = state.run?.words.map((word) => word.text).join() === run.words.map((w) => w.text).join();
+  showPicture(run); // first, for a canvas that is given its size is empty
   set({
     run: { ...run, stack },
     weights: run.words.map((word) => word.weight),
     view: { step: 0, layer: "all", resolution: "all", head: null },
     pins: same ? state.pins : new Map(),
-    current: same ? state.current : weightiest(run),
+    phrases: same ? state.phrases : [],
+    current: same ? state.current : foremost(run),
     hover: null,
     place: null,
     comparing: false,
     busy: null,
+    pressed: "",
   });
-  showPicture(run);
   if (!again) ask("say", "Picture ready");
-  if (state.afterwards === "compare" && run.edit) ask("compare", true);
-  set({ afterwards: null });
+  if (fresh && run.edit) whenShown(() => state.run.id === run.id && ask("sweep"));
+}
+
+// Once the picture and the one before it are painted.
+function whenShown(deed) {
+  const there = () => find("#picture").dataset.shown && find("#before").dataset.shown;
+  const off = on("shown", () => {
+    if (!there()) return;
+    off();
+    deed();
+  });
 }
 
 function showPicture(run) {
   const stage = find("#stage");
   stage.classList.remove("empty");
-  stage.style.aspectRatio = `${run.width} / ${run.height}`;
+  stage.parentNode.style.setProperty("--ratio", run.width / run.height);
   const [height, width] = sizeWithin(run, 768);
   const large = sizeWithin(run, LONGER_SIDE);
   Object.assign(find("#overlay"), { height: large[0], width: large[1] });
+  find("#changed").classList.remove("seen");
   find("#picture").setAttribute("aria-label", run.prompt);
   load(find("#picture"), run.picture.url, width, height);
   load(find("#before"), run.before?.picture.url, width, height);
 }
 
-// The word that panels follow first.
-function weightiest({ words, stack }) {
-  const mass = (word) => word.tokens.reduce((sum, token) => sum + stack.mass[token], 0);
+// The word that panels follow first: that which covers most.
+function foremost({ words }) {
   const named = words.filter((word) => !isMinor(word.text));
-  const best = named.sort((a, b) => mass(b) - mass(a))[0];
+  const best = named.sort((a, b) => b.cover - a.cover)[0];
   return Math.max(0, words.indexOf(best));
 }
 
@@ -80,11 +107,11 @@ function load(canvas, url, width, height) {
   const image = new Image();
   image.onload = () => {
     if (canvas.dataset.wanted !== url) return;
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     context.imageSmoothingQuality = "high";
     context.drawImage(image, 0, 0, width, height);
     canvas.dataset.shown = url;
-    if (canvas.id === "picture") set({ shown: url });
+    set({ shown: find("#picture").dataset.shown ?? "" });
   };
   image.src = url;
 }
@@ -94,15 +121,17 @@ const pinned = () => [...state.pins].filter(([key]) => keys().includes(key));
 // The one word or token whose map is seen: that pointed at, or that whose steps are looked into.
 function looked() {
   if (keys().includes(state.hover)) return state.hover;
-  if (state.tab !== "Time and depth" || pinned().length) return null;
-  return keys().find((key) => wordOf(key) === state.current) ?? null;
+  if (state.tab !== "Time" || pinned().length || state.comparing) return null;
+  return state.tokens
+    ? keys().find((key) => wordOf(key) === state.current) ?? null
+    : keyOfWord(state.current) ?? null;
 }
 
 function drawOverlay() {
   const stage = find("#stage");
-  const hidden = !state.run || state.comparing || state.busy;
+  const hidden = !state.run || state.busy;
   const one = hidden ? null : looked();
-  const pins = hidden || state.tab === "Regions" ? [] : pinned();
+  const pins = hidden || state.comparing || state.tab === "Regions" ? [] : pinned();
   if (!one && !pins.length) {
     stage.dataset.over = "none";
     return;
@@ -123,6 +152,13 @@ function showProgress() {
   find("#progress").hidden = !busy;
   find("#preview").hidden = !busy?.preview;
   find("#invite").hidden = Boolean(busy?.preview || state.run);
+  const { glance } = state;
+  find("#tag-glance").hidden = !glance;
+  if (glance && !busy) {
+    find("#preview").hidden = false;
+    find("#preview").src = glance.url;
+    find("#tag-glance").textContent = glance.tag;
+  }
   if (!busy) return;
   find("#progress i").style.width = `${(100 * busy.step) / (busy.total || 1)}%`;
   if (busy.preview) find("#preview").src = busy.preview;
@@ -150,35 +186,56 @@ function captionParts() {
   const { run, busy, hover } = state;
   if (busy) return [line(...progressText(busy))];
   if (!run) return [line("The picture’s words will be here.")];
-  const tail = part() ? [element("span", { class: "hint" }, part())] : [];
+  const tail = part() ? [element("span", { class: "hint part-of" }, part()), backButton()] : [];
+  if (keys().includes(hover)) return [line(...wordText(hover)), ...tail.slice(0, 1), ramp(hover)];
   if (state.comparing) return [line(run.before.sentence)];
-  if (keys().includes(hover)) return [line(...wordText(hover)), ramp(hover)];
   if (state.tab === "Regions") return [line("Brushing where ", strong(labelOf(`w${state.current}`)), " may go")];
   if (state.place) {
     const kept = "Choose a word in the list to pin it.";
     return [line(state.place.kept ? kept : "Click to keep this list open."), ...tail];
   }
   if (pinned().length) return [legend(), ...tail, ...legendButtons()];
-  if (looked()) return [line(...wordText(looked())), ramp(looked())];
-  return [line("Point at a word to see where it went, or at the picture to see its words."), ...tail];
+  if (looked()) return [line(...wordText(looked())), ...tail, ramp(looked())];
+  if (run.shipped) return [line(TEACHES[Math.min(taught, TEACHES.length - 1)])];
+  return [line("Point at a word to see where it went, double-click it to replace it."), ...tail];
 }
 
-function progressText({ step, total, seconds, ahead }) {
+// A sketch in few steps of the weights as they are: one is under way, the newest waits.
+let sketching = false;
+let sketchAgain = false;
+async function quick() {
+  sketchAgain = true;
+  if (sketching || state.busy || state.run.edit || !state.run.code) return;
+  sketching = true;
+  while (sketchAgain && !state.busy) {
+    sketchAgain = false;
+    const { run, weights } = state;
+    const answer = await server.quick({ recipe: run.code.Recipe, weights });
+    if (run !== state.run || state.busy || !answer.picture) break;
+    set({ glance: { url: answer.picture, tag: `a sketch in ${answer.steps} steps: draw again for the picture` } });
+  }
+  sketching = false;
+}
+
+function progressText({ step, total, seconds, ahead, of }) {
   if (ahead) return ["Waiting for the model, ", strong(`${ahead} ahead`)];
   if (!total) return ["Starting…"];
   const left = step ? `, ${((seconds / step) * (total - step)).toFixed(1)} s left` : "";
-  return [strong(`Step ${step} of ${total}`), left];
+  const which = of ? `Picture ${of[0]} of ${of[1]}, ` : "";
+  return [which, strong(`${which ? "step" : "Step"} ${step} of ${total}`), left];
 }
 
 function wordText(key) {
-  const share = shares()[keys().indexOf(key)];
-  const tokens = tokensOf(key);
-  const places = tokens.length > 1 ? `tokens ${tokens[0]}–${tokens.at(-1)}` : `token ${tokens[0]}`;
-  const known = state.tokens || !tokens.length ? "" : `, ${places}`;
-  return [strong(labelOf(key)), ` ${percent(share)} of ${whole()}${known}${part() && `, ${part()}`}`];
+  const weak = isWeak(key) ? ", weak: hardly anywhere more than its share" : "";
+  if (key[0] === "t") {
+    return [strong(labelOf(key)), ` ${percent(massOf(key))} of all attention`];
+  }
+  return [strong(labelOf(key)), ` covers ${percent(coverOf(key))} of the picture${weak}`];
 }
 
+// How the colours run; lines have none.
 function ramp(key) {
+  if (state.mode !== "heat") return "";
   const top = state.shared ? sharedTop() : largest(mapOf(key, held()));
   return element(
     "span", { class: "ramp" },
@@ -188,14 +245,16 @@ function ramp(key) {
   );
 }
 
+const backButton = () => element("button", {
+  type: "button", onclick: () => set({ view: { step: 0, layer: "all", resolution: "all", head: null } }),
+}, "All steps");
+
 function legend() {
-  const share = shares();
-  const box = element("span", { class: "legend" });
-  for (const [key, hue] of state.pins) {
-    const at = keys().indexOf(key);
-    if (at < 0) continue;
+  const box = element("span", { class: "legend", tabindex: 0, role: "group", "aria-label": "Pinned words" });
+  for (const [key, hue] of pinned()) {
     const swatch = element("i", { class: "swatch", style: `--c:${HUES[hue]}` });
-    box.append(element("span", {}, swatch, labelOf(key), element("em", {}, percent(share[at]))));
+    const share = key[0] === "t" ? massOf(key) : coverOf(key);
+    box.append(element("span", {}, swatch, labelOf(key), element("em", {}, percent(share, 0))));
   }
   return box;
 }
@@ -216,7 +275,9 @@ function mountView(root) {
   strength.addEventListener("input", () => set({ strength: strength.value / 100 }));
   for (const range of all("input[type=range]", root)) fill(range);
   offer("point", (index) => {
-    const key = index === null ? null : keys().find((one) => wordOf(one) === index);
+    const key = index === null ? null : state.tokens
+      ? keys().find((one) => wordOf(one) === index)
+      : keyOfWord(index);
     set(index === null ? { hover: null } : { hover: key ?? null, current: index });
   });
 }

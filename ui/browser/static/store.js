@@ -4,9 +4,10 @@ export const state = {
   run: null, // the picture on the stage, as payload.py describes it
   shown: "", // the address of the picture that is painted by now
   view: { step: 0, layer: "all", resolution: "all", head: null }, // step 0 is all of them
-  reading: null, // the prompt as typed: words, weights, unknown words (see desk.py)
+  fields: {}, // what the fields hold now (see fields.js)
+  reading: null, // the prompt as typed: words, weights, unknown words (see queries.py)
   weights: [], // of the words of the run, as set on chips and sliders
-  dialect: "",
+  phrases: [], // [first, last] of words that are one chip
   current: 0, // the word that panels follow
   hover: null, // the key of a word or token pointed at
   pins: new Map(), // key -> number of its colour
@@ -18,17 +19,21 @@ export const state = {
   comparing: false,
   model: "", // its name in recipes
   modelName: "", // and for people
-  afterwards: null, // what to do with the picture that is being made
+  glance: null, // {url, tag}: a picture that is seen on the stage for a moment
+  pressed: "", // the button that the run under way came from
   busy: null, // {step, total, seconds, preview} while a picture is made
   tab: "Weights",
+  history: [], // newest first: {id, title, prompt, seed, recipe, thumb} (see history.js)
   regions: new Map(), // name of a word -> {canvas, context, hue}
 };
 
-const listeners = [];
+let listeners = [];
 
-// Calls `listener` whenever one of the named parts of the state is set.
+// Calls `listener` whenever one of the named parts of the state is set; returns how to stop that.
 export function on(names, listener) {
-  listeners.push([names.split(" "), listener]);
+  const entry = [names.split(" "), listener];
+  listeners.push(entry);
+  return () => (listeners = listeners.filter((one) => one !== entry));
 }
 
 export function set(changes) {
@@ -126,7 +131,7 @@ export function radios(box, choose) {
   });
 }
 
-// A row of tabs, one of which is chosen; arrow keys go along it.
+// A row of tabs, one of which is chosen; arrow keys go along it. Returns how to turn to one.
 export function tabs(box, names, panels, choose) {
   const turn = (name) => {
     for (const one of box.children) {
@@ -142,11 +147,12 @@ export function tabs(box, names, panels, choose) {
   box.addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
-    const at = names.indexOf(event.target.textContent);
-    turn(names[(at + by + names.length) % names.length]);
+    const open = [...box.children].filter((one) => !one.hidden).map((one) => one.textContent);
+    turn(open[(open.indexOf(event.target.textContent) + by + open.length) % open.length]);
     find("[aria-selected=true]", box).focus();
   });
   turn(names[0]);
+  return turn;
 }
 
 // Fills a range's track up to its thumb.

@@ -12,33 +12,42 @@ from crossattn.pipelines.export import word_sheet
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.result import Result
+from crossattn.pipelines.run import run
 from crossattn.pipelines.settle import read
 from crossattn.pipelines.snippets import overlays_zip
-from crossattn.ui.browser import stacks
-from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser import bounds, stacks
+from crossattn.ui.browser.drawing import Models, data_url
+from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
+from crossattn.weight_writing import format_weights
 from crossattn.word_spans import same_word
 from crossattn.words import Prompt, with_weights
 
 Asked = dict[str, Any]
+SKETCH = 8
+"""Steps of a quick look."""
 
 
-class Desk:
+class Queries:
     """Functions that the page's parts call directly; each takes and returns one JSON object.
 
     What a person can mend comes back as {"problem": sentence}.
     """
 
-    def __init__(self, shelf: Shelf, models: Models, offered: Mapping[str, str]) -> None:
+    def __init__(
+        self, shelf: Shelf, models: Models, offered: Mapping[str, str], queue: Queue
+    ) -> None:
         self.shelf = shelf
         self.models = models
         self.offered = offered
+        self.queue = queue
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
-        asked = self.read, self.write, self.align, self.steps, self.heads
-        return [_told(one) for one in (*asked, self.overlays, self.sheet)]
+        asked = self.read, self.write, self.swap, self.align, self.steps, self.heads
+        return [_told(one) for one in (*asked, self.overlays, self.sheet, self.quick)]
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
@@ -60,6 +69,25 @@ class Desk:
         prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
         return {"prompt": with_weights(prompt, dict(enumerate(map(float, asked["weights"]))))}
 
+    def swap(self, asked: Asked) -> Asked:
+        """The `prompt` with `text` in place of its words `first` to `last`; none takes them out.
+
+        `weights` are those of its words; the new ones have that of the first they replace.
+        """
+        prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
+        first, last = int(asked["first"]), int(asked["last"])
+        start, end = prompt.words[first].span[0], prompt.words[last].span[1]
+        text = f"{prompt.text[:start]}{asked['text']}{prompt.text[end:]}"
+        plain = format_weights(" ".join(text.split()), ())
+        if not plain:
+            raise RecipeError("No word would be left: keep at least one.")
+        swapped, _ = self._read(plain, str(asked["model"]))
+        weights = [float(weight) for weight in asked["weights"]]
+        gone = last - first + 1
+        new = len(swapped.words) - (len(weights) - gone)
+        weights[first : last + 1] = [weights[first]] * new
+        return {"prompt": with_weights(swapped, dict(enumerate(weights)))}
+
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row."""
         model = str(asked["model"])
@@ -69,12 +97,28 @@ class Desk:
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         return {"rows": rows, "unknown": unknown(target.text, model)}
 
+    def quick(self, asked: Asked) -> Asked:
+        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""
+        recipe = Recipe.from_json(asked["recipe"]).replace(device=None, edit=None, versions={})
+        prompt, _ = self._read(recipe.prompt, recipe.model)
+        weights = dict(enumerate(map(float, asked["weights"])))
+        sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)
+        bounds.check(sketch, self.offered)
+        with self.queue.place() as place:
+            if place.ahead:
+                return {}
+            *_, result = run(sketch, pipe=self.models.load(sketch))
+        assert isinstance(result, Result)
+        return {"picture": data_url(result.image), "steps": SKETCH}
+
     def overlays(self, asked: Asked) -> Asked:
         """A ZIP of the picture under each word's map: {run}; returns where it is."""
         made = self.shelf.get(asked["run"])
         file = made.picture.with_suffix(".zip")
         if not file.is_file():
-            file.write_bytes(overlays_zip(read_picture(made.picture), self.shelf.trace(made)))
+            file.write_bytes(
+                overlays_zip(read_picture(made.picture), stacks.joined(self.shelf.trace(made)))
+            )
         return dict(served(file))
 
     def sheet(self, asked: Asked) -> Asked:
@@ -82,7 +126,7 @@ class Desk:
         made = self.shelf.get(asked["run"])
         file = made.picture.with_stem(f"{made.picture.stem}-words")
         if not file.is_file():
-            picture, trace = read_picture(made.picture), self.shelf.trace(made)
+            picture, trace = read_picture(made.picture), stacks.joined(self.shelf.trace(made))
             word_sheet(picture, trace, made.recipe, made.sampler).save(file)
         return dict(served(file))
 

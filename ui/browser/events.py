@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,27 +16,29 @@ from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
-from crossattn.ui.browser.drawing import Models, Sources, draw
+from crossattn.ui.browser import bounds
+from crossattn.ui.browser.drawing import Models, Sources, draw, give_back
 from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
 from crossattn.ui.browser.header_panel import status
-from crossattn.ui.browser.line import Line
+from crossattn.ui.browser.model_queue import Queue
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.ui.browser.sweeps import swept
 
 WAITING = 8
 """Pictures that are drawn or wait at a time; whoever comes then is told to try again."""
 LOOK = 0.5
 """Seconds after which a person who waits is told anew how many are ahead."""
 HISTORY = 40
-"""Pictures that each person's history keeps."""
-LONGEST_PROMPT = 2000
-MOST_STEPS = 100
-LONGEST_SIDE = 1024
+"""Pictures of a session that are kept here; the browser has the recipes of the others."""
 
 Updates = tuple[Any, ...]
+KEEP = (gr.skip(),) * 3
+"""The stage, the seed and the ids of the session as they are."""
 
 
-class Studio:
+class Events:
     """The page's events.
 
     `offered` maps names in recipes to names shown: no other model is loaded for anybody. What goes
@@ -47,7 +50,8 @@ class Studio:
         self.shelf = shelf
         self.models = models
         self.sources = Sources()
-        self.line = Line(WAITING)
+        self.queue = Queue(WAITING)
+        self._claims: Counter[str] = Counter()
 
     def generate(
         self,
@@ -99,6 +103,8 @@ class Studio:
         `generate`, with the words of either prompt.
         """
         with told():
+            if not target.strip():
+                raise RecipeError("The target prompt is blank: write what the picture becomes.")
             source = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
@@ -106,11 +112,49 @@ class Studio:
             recipe = source.replace(edit={"prompt": target, **known})
             yield from self._draw(recipe.replace(regions=regions_of(held, prompt, target)), made)
 
-    def restore(self, key: str, made: list[str]) -> Updates:
-        """Bring a picture of the history back: its fields, and the stage."""
+    def sweep(
+        self,
+        prompt: str,
+        negative: str,
+        model: str,
+        seed: str,
+        steps: float,
+        guidance: float,
+        size: str,
+        scheduler: str,
+        dialect: str,
+        asked: dict[str, Any],
+        held: dict[str, Any],
+        made: list[str],
+    ) -> Iterator[Updates]:
+        """Draw a row of pictures: `asked` as `sweeps.swept` has it, the rest as in `generate`."""
         with told():
-            one = self.shelf.get(key)
-            return (*fields_of(one.recipe), *self._told_of(one, made))
+            recipe = recipe_of(
+                prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
+            ).replace(regions=regions_of(held, prompt))
+            row = list(swept(recipe, asked))
+            name = self.offered.get(model, model), model
+            shown: list[dict[str, Any]] = []
+            for label, one in row:
+                for event in self._run(one):
+                    if isinstance(event, dict):
+                        far = {"of": [len(shown) + 1, len(row)]}
+                        yield status(name, {**event, **far}), gr.skip(), made
+                    elif isinstance(event, Result):
+                        drawn = self.shelf.put(event, self._before(event.recipe, made))
+                        made = self._noted(drawn, made)
+                        shown.append({"label": label, **card(drawn)})
+                yield status(name, {}), {**asked, "shown": list(shown)}, made
+            yield self.rest(model), {**asked, "shown": shown, "done": True}, made
+
+    def open(self, asked: dict[str, str], made: list[str]) -> Iterator[Updates]:
+        """Bring a picture back, with its fields: {recipe: JSON, id}.
+
+        What is no longer kept under that id is drawn again.
+        """
+        with told():
+            recipe = Recipe.from_json(asked["recipe"]).replace(device=None, versions={})
+            yield from self._opened(recipe, made, asked.get("id") or "")
 
     def open_picture(self, file: str | None, made: list[str]) -> Iterator[Updates]:
         """Fill the fields in from a PNG that carries its recipe, and draw it again."""
@@ -118,64 +162,82 @@ class Studio:
             if file is None:
                 raise RecipeError("There is no file; drop a PNG that was made here.")
             recipe = _dropped(Path(file)).replace(device=None, versions={})
-            self._check(recipe)
-            nothing = (gr.skip(),) * 5
-            yield (*fields_of(recipe), *nothing)
-            kept = (gr.skip(),) * len(fields_of(recipe))
-            for updates in self._draw(recipe, made):
-                yield (*kept, *updates)
+            yield from self._opened(recipe, made)
 
     def rest(self, model: str) -> dict[str, Any]:
         """What the header shows when nothing runs."""
         return status((self.offered.get(model, model), model))
 
+    def suit(self, model: str) -> Updates:
+        """Size, steps and guidance of a model that a person has chosen."""
+        usual = settings_of(model)
+        sizes = gr.Dropdown(choices=usual.sizes, value=usual.sizes[0])
+        return sizes, usual.steps, usual.guidance
+
     def leave(self, made: list[str]) -> None:
-        """Forget what a person made, when the page has been closed."""
-        self.shelf.drop(made)
+        """Forget what a person made, when the page has been closed and no other has it open."""
+        for key in made:
+            self._claims[key] -= 1
+            if self._claims[key] <= 0:
+                del self._claims[key]
+                self.shelf.drop([key])
+
+    def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
+        bounds.check(recipe, self.offered)
+        fields = fields_of(recipe)
+        for one in self.shelf.kept([key]):
+            yield (*fields, *self._told_of(one, self._noted(one, made)))
+            return
+        yield (*fields, gr.skip(), *KEEP)
+        kept = (gr.skip(),) * len(fields)
+        for updates in self._draw(recipe, made):
+            yield (*kept, *updates)
 
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
-        self._check(recipe)
-        name = self.offered[recipe.model], recipe.model
-        with self.line.place() as ticket:
-            while ahead := ticket.wait(LOOK):
-                waiting = {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
-                yield status(name, waiting), *(gr.skip(),) * 4
-            yield from self._drawn(recipe, name, made)
-
-    def _drawn(self, recipe: Recipe, name: tuple[str, str], made: list[str]) -> Iterator[Updates]:
-        for event in draw(recipe, self.models, self.sources):
+        for event in self._run(recipe):
             if isinstance(event, dict):
-                yield status(name, event), *(gr.skip(),) * 4
-            elif isinstance(event, Edited):
-                made, source = self._source(event.source.result, made)
-                one = self.shelf.put(event.result, source, event.report)
-                yield self._told_of(one, self._noted(one, made))
+                yield status((self.offered[recipe.model], recipe.model), event), *KEEP
             else:
-                one = self.shelf.put(event, self._before(event.recipe, made))
-                yield self._told_of(one, self._noted(one, made))
+                yield self._finished(event, made)
 
-    def _source(self, result: Result, made: list[str]) -> tuple[list[str], str]:
-        """The ids with that of an edit's source among them, and its id."""
-        for kept in reversed(self.shelf.kept(made)):
-            if kept.recipe == result.recipe:
-                return made, kept.id
-        one = self.shelf.put(result)
-        return self._noted(one, made), one.id
+    def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Result | Edited]:
+        """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
+        bounds.check(recipe, self.offered)
+        with self.queue.place() as place:
+            while ahead := place.wait(LOOK):
+                yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
+            try:
+                yield from draw(recipe, self.models, self.sources)
+            finally:
+                give_back()
 
-    def _told_of(self, one: Made, made: list[str]) -> Updates:
-        """The header at rest, the stage, the history, the seed, and the ids of this session."""
-        kept = self.shelf.kept(made)
-        return (
-            self.rest(one.recipe.model),
-            describe(one, self.shelf),
-            gr.HTML(cards=[card(each) for each in reversed(kept)], value=one.id),
-            str(one.recipe.seed),
-            [each.id for each in kept],
-        )
+    def _finished(self, event: Result | Edited, made: list[str]) -> Updates:
+        if isinstance(event, Result):
+            one = self.shelf.put(event, self._before(event.recipe, made))
+            return self._told_of(one, self._noted(one, made))
+        source = self._source(event.source.result, made)
+        one = self.shelf.put(event.result, source.id, event.report)
+        return self._told_of(one, self._noted(one, self._noted(source, made)), source)
+
+    def _source(self, result: Result, made: list[str]) -> Made:
+        """The picture that an edit starts from, put on the shelf if it is not there."""
+        for one in self.shelf.kept(reversed(made)):
+            if one.recipe == result.recipe:
+                return one
+        return self.shelf.put(result)
+
+    def _told_of(self, one: Made, made: list[str], *also: Made) -> Updates:
+        """The header at rest, the stage, the seed, and the ids of this session."""
+        told_of = describe(one, self.shelf, also)
+        return self.rest(one.recipe.model), told_of, str(one.recipe.seed), made
 
     def _noted(self, one: Made, made: list[str]) -> list[str]:
-        self.shelf.drop(made[: -(HISTORY - 1)])
-        return [*made[-(HISTORY - 1) :], one.id]
+        """The ids of a session with that of `one` last; the oldest picture goes if it is full."""
+        ids = [key for key in made if key != one.id] + [one.id]
+        # After a refresh two sessions have a picture for a while: that left behind, and the new.
+        self._claims[one.id] += one.id not in made
+        self.leave(ids[:-HISTORY])
+        return ids[-HISTORY:]
 
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
         """The picture to compare with: the same without weights, or else the one before."""
@@ -191,28 +253,6 @@ class Studio:
             if one.recipe.width == recipe.width and one.recipe.height == recipe.height
         ]
         return same_size[0].id if same_size else None
-
-    def _check(self, recipe: Recipe) -> None:
-        """Bounds that the browser keeps to, but nobody else has to."""
-        if recipe.model not in self.offered:
-            raise RecipeError(
-                f"The model {recipe.model!r:.80} is not offered here; choose one of "
-                f"{', '.join(self.offered.values())}."
-            )
-        target = recipe.edit.prompt if recipe.edit else ""
-        texts = {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}
-        for name, text in {**texts, "target prompt": target}.items():
-            if len(text) > LONGEST_PROMPT:
-                raise RecipeError(
-                    f"The {name} has {len(text)} characters; shorten it to {LONGEST_PROMPT}."
-                )
-        if (recipe.steps or 0) > MOST_STEPS:
-            raise RecipeError(f"{recipe.steps} steps are asked; choose at most {MOST_STEPS} here.")
-        if max(recipe.width or 0, recipe.height or 0) > LONGEST_SIDE:
-            raise RecipeError(
-                f"{recipe.width} × {recipe.height} pixels are asked; choose sides of at most "
-                f"{LONGEST_SIDE} here."
-            )
 
 
 def _dropped(file: Path) -> Recipe:

@@ -1,0 +1,115 @@
+"""Finding what denoises in a pipeline, and saying what cannot be attached to."""
+
+import operator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from crossattn.errors import UnsupportedModelError
+from crossattn.families import FAMILIES
+from crossattn.family import Family
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+# How to see the denoiser in what wraps it, and whether the wrapper calls it as a module.
+WRAPPERS = {
+    "OptimizedModule": ("_orig_mod", True),
+    "DataParallel": ("module", True),
+    "DistributedDataParallel": ("module", True),
+    "PeftModel": ("base_model.model", False),
+}
+
+REMEDIES = {
+    "Sliced": "call pipe.disable_attention_slicing() first",
+    "XFormers": "call pipe.disable_xformers_memory_efficient_attention() first",
+    "PAG": "a run with perturbed guidance was broken off; call {part}.set_default_attn_processor()",
+    "AddedKV": "models of added keys (Kandinsky, DeepFloyd IF) are not served",
+    "CustomDiffusion": "unload the custom diffusion weights first",
+    "AttnProcessor": "call {part}.set_attn_processor(AttnProcessor2_0()) first",
+}
+
+
+def _parts(pipe_or_model: Any) -> Iterator["Module"]:
+    from torch.nn import Module  # here alone: tokenizers are found by the table without torch
+
+    parts = (getattr(pipe_or_model, name, None) for name in ("unet", "transformer"))
+    yield from (part for part in (pipe_or_model, *parts) if isinstance(part, Module))
+
+
+def find_denoiser(pipe_or_model: Any) -> tuple["Module", "Module"]:
+    """The module that denoises, and the one that its callers call: itself, or what wraps it.
+
+    Raises `UnsupportedModelError` when there is none.
+    """
+    for part in _parts(pipe_or_model):
+        called = part
+        while (wrapper := _wrapper(part)) is not None:
+            inner, calls = wrapper
+            part = operator.attrgetter(inner)(part)
+            called = part if calls else called
+        return part, called
+    what = type(pipe_or_model).__name__
+    if (components := getattr(pipe_or_model, "components", None)) is None:
+        raise UnsupportedModelError(
+            f"Expected a diffusers pipeline or a denoiser, got {what}; pass the pipeline itself or "
+            "its unet or transformer."
+        )
+    modules = [
+        f"{name}: {type(part).__name__}"
+        for name, part in components.items()
+        if hasattr(part, "parameters")
+    ]
+    raise UnsupportedModelError(
+        f"{what} has no unet or transformer that could be attached to (its models are "
+        f"{', '.join(modules) or 'none'}); use a pipeline of Stable Diffusion 1, 2, XL or PixArt."
+    )
+
+
+def _wrapper(module: "Module") -> tuple[str, bool] | None:
+    for cls in type(module).__mro__:
+        if cls.__name__ in WRAPPERS:
+            return WRAPPERS[cls.__name__]
+    return None
+
+
+def family_of(denoiser: "Module") -> Family:
+    """The family of `denoiser`, by its class or a base class of it.
+
+    Raises `UnsupportedModelError` when no family in the table fits.
+    """
+    ancestry = {cls.__name__ for cls in type(denoiser).__mro__}
+    for family in FAMILIES:
+        if family.denoiser in ancestry:
+            return family
+    served = ", ".join(family.denoiser for family in FAMILIES)
+    raise UnsupportedModelError(
+        f"{type(denoiser).__name__} is not a model that can be attached to; served are {served} "
+        "(Stable Diffusion 1, 2, XL and PixArt)."
+    )
+
+
+def refuse_pipeline(pipe: Any) -> None:
+    """Raise `UnsupportedModelError` for a pipeline whose calls do not draw one picture a row."""
+    if hasattr(pipe, "get_views"):
+        raise UnsupportedModelError(
+            f"{type(pipe).__name__} draws a picture as overlapping views, whose words have no one "
+            "place; draw it with a plain pipeline of the same models."
+        )
+
+
+def refuse_processor(layer: str, processor: Any, family: Family, when: str = "") -> None:
+    """Raise `UnsupportedModelError` with the remedy if `processor` cannot be served at `layer`.
+
+    `when` says when it was found, if not before the run.
+    """
+    name = type(processor).__name__
+    if name not in family.processors:
+        part = "unet" if family.inputs.latents == "sample" else "transformer"
+        remedy = next(
+            (each for start, each in REMEDIES.items() if start in name),
+            "undo what installed it before attaching",
+        ).format(part=f"pipe.{part}")
+        raise UnsupportedModelError(
+            f"{layer} runs {name}{when}, which cannot be recorded or edited; expected "
+            f"{' or '.join(family.processors)}: {remedy}."
+        )

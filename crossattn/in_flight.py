@@ -1,0 +1,154 @@
+"""A call of the host's attention while controls act on it, and what the host gets of it."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from crossattn.intercept import SdpaCall
+from crossattn.softmax import ALL, AttentionMap, Block, UnformedMap, without_autocast
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A row's edit in a block: P·diag(keep) + Σ P_source · matrix, so it can act on the values.
+
+    `keep` (tokens,); each matrix is (source tokens, tokens).
+    """
+
+    keep: Tensor
+    terms: tuple[tuple[AttentionMap, Tensor], ...] = ()
+
+
+class InFlight:
+    """One call of the host, of which the image's queries may attend otherwise.
+
+    `query` (rows, heads, pixels, width) are the queries at `image` in the sequence, `key` and
+    `value` (rows, heads, keys, width) those of all of it. In joint attention the text's own queries
+    are always answered by the host's own call; rows that were edited get their image's queries
+    answered by one call more. Where a call untouched is run, it is with the host's own arguments.
+    """
+
+    def __init__(self, host: SdpaCall, image: slice = ALL) -> None:
+        self.host = host
+        self.image = image
+        self.joint = image != ALL
+        self.query = host.query[:, :, image]
+        self.key, self.value = host.key, host.value
+        if (shared := host.query.shape[1] // host.key.shape[1]) > 1:
+            self.key = host.key.repeat_interleave(shared, 1)
+            self.value = host.value.repeat_interleave(shared, 1)
+        self.scale = host.query.shape[-1] ** -0.5 if host.scale is None else host.scale
+        self.mask = host.attn_mask
+        if self.mask is not None:
+            self.mask = self.mask[(None,) * (4 - self.mask.ndim)]
+            self.mask = self.mask[:, :, image] if self.mask.shape[2] > 1 else self.mask
+        self.mixes: dict[tuple[int, Block], Mix] = {}
+        self.edited: dict[tuple[int, Block], Tensor] = {}
+        self._biases: dict[int, Tensor] = {}
+        self._replaced: set[int] = set()
+        self._untouched: tuple[Tensor, Tensor | None] | None = None
+
+    def replace(self, name: str, tensor: Tensor, rows: set[int]) -> None:
+        """Put another tensor in the place of "query", "key" or "value", which differs in `rows`."""
+        setattr(self, name, tensor)
+        self._replaced |= rows
+
+    def add_bias(self, row: int, bias: Tensor) -> None:
+        """Add to the logits of `row` a bias broadcastable to (heads, pixels, keys)."""
+        bias = bias.to(self.query)
+        self._biases[row] = self._biases[row] + bias if row in self._biases else bias
+
+    def unformed(self, row: int, block: Block) -> UnformedMap:
+        """The map of `row` over those of the keys before any edit of its probabilities."""
+        if not self.joint:
+            return UnformedMap(self.query[row], self.key[row], self._bias(row), self.scale)
+        total = None
+        if row not in self._biases and row not in self._replaced:
+            total = self._run_untouched()[1]
+            total = None if total is None else total[row][:, self.image]
+        bias = self._bias(row)
+        return UnformedMap(self.query[row], self.key[row], bias, self.scale, block, total)
+
+    def touches(self, row: int) -> bool:
+        """Whether `row` is to attend otherwise than in the host's own call."""
+        edited = any(each == row for each, _ in (*self.mixes, *self.edited))
+        return edited or row in self._biases or row in self._replaced
+
+    def output(self) -> Tensor:
+        """What the host gets: (rows, heads, queries, width)."""
+        rows = [row for row in range(len(self.query)) if self.touches(row)]
+        if not rows:
+            return self._run_untouched()[0]
+        if not self.joint:
+            whole = {"attn_mask": self._bias_of_all()} if self._biases else {}
+            run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
+            return self._completed(run, range(len(run))) if self.mixes or self.edited else run
+        output = self._run_untouched()[0].clone()
+        biases = [self._bias(row) for row in rows]
+        bias = None
+        if any(each is not None for each in biases):
+            zero = self.query.new_zeros(1, 1, 1)
+            each_of = [zero if each is None else each for each in biases]
+            bias = torch.stack(torch.broadcast_tensors(*each_of)).to(self.query.dtype)
+            bias = bias.expand(*bias.shape[:-1], self.key.shape[2])
+        run = F.scaled_dot_product_attention(
+            self.query[rows],
+            self.key[rows],
+            self._weighted()[rows],
+            attn_mask=bias,
+            scale=self.scale,
+        )
+        output[rows, :, self.image] = self._completed(run, rows)
+        return output
+
+    def _run_untouched(self) -> tuple[Tensor, Tensor | None]:
+        """The host's own call, run once, and in joint attention its softmax's denominators."""
+        if self._untouched is None:
+            summed = self.host.run_summed() if self.joint else None
+            self._untouched = (self.host.run(), None) if summed is None else summed
+        return self._untouched
+
+    def _bias(self, row: int) -> Tensor | None:
+        """What is added to the logits of `row`, the host's mask included: (heads, pixels, keys)."""
+        bias, mask = self._biases.get(row), self.mask
+        if mask is None:
+            return bias
+        mask = mask[row if mask.shape[0] > 1 else 0]
+        if mask.dtype == torch.bool:
+            bias = self.query.new_zeros(mask.shape) if bias is None else bias
+            return bias.masked_fill(~mask, float("-inf"))
+        return mask if bias is None else mask + bias
+
+    def _bias_of_all(self) -> Tensor:
+        biases = [self._bias(row) for row in range(len(self.query))]
+        zero = self.query.new_zeros(1, 1, 1)
+        return torch.stack(
+            torch.broadcast_tensors(*[zero if each is None else each for each in biases])
+        )
+
+    def _weighted(self) -> Tensor:
+        """The values, each token's times what is kept of its probabilities."""
+        if not self.mixes and not self.edited:
+            return self.value
+        value = self.value.clone()
+        for (row, (first, beyond)), mix in self.mixes.items():
+            value[row, :, first:beyond] *= mix.keep.to(value)[:, None]
+        if self.joint:
+            for row, (first, beyond) in self.edited:
+                value[row, :, first:beyond] = 0
+        return value
+
+    def _completed(self, output: Tensor, rows: "list[int] | range") -> Tensor:
+        """With the parts of edited rows that come from elsewhere than their own softmax."""
+        each = dict(zip(rows, output.unbind(0), strict=True))
+        with without_autocast(output):
+            for (row, (first, beyond)), mix in self.mixes.items():
+                value = self.value[row, :, first:beyond]
+                for source, matrix in mix.terms:
+                    each[row] = each[row] + source.attend(matrix.to(self.value) @ value)
+            for (row, (first, beyond)), probs in self.edited.items():
+                part = (probs @ self.value[row, :, first:beyond].to(probs)).to(output)
+                each[row] = each[row] + part if self.joint else part
+        return torch.stack(list(each.values()))

@@ -1,0 +1,37 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossattn.coverage import COVERED, WEAK, coverage, is_weak
+from crossattn.heatmap import HeatMap
+
+
+def heat(data: torch.Tensor) -> HeatMap:
+    return HeatMap("car", data, float(data.mean()))
+
+
+def test_a_word_covers_the_places_where_it_has_much_of_the_attention() -> None:
+    data = torch.zeros(16, 16)
+    data[:4, :8] = 0.7
+    assert coverage(heat(data)) == 32 / 256
+
+
+def test_a_small_word_that_has_a_little_everywhere_covers_nothing_and_is_weak() -> None:
+    everywhere = heat(torch.full((16, 16), 0.06))
+    assert everywhere.mass > 0.05, "though it has much attention in all"
+    assert coverage(everywhere) == 0
+    assert is_weak(everywhere)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_more_attention_never_covers_less(low: float, high: float) -> None:
+    low, high = sorted((low, high))
+    some = torch.linspace(0, 1, 64).reshape(8, 8)
+    less, more = heat(some * low), heat(some * high)
+    assert 0 <= coverage(less) <= coverage(more) <= 1
+    assert is_weak(less) or not is_weak(more)
+
+
+def test_the_levels_stand_apart() -> None:
+    assert pytest.approx(0.1) == WEAK < COVERED

@@ -1,0 +1,56 @@
+"""The settings that suit a model: sizes, steps and guidance, read without loading it."""
+
+import inspect
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from crossattn.errors import CrossattnError
+from crossattn.pipelines.load import EMBEDDED, find_model
+from crossattn.ui.browser.bounds import LONGEST_SIDE, MOST_STEPS
+from crossattn.ui.browser.drawing import size_text
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a model is drawn with where nobody chose: a side in pixels, steps and guidance."""
+
+    side: int
+    steps: int
+    guidance: float
+
+    @property
+    def sizes(self) -> list[str]:
+        """Square, landscape and portrait of about the same area."""
+        long, short = self.side * 5 // 4 // 8 * 8, self.side * 3 // 4 // 8 * 8
+        shapes = (self.side, self.side), (long, short), (short, long)
+        return [size_text(*shape) for shape in shapes]
+
+
+def settings_of(model: str) -> ModelSettings:
+    """Those of a model; where its files do not say, those of Stable Diffusion."""
+    if model == EMBEDDED:
+        return ModelSettings(128, 25, 4.0)
+    steps, guidance = _usual()
+    try:
+        folder = find_model(model).folder
+        size = _config(folder / "unet")["sample_size"]
+        factor = 2 ** (len(_config(folder / "vae")["block_out_channels"]) - 1)
+    except (CrossattnError, OSError, ValueError, KeyError):
+        return ModelSettings(512, steps, guidance)
+    side = (size if isinstance(size, int) else max(size)) * factor
+    return ModelSettings(min(max(side, 64), LONGEST_SIDE), min(steps, MOST_STEPS), guidance)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
+@cache
+def _usual() -> tuple[int, float]:
+    from diffusers import StableDiffusionPipeline
+
+    call = inspect.signature(StableDiffusionPipeline.__call__).parameters
+    return call["num_inference_steps"].default, call["guidance_scale"].default

@@ -1,0 +1,34 @@
+// Generate, and how the picture stands to what is set now.
+
+import { ask, find, on, state } from "./store.js";
+import { changed } from "./fields.js";
+import { sameWords } from "./hints.js";
+
+export function mount(root, { trigger }) {
+  find("#go", root).addEventListener("click", () => {
+    ask("start", "#go");
+    trigger("submit");
+  });
+  const show = () => (find("#go-hint", root).textContent = agreement());
+  on("fields reading run weights busy regions", show);
+  show();
+}
+
+const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+function agreement() {
+  const { busy, reading, run, weights } = state;
+  if (busy) return "Esc cancels within a step.";
+  if (!run || !reading?.words) return "";
+  const held = ask("held") ?? [];
+  const regions = held.length ? ` ${held.join(", ")} ${held.length > 1 ? "are" : "is"} held to a region.` : "";
+  const source = run.edit ? run.source : null;
+  const same = source ? source.join() === reading.words.map(({ text }) => text).join() : sameWords(reading);
+  if (!same) return `New words: generate to see where they go.${regions}`;
+  const undrawn = weights.filter((weight, index) => weight !== run.words[index].weight).length;
+  const open = changed();
+  if (undrawn) open.unshift(plural(undrawn, "weight"));
+  if (ask("regions changed")) open.push("regions");
+  if (open.length) return `Not drawn yet: ${open.join(", ")}.${regions}`;
+  return `${run.edit ? "The picture is an edit of this prompt." : "Picture and settings agree."}${regions}`;
+}

@@ -1,0 +1,97 @@
+// Work is kept: the history for every tab of this browser, the picture and the fields for each tab.
+
+import { ask, on, set, state, type, whenThere } from "./store.js";
+import { holds, NAMES } from "./fields.js";
+
+const HISTORY = "crossattn-history";
+const WORK = "crossattn-work";
+
+function read(store, key) {
+  try {
+    return JSON.parse(store.getItem(key));
+  } catch {
+    return null; // storage may be forbidden, or hold something else
+  }
+}
+
+function write(store, key, value) {
+  try {
+    store.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// Where there is no room for all of them, the oldest go.
+export function saveHistory() {
+  let kept = state.history;
+  while (!write(localStorage, HISTORY, kept) && kept.length) kept = kept.slice(0, -Math.ceil(kept.length / 4));
+}
+
+function saveWork() {
+  if (!ready) return;
+  const { fields, history, pins, phrases, run, tab } = state;
+  const card = history.find((one) => one.id === run?.id);
+  const asked = card && { recipe: card.recipe, id: card.id };
+  const work = { asked, typed: { prompt: fields.prompt, target: fields.target, negative: fields.negative, seed: fields.seed }, pins: [...pins], phrases, tab };
+  write(sessionStorage, WORK, work);
+  write(localStorage, WORK, work);
+}
+
+let ready = false; // nothing is saved before what was saved has come back
+
+export function mountWork() {
+  set({ history: read(localStorage, HISTORY) ?? [] });
+  addEventListener("storage", (event) => {
+    if (event.key === HISTORY) set({ history: read(localStorage, HISTORY) ?? [] });
+  });
+  on("run pins phrases fields tab", saveWork);
+  const linked = new URLSearchParams(location.hash.slice(1)).get("recipe");
+  const work = linked ? { asked: { recipe: linked, id: "" } } : read(sessionStorage, WORK) ?? read(localStorage, WORK);
+  whenThere("#prompt textarea", () => restore(work));
+}
+
+async function restore(work) {
+  await fieldsThere();
+  if (!work) {
+    ready = true;
+    ask("begin");
+    return;
+  }
+  if (work.asked) {
+    ask("start");
+    ask("open", work.asked);
+    await opened();
+    if (state.run) set({ pins: new Map(work.pins ?? []), phrases: work.phrases ?? [] });
+  }
+  // Gradio fills the fields in after the stage: what was typed since goes on top.
+  const told = state.run?.fields ?? [];
+  if (work.asked) await Promise.all(NAMES.slice(0, 4).map((name, index) => holds(name, told[index])));
+  for (const [name, text] of Object.entries(work.typed ?? {})) {
+    const box = { prompt: "#prompt textarea", target: "#target textarea", negative: "#negative textarea", seed: "#seed input" }[name];
+    if (text === undefined || text === state.fields[name]) continue;
+    type(box, text);
+    await holds(name, text);
+  }
+  if (work.tab) ask("tab", work.tab);
+  ready = true;
+  if (!state.run && !work.asked) ask("begin");
+}
+
+// Once Gradio has told what the fields hold: then it listens, too.
+const fieldsThere = () => until("fields", () => state.fields.prompt !== undefined);
+
+// Once the picture is there, or it is known that it does not come.
+const opened = () => until("run busy", () => !state.busy);
+
+function until(names, there) {
+  return new Promise((resolve) => {
+    if (there()) return void resolve();
+    const off = on(names, () => {
+      if (!there()) return;
+      off();
+      resolve();
+    });
+  });
+}
