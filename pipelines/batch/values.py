@@ -10,7 +10,8 @@ from crossattn.errors import InputError
 
 DEEPEST = 20
 LARGEST = 2**63
-MOST_BITS = 4096
+MOST_BITS = 1023
+"""Of a whole number; larger ones could not be fractions either."""
 
 
 def plain(name: str, value: Any, depth: int = 0) -> Any:
@@ -24,7 +25,7 @@ def plain(name: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _whole_characters(name, value)
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
-        raise InputError(f"{_short(name)} must be a number, but has thousands of digits.")
+        raise InputError(f"{_short(name)} must be a number, but has hundreds of digits.")
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):

@@ -72,7 +72,7 @@ def _row(number: int) -> dict[str, Any]:
 
 
 def _pretend(plan: Plan, out: Path) -> None:
-    """Write the manifest that a finished run of the plan leaves, and pictures of no bytes."""
+    """Write the manifest that a finished run of the plan leaves, and pictures of a few bytes."""
     names = ["a", "red", "car", "left", "of", "a", "blue", "balloon"]
     words = [[name, 1, 0.0123456789] for name in names]
     keys = ("text", "occurrence", "source", "had", "has", "moved")
@@ -85,11 +85,12 @@ def _pretend(plan: Plan, out: Path) -> None:
     with (out / "manifest.jsonl").open("w") as file:
         file.write(json.dumps(header, separators=(",", ":")) + "\n")
         for item in plan:
-            (out / "pictures" / f"{item.id}.png").touch()
+            (out / "pictures" / f"{item.id}.png").write_bytes(b"picture")
             record = {
                 "id": item.id,
                 "status": "done",
                 "files": {"picture.png": f"pictures/{item.id}.png"},
+                "sizes": {"picture.png": len(b"picture")},
                 "recipe": full_fields(item.recipe),
                 **facts,
             }

@@ -102,7 +102,7 @@ def test_a_grid_takes_every_pair_and_a_zip_the_first_with_the_first() -> None:
         ({"prompt": "a", "axes": {"x": "\ud83d"}}, InputError, r"axes\.x holds half of a char"),
         ({"prompt": "a", "axes": {"\ud83d": 1}}, InputError, "axes holds half of a character"),
         ({"prompt": "a", "model": "caf\udce9"}, InputError, "model holds half of a character"),
-        ({"prompt": "a", "seed": 10**5000}, InputError, "seed must be a number, but has thous"),
+        ({"prompt": "a", "seed": 10**400}, InputError, "seed must be a number, but has hundreds"),
         ({"prompt": "a", "seeds": f"0..{2**63 - 1}"}, InputError, "expected at most 100,000"),
         ({"prompt": "a", "seeds": f"0..{10**20 - 1}"}, InputError, "expected at most 100,000"),
         ({"prompt": "a", "seed": 7, "seeds": "0..1"}, InputError, "seed is set and swept"),
