@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -139,26 +140,25 @@ def small_shelf() -> Iterator[Shelf]:
 
 def test_nobody_is_locked_out_by_the_pictures_of_others(small_shelf: Shelf) -> None:
     from crossattn.ui.browser.drawing import Models
-    from crossattn.ui.browser.studio import Studio
+    from crossattn.ui.browser.events import Events
 
-    studio = Studio({"emoji-sd": "emoji-sd"}, small_shelf, Models())
+    events = Events({"emoji-sd": "emoji-sd"}, small_shelf, Models())
     held = {"regions": [], "hold": 1, "window": [0, 1]}
 
-    def draw(made: list[str]) -> tuple[object, ...]:
-        *_, last = studio.generate(*FIELDS, held, made)
-        return last
-
-    def edit(made: list[str]) -> tuple[object, ...]:
-        *_, last = studio.edit(*FIELDS[:-1], "a blue car", {}, held, made)
+    def draw(made: list[str]) -> Any:
+        *_, last = events.generate(*FIELDS, held, made)
         return last
 
     mine = draw([])[-1]
     for _ in range(3):
         draw([])
     again = draw(mine)
-    assert len(again[-1]) == 1 and again[-1] != mine
-    *_, (_, key) = edit(mine)
-    draw([]), draw([])
-    # What it is compared with has gone, and the picture itself can still be brought back.
-    *_, kept = studio.restore(key, mine)
-    assert kept == []
+    assert again[1]["before"] is None, "what it would be compared with has gone"
+    *_, edited = events.edit(*FIELDS[:-1], "a blue car", {}, held, mine)
+    told = edited[1]
+    draw([])
+    draw([])
+    # Its source has gone, and the picture itself can still be brought back.
+    *_, kept = events.open({"recipe": told["code"]["Recipe"], "id": told["id"]}, mine)
+    assert kept[-3]["id"] == told["id"]
+    assert kept[-3]["before"] is None
