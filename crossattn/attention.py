@@ -202,10 +202,6 @@ class Attention:
         self._whole.edited[cell] = probs
         self._whole.mixes.pop(cell, None)
 
-    def output(self) -> Tensor:
-        """The attention's result, in all its blocks: (rows, heads, queries, width)."""
-        return self._whole.output()
-
     def _in_sequence(self, whole: Tensor, part: Tensor) -> Tensor:
         """`whole` (rows, heads, keys, width) with `part` in the block's place."""
         if not self.joint:
