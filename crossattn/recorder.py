@@ -192,10 +192,10 @@ class Recorder(Control):
         """The probabilities that are kept of some heads: (heads, pixels, columns)."""
         if not layout.rest:
             return attention.probabilities(row, heads, slice(layout.tokens))
-        probs = attention.probabilities(row, heads)
+        probs = attention.probabilities(row, heads).mT  # their order in memory
         # The sides of guidance may differ in length.
-        own = F.pad(probs[..., : layout.tokens], (0, max(0, layout.tokens - probs.shape[-1])))
-        return torch.cat([own, probs[..., layout.tokens :].sum(-1, keepdim=True)], -1)
+        own = F.pad(probs[:, : layout.tokens], (0, 0, 0, max(0, layout.tokens - probs.shape[1])))
+        return torch.cat([own, probs[:, layout.tokens :].sum(1, keepdim=True)], 1).mT
 
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts, negatives = session.prompts, session.negative_prompts
