@@ -108,6 +108,37 @@ def test_attaches_left_in_any_order_leave_nothing(sd_pipe: Any) -> None:
     assert not [each for each in sessions if each() is not None]
 
 
+def test_an_attach_may_be_left_while_the_model_runs(sd_pipe: Any) -> None:
+    plain = run(sd_pipe, A, steps=2)
+
+    class Leaves(Control):
+        """Ends another attach in the midst of a call, as another thread may at any moment."""
+
+        def wants(self, site: Any) -> bool:
+            return True
+
+        def __init__(self, where: str) -> None:
+            self.where = where
+
+        def before_step(self, step: Step) -> None:
+            self.end(self.where == "the denoiser")
+
+        def attend(self, call: Any, attention: Any) -> None:
+            self.end(self.where == "a layer")
+
+        def end(self, here: bool) -> None:
+            if here and entered:
+                entered.pop().__exit__(None, None, None)
+
+    for where in ("the denoiser", "a layer"):
+        entered: list[AbstractContextManager[Any]] = []
+        with attach(sd_pipe, Leaves(where), prompt=A):
+            entered.append(attach(sd_pipe, Moves(), prompt=A))
+            entered[0].__enter__()
+            assert torch.equal(run(sd_pipe, A, steps=2), plain)
+        assert not entered
+
+
 def test_a_copy_made_while_attached_is_plain(sd_pipe: Any) -> None:
     plain = run(sd_pipe, A, steps=2)
     weights = Reweight({"car": 3.0})

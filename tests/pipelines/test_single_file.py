@@ -39,7 +39,9 @@ UNET = {
     "up_blocks.0.attentions.1": "output_blocks.1.1",
     "up_blocks.0.upsamplers.0.conv": "output_blocks.1.2.conv",
     "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.attentions.0": "output_blocks.2.1",
     "up_blocks.1.resnets.1": "output_blocks.3.0",
+    "up_blocks.1.attentions.1": "output_blocks.3.1",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
 }
