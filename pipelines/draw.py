@@ -1,5 +1,6 @@
 """The one place that draws: recipes that share a shape in, pictures and their traces out."""
 
+import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 
+_READING = threading.Lock()
+"""Runs in threads share a model's tokenizers, which keep how they were last asked to pad."""
+
+
 @on_its_threads
 @in_own_context
 def draw(
@@ -66,9 +71,10 @@ def draw(
     started = time.perf_counter()
     settled = [settle(recipe, pipe, source) for recipe in recipes]
     steps, guidance, height, width = numbers(settled[0])
-    drawn_by = passages(settled, tokenizers_of(pipe))
-    length = max(length, *(passage.length for passage in drawn_by))
-    texts = [passage.encode(pipe, guidance, length) for passage in drawn_by]
+    with _READING:
+        drawn_by = passages(settled, tokenizers_of(pipe))
+        length = max(length, *(passage.length for passage in drawn_by))
+        texts = [passage.encode(pipe, guidance, length) for passage in drawn_by]
     watched = [
         _Watched.of(passage, plain, settled[0], len(drawn_by), min(bins, steps), heads)
         for passage, (plain, _) in zip(drawn_by, texts, strict=True)
