@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ MOST_ITEMS = 100_000
 """Pictures that one plan may ask for."""
 
 LONGEST_NAME = 100
+
+_plain_text = lru_cache(1024)(plain_text)
 
 _OPEN = {name for name, field in Recipe.model_fields.items() if field.default is None}
 _WHOLE = ("seed", "steps", "height", "width", "threads", "version")
@@ -142,7 +145,7 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt
-            words = plain_text(prompt, recipe.dialect)
+            words = _plain_text(prompt, recipe.dialect)
             name = f"{slug(words, words=5)}-seed{recipe.seed}-{digest}"
         else:
             name = _checked_name(name)

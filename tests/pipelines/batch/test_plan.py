@@ -237,8 +237,8 @@ def test_what_a_row_says_itself_wins(
 @pytest.mark.parametrize(
     ("row", "weighted"),
     [
-        ({"prompt": "a lens at f 1.5", "weights": {"1.5": [2, 3]}}, "a lens at f (1.5:{})"),
-        ({"prompt": "a lens at f 1.5", "zip": {"weights.1.5": [2, 3]}}, "a lens at f (1.5:{})"),
+        ({"prompt": "a lens at f 1.5", "weights": {"1.5": [2, 3]}}, "a lens at f (1.5:{}.0)"),
+        ({"prompt": "a lens at f 1.5", "zip": {"weights.1.5": [2, 3]}}, "a lens at f (1.5:{}.0)"),
         ({"prompt": "st. bernard", "weights": {"st. bernard": [2, 3]}}, "(st:{0}). (bernard:{0})"),
     ],
 )

@@ -74,7 +74,7 @@ def test_the_column_of_edits_holds_text(tmp_path: Path, cell: str) -> None:
 def test_words_with_dots_are_columns(tmp_path: Path) -> None:
     text = 'prompt,edit.prompt,edit.words.st. bernard,weights.1.5\na,st. bernard f 1.5,"[0,1]",2\n'
     (item,) = read_plan(write(tmp_path, "p.csv", text))
-    assert item.recipe.edit and item.recipe.edit.prompt == "st. bernard f (1.5:2)"
+    assert item.recipe.edit and item.recipe.edit.prompt == "st. bernard f (1.5:2.0)"
     assert item.recipe.edit.words == {"st. bernard": (0, 1)}
 
 
