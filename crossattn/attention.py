@@ -71,6 +71,10 @@ class Attention:
         first, beyond = self._block
         return beyond - first
 
+    def output(self) -> Tensor:
+        """What the host gets by now of its whole call: (rows, heads, queries, width)."""
+        return self._whole.output()
+
     def looking_at(self, key: Tensor) -> "Attention":
         """The same queries before other keys (rows, heads, tokens, width), to look at only."""
         host = self._whole.host

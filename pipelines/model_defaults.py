@@ -40,6 +40,9 @@ def defaults_of(pipe: "Pipeline") -> ModelDefaults:
     elif type(pipe).__name__ == "FluxPipeline" and not pipe.transformer.config.guidance_embeds:
         # FLUX.1-schnell: distilled to few steps, without guidance.
         steps, guidance, sequence = 4, 0.0, 256
+    elif "turbo" in str(pipe.config.get("_name_or_path")).lower():
+        # So are these, and their name alone says it.
+        steps, guidance = _TURBO.get(type(pipe).__name__, (steps, guidance))
     height, width = _latent_size(pipe)
     factor = pipe.vae_scale_factor
     return ModelDefaults(
@@ -59,6 +62,7 @@ def shipped_as(pipe: "Pipeline") -> ShippedModel | None:
     return next(ours, None)
 
 
+_TURBO = {"StableDiffusion3Pipeline": (4, 0.0), "ZImagePipeline": (8, 0.0)}
 _SEQUENCE = "max_sequence_length"
 _USUAL = 1024  # pixels, which Z-Image's pipeline has in its code
 

@@ -1,5 +1,6 @@
 """Fixtures shared by every test: no network, and tiny random models shaped like real ones."""
 
+import copy
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -70,7 +71,8 @@ def _unet(cross_attention_dim: int, **config: Any) -> Any:
         block_out_channels=(8, 16),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        # Words and pixels attend on two grids, of which the decoder has both.
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=cross_attention_dim,
         norm_num_groups=4,
         **config,
@@ -174,9 +176,8 @@ def sdxl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def sd_pipe(sd_folder: Path) -> "StableDiffusionPipeline":
-    """The tiny Stable Diffusion 1 pipeline, freshly loaded: a test may change it."""
+@pytest.fixture(scope="session")
+def loaded_sd(sd_folder: Path) -> "StableDiffusionPipeline":
     from diffusers import StableDiffusionPipeline
 
     pipe = StableDiffusionPipeline.from_pretrained(sd_folder, use_safetensors=True)
@@ -184,9 +185,8 @@ def sd_pipe(sd_folder: Path) -> "StableDiffusionPipeline":
     return pipe
 
 
-@pytest.fixture
-def sdxl_pipe(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
-    """The tiny SDXL pipeline, freshly loaded: a test may change it."""
+@pytest.fixture(scope="session")
+def loaded_sdxl(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
     from diffusers import StableDiffusionXLPipeline
 
     pipe = StableDiffusionXLPipeline.from_pretrained(
@@ -194,6 +194,18 @@ def sdxl_pipe(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@pytest.fixture
+def sd_pipe(loaded_sd: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
+    """The tiny Stable Diffusion 1 pipeline, a copy of its own: a test may change it."""
+    return copy.deepcopy(loaded_sd)
+
+
+@pytest.fixture
+def sdxl_pipe(loaded_sdxl: "StableDiffusionXLPipeline") -> "StableDiffusionXLPipeline":
+    """The tiny SDXL pipeline, a copy of its own: a test may change it."""
+    return copy.deepcopy(loaded_sdxl)
 
 
 def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
@@ -208,11 +220,8 @@ def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
 
 
 @pytest.fixture(scope="session")
-def steady_pipe(sd_folder: Path) -> "StableDiffusionPipeline":
+def steady_pipe(loaded_sd: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline with a steady text encoder; no test may change it."""
-    from diffusers import StableDiffusionPipeline
-
-    pipe = StableDiffusionPipeline.from_pretrained(sd_folder, use_safetensors=True)
+    pipe = copy.deepcopy(loaded_sd)
     pipe.text_encoder = steady_encoder(pipe.tokenizer)
-    pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -86,7 +86,8 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="emoji-sd (ships), a folder, a hub id (owner/name) or a .safetensors file.",
+        help="emoji-sd or emoji-sd3 (they ship), a folder, a hub id (owner/name) or a "
+        ".safetensors file.",
         rich_help_panel=MODEL,
     ),
 ]

@@ -10,6 +10,7 @@
 from crossattn.controls.blend import LocalBlend
 from crossattn.controls.excite import AttendAndExcite
 from crossattn.controls.maps import Refine, Replace
+from crossattn.controls.mechanism import Mechanism
 from crossattn.controls.regions import Box, HoldRegions, PaintRegions
 from crossattn.controls.reweight import Reweight
 from crossattn.controls.sharing import MutualSelfAttention, ShareSelfAttention
@@ -28,6 +29,7 @@ __all__ = [
     "Edit",
     "HoldRegions",
     "LocalBlend",
+    "Mechanism",
     "MutualSelfAttention",
     "NothingTouchedWarning",
     "OtherNoiseWarning",

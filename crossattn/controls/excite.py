@@ -163,6 +163,6 @@ class _Look(Control):
 
 def _smooth(maps: Tensor) -> Tensor:
     """3 × 3 Gaussian, σ 0.5, over maps (1, 1, height, width)."""
-    side = torch.exp(-torch.tensor([1.0, 0.0, 1.0], device=maps.device) / (2 * 0.5**2))
+    side = torch.exp(-maps.new_tensor([1.0, 0.0, 1.0]) / (2 * 0.5**2))
     kernel = torch.outer(side, side)
     return F.conv2d(F.pad(maps, (1, 1, 1, 1), mode="reflect"), (kernel / kernel.sum())[None, None])

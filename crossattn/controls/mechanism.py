@@ -68,7 +68,8 @@ class Mechanism(Control):
     "linear" (elu + 1 features), "topk:4" (each pixel's 4 strongest tokens; "topk:all"),
     "window:2" (tokens within 2 of the strongest, Luong et al. 2015), "gqa:2" (keys and values
     averaged into 2 heads, Ainslie et al. 2023). `layers` names the blocks it acts in ("up", "mid",
-    "down.1"); all by default. Put it before other controls. Raises `ControlError` for another name.
+    "down.1"); all by default. Raises `ControlError` for another name, and at the first step if a
+    control before it has changed the words' attention, which this would undo: put it first.
     """
 
     def __init__(self, name: str, *, layers: Layers | None = None) -> None:
@@ -103,6 +104,11 @@ class Mechanism(Control):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh the tokens of every row anew."""
+        if any(attention.edited(row) for row in range(len(attention.key))):
+            raise ControlError(
+                f'Mechanism("{self.name}") computes attention anew, which would undo the controls '
+                "before it: put it first in attach(...)."
+            )
         key, value = attention.key, attention.value
         if self.kind == "gqa":
             shared = key.shape[1] // self.argument

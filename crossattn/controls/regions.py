@@ -108,7 +108,7 @@ class _Regional(Edit):
         if grid not in self._biases:
             bias = torch.zeros(attention.pixels, attention.tokens)
             for text, placed in self._placed:
-                mask = _fit(self.regions[text], call.height, call.width).flatten()
+                mask = fit(self.regions[text], call.height, call.width).flatten()
                 bias[:, placed.get(prompt, [])] += self._push(mask)[:, None]
             self._biases[grid] = bias.to(attention.query) if bias.any() else None
         return self._biases[grid]
@@ -135,12 +135,7 @@ class HoldRegions(_Regional):
         self.hold = strength
 
     def _hold(self, mask: Tensor) -> Tensor:
-        # A pixel halfway in belongs to both sides, whatever rounding makes of the half.
-        outside = mask < 0.5 - 1e-4
-        if outside.all():
-            # Too small for this grid: the pixel that has most of it.
-            outside = mask < mask.max()
-        return torch.zeros_like(mask).masked_fill(outside, -self.hold)
+        return torch.zeros_like(mask).masked_fill(outside(mask), -self.hold)
 
 
 class PaintRegions(_Regional):
@@ -175,7 +170,16 @@ class PaintRegions(_Regional):
         return largest.max() * math.log1p(min(call.step.sigma, 1e4))
 
 
-def _fit(region: Region, height: int, width: int) -> Tensor:
+def outside(mask: Tensor) -> Tensor:
+    """Which pixels of a grid are outside a region that has `mask` of each: bool, shaped alike."""
+    # A pixel halfway in belongs to both sides, whatever rounding makes of the half.
+    shut = mask < 0.5 - 1e-4
+    # Too small for this grid: the pixel that has most of it.
+    return mask < mask.max() if shut.all() else shut
+
+
+def fit(region: Region, height: int, width: int) -> Tensor:
+    """How much of each pixel of a grid lies in a region: (height, width), from 0 to 1."""
     if isinstance(region, Box):
         return region.mask(height, width)
     return F.interpolate(region[None, None].float().cpu(), size=(height, width), mode="area")[0, 0]

@@ -49,8 +49,8 @@ def scores_section(
         f"| wanted | {goals} |",
         "",
         f"Autoencoder: {scores['psnr']['fresh']:.1f} dB on fresh scenes (wanted: 28). "
-        f"One picture takes {scores['seconds_a_picture']:.2f} s, the model loaded, on "
-        f"{scores['threads']} CPU thread(s) of the machine that wrote this card.",
+        f"One picture takes {scores['seconds_a_picture']:.2f} s of processor time, the model "
+        f"loaded, on {scores['threads']} thread(s) of the machine that wrote this card.",
         "",
     ]
     if short := [kind for kind, goal in wanted.items() if not scores["all"].get(kind, 0.0) >= goal]:

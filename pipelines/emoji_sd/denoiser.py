@@ -81,7 +81,7 @@ class Denoiser(nn.Module):
     def hasten(self) -> None:
         """Make it ready for a GPU: fused attention, and the block that repeats compiled."""
         self.unet.set_attn_processor(AttnProcessor2_0())
-        compile_blocks(self.unet)
+        compile_blocks(self.unet, "BasicTransformerBlock")
 
 
 class DenoiserLoss:

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from diffusers import ModelMixin
 from torch import nn
 
 
@@ -22,7 +21,9 @@ def autocast(device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, torch.bfloat16)
 
 
-def compile_blocks(denoiser: ModelMixin, **options: Any) -> None:
-    """Compile the block that a denoiser repeats, in place: once for all of them, and in seconds
-    where the whole takes minutes. `options` are those of `torch.compile`."""
-    denoiser.compile_repeated_blocks(**options)
+def compile_blocks(denoiser: nn.Module, kind: str, **options: Any) -> None:
+    """Compile the blocks of a class that a denoiser repeats, in place: they share what is compiled,
+    in seconds where the whole takes minutes. `options` are those of `torch.compile`."""
+    for block in denoiser.modules():
+        if type(block).__name__ == kind:
+            block.compile(**options)

@@ -79,7 +79,7 @@ class JointDenoiser(nn.Module):
 
     def hasten(self) -> None:
         """Make it ready for a GPU: the block that repeats is compiled."""
-        compile_blocks(self.transformer)
+        compile_blocks(self.transformer, "JointTransformerBlock")
 
 
 def _text_encoder(

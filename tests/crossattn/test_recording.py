@@ -1,5 +1,6 @@
 """Recording: the picture stays, the maps are right, the model is left as it was."""
 
+import math
 from typing import Any
 
 import pytest
@@ -47,11 +48,6 @@ def explicit(pipe: Any) -> dict[str, list[torch.Tensor]]:
     return seen
 
 
-def squares(seen: dict[str, list[torch.Tensor]], token: int) -> list[torch.Tensor]:
-    """For each site, the square of the token's mean over steps and heads: (pixels,)."""
-    return [torch.stack(steps).mean((0, 1))[:, token].square() for steps in seen.values()]
-
-
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
 def test_recording_never_changes_the_picture(sd_pipe: Any, guidance: float, size: tuple) -> None:
@@ -72,11 +68,17 @@ def test_a_words_map_is_the_mean_of_the_probabilities_over_steps_heads_and_sites
         latents(sd_pipe)
     seen = explicit(sd_pipe)
     token = recorder.trace.prompt.word("car").tokens[0][0]
-    maps = [probs.mean(0)[:, token] for site in seen.values() for probs in site]
-    expected = resize(torch.stack(maps).mean(0).view(4, 4), 8, 8)
-    torch.testing.assert_close(recorder.trace.by("mean")["car"].data, expected)
-    rms = resize(torch.stack(squares(seen, token)).mean(0).view(4, 4), 8, 8).sqrt()
-    torch.testing.assert_close(recorder.trace["car"].data, rms)
+    # For each site, as it is visited, a mean over steps and heads.
+    maps = [
+        torch.stack(steps).mean((0, 1))[:, token].unflatten(0, (math.isqrt(steps[0].shape[1]), -1))
+        for steps in seen.values()
+    ]
+    assert [len(each) for each in maps] == [4, 4, 4, 4, 8, 8]  # down.1, mid, up.0, up.1
+    whole = torch.stack([resize(each, 8, 8) for each in maps]).mean(0)
+    torch.testing.assert_close(recorder.trace.by("mean")["car"].data, whole)
+    # The grid nearest to 16 × 16 finds objects best.
+    finest = torch.stack([each for each in maps if len(each) == 8]).square().mean(0).sqrt()
+    torch.testing.assert_close(recorder.trace["car"].data, finest)
 
 
 def test_images_of_a_batch_are_kept_apart(sd_pipe: Any) -> None:
@@ -177,7 +179,7 @@ def test_more_steps_take_no_more_memory_but_for_the_step_profile(sd_pipe: Any) -
     few, many = (
         Recorder().nbytes(sd_pipe, PROMPT, steps=steps, height=64, width=64) for steps in (2, 50)
     )
-    sites, tokens = 4, 14
+    sites, tokens = 6, 14
     assert many - few == 48 * sites * tokens * 4
 
 
@@ -264,6 +266,22 @@ def test_words_of_a_bare_model_are_refused_for_want_of_a_tokenizer(sd_pipe: Any)
         raise AssertionError("must not be entered")
 
 
+def test_a_trace_taken_in_mid_run_stays_as_it_was(sd_pipe: Any) -> None:
+    recorder, taken = Recorder(), []
+
+    def take(pipe: Any, step: int, timestep: Any, given: dict[str, Any]) -> dict[str, Any]:
+        taken.append((recorder.trace, recorder.trace["car"].data.clone()))
+        return given
+
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe, callback_on_step_end=take)
+    for trace, data in taken:
+        assert torch.equal(trace["car"].data, data)
+    first, *_, last = (data for _, data in taken)
+    assert not torch.equal(first, last)
+    assert torch.equal(recorder.trace["car"].data, last)
+
+
 def test_sums_stay_on_the_models_device_until_the_run_is_left(sd_pipe: Any) -> None:
     # Nothing can be fetched from this device, so any transfer during the run would fail.
     unet, recorder = sd_pipe.unet.to("meta"), Recorder(bins=2, heads=True)
@@ -287,7 +305,7 @@ def test_the_chosen_layers_alone_are_recorded(sd_pipe: Any) -> None:
     part = whole.trace.at(layers=["mid", "up.0"])
     assert torch.equal(recorder.trace["car"].data, part["car"].data)
     with (
-        pytest.raises(ControlError, match=r"leaves none.*there are down\.1, up\.0, mid"),
+        pytest.raises(ControlError, match=r"leaves none.*there are down\.1, up\.0, up\.1, mid"),
         attach(sd_pipe, Recorder(layers="up.7")),
     ):
         raise AssertionError("must not be entered")

@@ -4,22 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_pictures import run
 
-from crossattn import Recorder, Trace, TraceError, WordNotFoundError, attach
+from crossattn import Recorder, Trace, TraceError, WordNotFoundError
 
 PROMPT = "a red car left of a blue balloon on grass"
 
 
 def recorded(pipe: Any, recorder: Recorder, *, prompt: str = PROMPT, steps: int = 3) -> Trace:
-    with attach(pipe, recorder, prompt=prompt):
-        pipe(
-            prompt,
-            generator=torch.Generator().manual_seed(0),
-            num_inference_steps=steps,
-            height=64,
-            width=64,
-            output_type="latent",
-        )
+    run(pipe, prompt, recorder, steps=steps)
     return recorder.trace
 
 
@@ -36,6 +29,12 @@ def test_over_words_a_pixels_words_sum_to_one(sd_pipe: Any) -> None:
     trace = recorded(sd_pipe, Recorder())
     total = sum(heat.data for heat in trace.by("mean").over("words").words)
     torch.testing.assert_close(total, torch.ones(8, 8))
+
+
+def test_over_the_words_of_a_prompt_without_any_nothing_has_a_share(sd_pipe: Any) -> None:
+    trace = recorded(sd_pipe, Recorder(), prompt="").over("words")
+    assert trace.words == ()
+    assert (trace.start.data == 0).all()
 
 
 def test_steps_layers_and_heads_add_up_to_the_whole(sd_pipe: Any) -> None:
@@ -62,8 +61,11 @@ def test_steps_that_were_not_kept_apart_are_refused(sd_pipe: Any) -> None:
         ({"steps": slice(3, 1)}, "leaves no step"),
         ({"heads": 2}, "the heads of every chosen site are 0, 1"),
         ({"heads": []}, "heads of every chosen site"),
-        ({"layers": "middle"}, r"leaves no site; there are down.1, up.0, mid, at 4 × 4"),
-        ({"resolution": 8}, "leaves no site"),
+        (
+            {"layers": "middle"},
+            r"there are down.1, up.0, up.1, mid, at 8 × 8, 4 × 4",
+        ),
+        ({"resolution": 16}, "leaves no site"),
     ],
 )
 def test_a_part_that_is_not_there_is_refused_with_what_there_is(
@@ -100,6 +102,13 @@ def test_a_trace_is_the_same_after_saving_and_loading(sd_pipe: Any, tmp_path: An
     assert loaded.prompt == trace.prompt
     assert torch.equal(loaded["car"].data, trace["car"].data)
     assert torch.equal(loaded.profile("car"), trace.profile("car"))
+
+
+def test_a_trace_is_not_saved_into_a_folder_that_is_not_there(sd_pipe: Any, tmp_path: Any) -> None:
+    trace = recorded(sd_pipe, Recorder())
+    with pytest.raises(TraceError, match=r"Cannot write .*there is no folder .*; make it first"):
+        trace.save(tmp_path / "runs" / "trace.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_trace_is_refused(tmp_path: Any) -> None:

@@ -285,6 +285,24 @@ def test_a_folder_loads_with_its_own_steps_guidance_size_and_scheduler(
     assert own.height == own.width
 
 
+@pytest.mark.parametrize("name", ["SD3", "FLUX.1-dev", "PixArt α", "Sana", "Qwen-Image", "Z-Image"])
+def test_weights_come_in_half_precision_if_asked(
+    name: str, folder_of: Callable[[str], Path]
+) -> None:
+    pipe = load(str(folder_of(name)), dtype="bfloat16")
+    for part in ("transformer", "vae", "text_encoder"):
+        assert next(getattr(pipe, part).parameters()).dtype == torch.bfloat16, part
+
+
+@pytest.mark.parametrize(("name", "steps"), [("SD3", 4), ("Z-Image", 8)])
+def test_a_turbo_is_known_by_its_name_and_drawn_in_few_steps_without_guidance(
+    name: str, steps: int, folder_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    turbo = shutil.copytree(folder_of(name), tmp_path / "mine-Turbo")
+    own = defaults_of(load(str(turbo)))
+    assert (own.steps, own.guidance) == (steps, 0.0)
+
+
 @pytest.mark.parametrize("name", ["SD3", "FLUX.1-dev", "Sana", "Qwen-Image", "Z-Image"])
 def test_a_single_file_takes_the_place_of_its_folders_transformer(
     name: str, folder_of: Callable[[str], Path], tmp_path: Path

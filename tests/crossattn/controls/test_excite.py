@@ -4,21 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_pictures import SCHEDULERS, switch
+from tiny_pictures import SCHEDULERS, run, switch
 from torch import Tensor
 
 from crossattn import Control, ControlError, Recorder, Step, attach
 from crossattn.controls import AttendAndExcite, Replace, Window
 
 PROMPT = "a red car left of a blue balloon"
-
-
-def run(pipe: Any, *controls: Control, prompt: Any = PROMPT, **settings: Any) -> Tensor:
-    settings = {"num_inference_steps": 4, "height": 64, "width": 64} | settings
-    count = 1 if isinstance(prompt, str) else len(prompt)
-    generators = [torch.Generator().manual_seed(1) for _ in range(count)]
-    with attach(pipe, *controls, prompt=prompt if controls else None):
-        return pipe(prompt, generator=generators, output_type="latent", **settings).images
 
 
 class Seen(Control):
@@ -41,9 +33,9 @@ def test_the_first_steps_noise_is_moved_along_the_gradient(sd_pipe: Any) -> None
     excite = AttendAndExcite(["car"], window=Window(0, 0.25), thresholds={}, step_size=10)
     double = AttendAndExcite(["car"], window=Window(0, 0.25), thresholds={}, step_size=20)
     plain, once, twice = Seen(), Seen(), Seen()
-    run(sd_pipe, plain)
-    run(sd_pipe, excite, once)
-    run(sd_pipe, double, twice)
+    run(sd_pipe, PROMPT, plain)
+    run(sd_pipe, PROMPT, excite, once)
+    run(sd_pipe, PROMPT, double, twice)
     assert {step for _, step in excite.touched} == {0}
     moved = once.given[0] - plain.given[0]
     assert moved.any()
@@ -56,9 +48,9 @@ def test_words_are_excited_with_every_scheduler(sd_pipe: Any, scheduler: str) ->
     switch(sd_pipe, scheduler)
     settings = {"guidance_scale": 1.0}
     plain, excited = Recorder(bins=4), Recorder(bins=4)
-    before = run(sd_pipe, plain, **settings)
+    before = run(sd_pipe, PROMPT, plain, **settings)
     control = AttendAndExcite(["car"], step_size=100, thresholds={})
-    after = run(sd_pipe, control, excited, **settings)
+    after = run(sd_pipe, PROMPT, control, excited, **settings)
     assert {step for _, step in control.touched} == {0, 1}
     assert after.isfinite().all() and not torch.equal(before, after)
     first = [each.trace.at(steps=0).over("words")["car"].data for each in (plain, excited)]
@@ -77,16 +69,16 @@ def test_the_scheduler_goes_on_from_the_latents_that_the_denoiser_saw(
 
     moved, begun = Seen(), Seen()
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    run(sd_pipe, Shift(), moved, latents=noise)
+    run(sd_pipe, PROMPT, Shift(), moved, latents=noise)
     # The pipeline multiplies what it is given by the noise that the scheduler begins with.
-    run(sd_pipe, begun, latents=noise + 0.25 / sd_pipe.scheduler.init_noise_sigma)
+    run(sd_pipe, PROMPT, begun, latents=noise + 0.25 / sd_pipe.scheduler.init_noise_sigma)
     for one, other in zip(moved.given + moved.made, begun.given + begun.made, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_recorders_see_the_run_and_nothing_of_the_runs_on_the_side(sd_pipe: Any) -> None:
     recorder = Recorder(bins=4)
-    run(sd_pipe, AttendAndExcite(["car"]), recorder)
+    run(sd_pipe, PROMPT, AttendAndExcite(["car"], refinements=1), recorder)
     assert recorder.trace.view.record.visits.tolist() == [1.0] * 4
 
 
@@ -100,18 +92,17 @@ def test_a_step_of_second_order_is_moved_where_it_begins_and_not_halfway(sd_pipe
                 calls.append(step.evaluation)
             return by
 
-    run(sd_pipe, Counted(["car"], window=Window(), thresholds={}))
+    run(sd_pipe, PROMPT, Counted(["car"], window=Window(), thresholds={}))
     assert calls == [0, 2, 4, 6]
 
 
 def test_exciting_goes_on_until_a_threshold_is_reached(sd_pipe: Any) -> None:
     def excited(value: float, **settings: Any) -> Tensor:
         once = Window(0, 0.25)
-        return run(
-            sd_pipe, AttendAndExcite(["car"], window=once, thresholds={0.0: value}, **settings)
-        )
+        control = AttendAndExcite(["car"], window=once, thresholds={0.0: value}, **settings)
+        return run(sd_pipe, PROMPT, control)
 
-    once = run(sd_pipe, AttendAndExcite(["car"], window=Window(0, 0.25), thresholds={}))
+    once = run(sd_pipe, PROMPT, AttendAndExcite(["car"], window=Window(0, 0.25), thresholds={}))
     assert torch.equal(excited(0.0), once)
     assert torch.equal(excited(0.99, refinements=0), once)
     assert not torch.equal(excited(0.99, refinements=3), once)
@@ -120,32 +111,35 @@ def test_exciting_goes_on_until_a_threshold_is_reached(sd_pipe: Any) -> None:
 def test_each_image_of_a_batch_is_excited_as_if_alone(sd_pipe: Any) -> None:
     prompts = [PROMPT, "a blue car on grass"]
     settings: dict[str, Any] = {"thresholds": {0.0: 0.2}, "refinements": 4, "step_size": 100}
-    both = run(sd_pipe, AttendAndExcite(["car"], **settings), prompt=prompts)
+    both = run(sd_pipe, prompts, AttendAndExcite(["car"], **settings))
     for image, prompt in zip(both, prompts, strict=True):
-        alone = run(sd_pipe, AttendAndExcite(["car"], **settings), prompt=[prompt])
+        alone = run(sd_pipe, [prompt], AttendAndExcite(["car"], **settings))
         torch.testing.assert_close(image, alone[0], atol=1e-4, rtol=1e-4)
 
 
 def test_the_source_of_an_edit_is_not_excited(sd_pipe: Any) -> None:
     prompts = ["a red car", "a red car on grass"]
-    plain = run(sd_pipe, prompt=prompts)
+    plain = run(sd_pipe, prompts)
     swapped = ["a red car", "a red balloon"]
-    edited = run(sd_pipe, Replace(), AttendAndExcite(["red"]), prompt=swapped)
+    edited = run(sd_pipe, swapped, Replace(), AttendAndExcite(["red"], thresholds={}))
     torch.testing.assert_close(edited[0], plain[0], atol=1e-5, rtol=1e-5)
-    assert not torch.equal(edited[1], run(sd_pipe, Replace(), prompt=swapped)[1])
+    assert not torch.equal(edited[1], run(sd_pipe, swapped, Replace())[1])
 
 
 def test_exciting_works_in_sdxl_and_off_the_square(sdxl_pipe: Any) -> None:
     control = AttendAndExcite(["car", "blue balloon"], thresholds={})
     size = {"height": 48, "width": 80}
-    assert not torch.equal(run(sdxl_pipe, control, **size), run(sdxl_pipe, **size))
+    assert not torch.equal(run(sdxl_pipe, PROMPT, control, **size), run(sdxl_pipe, PROMPT, **size))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_exciting_works_in_half_precision(sd_pipe: Any, dtype: torch.dtype) -> None:
     sd_pipe.to(dtype)
     try:
-        plain, excited = run(sd_pipe), run(sd_pipe, AttendAndExcite(["car"], step_size=100))
+        plain, excited = (
+            run(sd_pipe, PROMPT),
+            run(sd_pipe, PROMPT, AttendAndExcite(["car"], step_size=100, thresholds={})),
+        )
     finally:
         sd_pipe.to(torch.float32)
     assert excited.dtype == dtype and excited.isfinite().all()

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_pictures import SCHEDULERS, SOURCE, TARGET, switch
+from tiny_pictures import SCHEDULERS, SOURCE, TARGET, run, switch
 from torch import Tensor
 
-from crossattn import Control, attach
+from crossattn import Control
 from crossattn.controls import (
     AttendAndExcite,
     Box,
@@ -56,29 +56,12 @@ def neutral() -> list[Control]:
     ]
 
 
-def run(pipe: Any, *controls: Control, **settings: Any) -> Tensor:
-    settings = {"height": 64, "width": 64, "num_images_per_prompt": 1} | settings
-    images = len(PROMPTS) * settings["num_images_per_prompt"]
-    generators = [torch.Generator().manual_seed(3) for _ in range(images)]
-    before = [id(processor) for processor in pipe.unet.attn_processors.values()]
-    with attach(pipe, *controls, prompt=PROMPTS if controls else None):
-        pictures: Tensor = pipe(
-            PROMPTS,
-            generator=generators,
-            num_inference_steps=3,
-            output_type="latent",
-            **settings,
-        ).images
-    assert [id(processor) for processor in pipe.unet.attn_processors.values()] == before
-    return pictures
-
-
 def check(pipe: Any, settings: dict[str, Any]) -> None:
-    plain = run(pipe, **settings)
+    plain = run(pipe, PROMPTS, steps=3, **settings)
     controls = neutral()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NothingTouchedWarning)
-        same = run(pipe, *controls, **settings)
+        same = run(pipe, PROMPTS, *controls, steps=3, **settings)
     assert torch.equal(same, plain)
     said = [str(each.message).partition(":")[0] for each in caught]
     assert said == [f"{type(control).__name__} changed nothing" for control in controls]
@@ -113,7 +96,7 @@ def test_an_error_halfway_leaves_the_model_and_its_scheduler_as_they_were(sd_pip
 
     before = [id(processor) for processor in sd_pipe.unet.attn_processors.values()]
     with pytest.raises(ZeroDivisionError):
-        run(sd_pipe, *neutral(), Fails())
+        run(sd_pipe, PROMPTS, *neutral(), Fails())
     assert [id(processor) for processor in sd_pipe.unet.attn_processors.values()] == before
     assert "step" not in vars(sd_pipe.scheduler)
     assert not sd_pipe.unet._forward_pre_hooks

@@ -12,6 +12,7 @@ from torch import Tensor
 from crossattn import Attention, Control, LayerCall, Site, Step, read_prompt
 from crossattn.controls import Refine, Replace, Reweight, Window, align
 from crossattn.controls.support.p2p_reference import refinement_mapper, replacement_mapper
+from crossattn.in_flight import InFlight
 from crossattn.intercept import SdpaCall
 from crossattn.rows import Rows
 
@@ -33,7 +34,7 @@ def attending(probs: Tensor) -> Attention:
     query = torch.eye(pixels).expand(rows, 1, pixels, pixels)
     value = torch.randn(rows, 1, tokens, pixels, generator=torch.Generator().manual_seed(0))
     key = probs.log().transpose(1, 2)[:, None]
-    return Attention(SdpaCall(query, key, value, scale=1.0))
+    return Attention(InFlight(SdpaCall(query, key, value, scale=1.0)))
 
 
 @pytest.mark.parametrize("case", NUMBERS["cases"], ids=lambda case: case["target"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from oracle import Meeting, Oracle
+from joint_oracle import Meeting, Oracle
 from tiny_models import PROMPT, TINY, draw
 from torch import Tensor
 

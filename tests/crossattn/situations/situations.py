@@ -183,6 +183,36 @@ def with_lora(sd: Any, sdxl: Any) -> Any:
     return sd
 
 
+def fused(sd: Any, sdxl: Any) -> Any:
+    sd.fuse_qkv_projections()
+    return sd
+
+
+def with_ip_adapter(sd: Any, sdxl: Any) -> Any:
+    """A tiny IP-Adapter of 4 tokens: a picture that every layer attends to beside the text."""
+    drawn = seeded()
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=drawn)
+
+    layers = {
+        f"{number}.to_{part}_ip.weight": random(module.to_q.out_features, 16)
+        for number, name in enumerate(sd.unet.attn_processors)
+        for part in "kv"
+        if (module := sd.unet.get_submodule(name.removesuffix(".processor"))).is_cross_attention
+    }
+    projection = {"proj.weight": random(64, 16), "proj.bias": random(64)}
+    projection |= {"norm.weight": random(16), "norm.bias": random(16)}
+    weights = {"image_proj": projection, "ip_adapter": layers}
+    settings = {"subfolder": "", "weight_name": [""], "image_encoder_folder": None}
+    sd.load_ip_adapter([weights], **settings)
+    return sd
+
+
+def seen_picture(pipe: Any, prompt: Any) -> Tensor:
+    return call(ip_adapter_image_embeds=[torch.ones(2, 1, 16)])(pipe, prompt)
+
+
 def autocast(pipe: Any, prompt: Any) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         return call()(pipe, prompt)
@@ -225,7 +255,7 @@ SITUATIONS = {
     ),
     "SDXL from 0.5 on": Situation(
         of("StableDiffusionXLImg2ImgPipeline"),
-        call(image=PICTURE, denoising_start=0.5, num_inference_steps=6),
+        call(image=PICTURE, denoising_start=0.5, num_inference_steps=4, guidance_scale=2.0),
     ),
     "modular SDXL": Situation(modular, run_modular, ALONE, every=2),
     "a loop of one's own": Situation(kept, loop),
@@ -235,6 +265,8 @@ SITUATIONS = {
     "embeddings made before": Situation(kept, beforehand),
     "guidance that ends": Situation(kept, stops_guiding, last),
     "a LoRA": Situation(with_lora, call()),
+    "fused projections": Situation(fused, call()),
+    "an IP-Adapter": Situation(with_ip_adapter, seen_picture),
     "autocast": Situation(kept, autocast, exact=False),
     "Heun": Situation(scheduled("HeunDiscreteScheduler"), call()),
     "PNDM": Situation(scheduled("PNDMScheduler", skip_prk_steps=True), call(num_inference_steps=6)),

@@ -14,6 +14,7 @@ from crossattn.pipelines.emoji_sd.latents import LatentPool
 from crossattn.pipelines.emoji_sd.scenes import make_scene
 from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
 from crossattn.pipelines.emoji_sd.train import SMOKE, main
+from crossattn.pipelines.emoji_sd3.denoiser import JointDenoiser
 
 
 @pytest.fixture
@@ -54,10 +55,26 @@ def test_compiled_blocks_compute_what_they_did(training: tuple[Denoiser, Denoise
     model, loss = training
     with torch.no_grad():
         before = loss(0)
-        compile_blocks(model.unet, backend="eager")
-        compiled = [m for m in model.unet.modules() if m._compiled_call_impl is not None]
-        assert {type(one).__name__ for one in compiled} == {"BasicTransformerBlock"}
+        compile_blocks(model.unet, "BasicTransformerBlock", backend="eager")
         assert torch.allclose(loss(0), before)
+
+
+# torch's compiler uses what torch itself has deprecated.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+def test_both_models_are_made_ready_for_a_gpu_by_compiling_the_block_that_repeats(
+    training: tuple[Denoiser, DenoiserLoss],
+) -> None:
+    unet, loss = training
+    joint = JointDenoiser(loss.tokenizer, width=64, layers=2)
+    for model, kind, count in (
+        (unet, "BasicTransformerBlock", 7),
+        (joint, "JointTransformerBlock", 2),
+    ):
+        names = model.state_dict().keys()
+        model.hasten()
+        compiled = [m for m in model.modules() if m._compiled_call_impl is not None]
+        assert [type(one).__name__ for one in compiled] == [kind] * count
+        assert model.state_dict().keys() == names
 
 
 def test_a_device_that_is_not_there_is_told_before_anything_is_written(

@@ -18,6 +18,8 @@ from gradio_client import Client
 from crossattn.errors import InputError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.serve import serve
 from crossattn.ui.browser.shelf import Shelf
 
@@ -138,27 +140,28 @@ def small_shelf() -> Iterator[Shelf]:
 
 
 def test_nobody_is_locked_out_by_the_pictures_of_others(small_shelf: Shelf) -> None:
-    from crossattn.ui.browser.drawing import Models
-    from crossattn.ui.browser.studio import Studio
-
-    studio = Studio({"emoji-sd": "emoji-sd"}, small_shelf, Models())
+    events = Events({"emoji-sd": "emoji-sd"}, small_shelf, Models())
     held = {"regions": [], "hold": 1, "window": [0, 1]}
 
-    def draw(made: list[str]) -> tuple[object, ...]:
-        *_, last = studio.generate(*FIELDS, held, made)
-        return last
+    def draw(made: list[str]) -> list[str]:
+        *_, last = events.generate(*FIELDS, held, made)
+        ids: list[str] = last[-1]
+        return ids
 
-    def edit(made: list[str]) -> tuple[object, ...]:
-        *_, last = studio.edit(*FIELDS[:-1], "a blue car", {}, held, made)
-        return last
+    def edit(made: list[str]) -> list[str]:
+        *_, last = events.edit(*FIELDS[:-1], "a blue car", {}, held, made)
+        ids: list[str] = last[-1]
+        return ids
 
-    mine = draw([])[-1]
+    mine = draw([])
     for _ in range(3):
         draw([])
-    again = draw(mine)
-    assert len(again[-1]) == 1 and again[-1] != mine
-    *_, (_, key) = edit(mine)
+    assert small_shelf.kept(mine) == []
+    assert small_shelf.kept(draw(mine))
+    edited = edit(mine)
     draw([]), draw([])
     # What it is compared with has gone, and the picture itself can still be brought back.
-    *_, kept = studio.restore(key, mine)
-    assert kept == []
+    (one,) = small_shelf.kept(edited[-1:])
+    assert small_shelf.find(one.before) is None
+    (*_, last) = events.open({"recipe": one.recipe.to_json(), "id": one.id}, edited)
+    assert last[-1][-1] == one.id
