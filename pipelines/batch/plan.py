@@ -140,7 +140,8 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         finite("axes", axes)
         if isinstance(fields.get("edit"), str):
             fields["edit"] = {"prompt": fields["edit"]}
-        recipe = Recipe(**_set(fields))
+        # What once made a picture is no part of what is asked for.
+        recipe = Recipe(**_set(fields)).model_copy(update={"versions": {}})
         check_words(recipe)
         digest = fingerprint(recipe)
         if name is None:
