@@ -104,7 +104,7 @@ def read_prompts(
     """
     if prompts is None:
         return ()
-    listed = [prompts] if isinstance(prompts, (str, Prompt)) else prompts
+    listed: Any = [prompts] if isinstance(prompts, (str, Prompt)) else prompts
     if not isinstance(listed, Sequence) or isinstance(listed, bytes):
         raise ControlError(
             f"attach(prompt=...): expected a text, a Prompt or a list of them, got {prompts!r}."

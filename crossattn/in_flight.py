@@ -91,7 +91,7 @@ class InFlight:
         if any(each is not None for each in biases):
             zero = self.query.new_zeros(1, 1, 1)
             each_of = [zero if each is None else each for each in biases]
-            bias = torch.stack(torch.broadcast_tensors(*each_of)).to(self.query.dtype)
+            bias = torch.stack(_broadcast(each_of)).to(self.query.dtype)
             bias = bias.expand(*bias.shape[:-1], self.key.shape[2])
         run = F.scaled_dot_product_attention(
             self.query[rows],
@@ -124,9 +124,7 @@ class InFlight:
     def _bias_of_all(self) -> Tensor:
         biases = [self._bias(row) for row in range(len(self.query))]
         zero = self.query.new_zeros(1, 1, 1)
-        return torch.stack(
-            torch.broadcast_tensors(*[zero if each is None else each for each in biases])
-        )
+        return torch.stack(_broadcast([zero if each is None else each for each in biases]))
 
     def _weighted(self) -> Tensor:
         """The values, each token's times what is kept of its probabilities."""
@@ -152,3 +150,9 @@ class InFlight:
                 part = (probs @ self.value[row, :, first:beyond].to(probs)).to(output)
                 each[row] = each[row] + part if self.joint else part
         return torch.stack(list(each.values()))
+
+
+def _broadcast(tensors: list[Tensor]) -> list[Tensor]:
+    """The tensors expanded to one shape."""
+    shape = torch.broadcast_shapes(*(each.shape for each in tensors))  # type: ignore[no-untyped-call]
+    return [each.expand(shape) for each in tensors]

@@ -108,14 +108,15 @@ class PackedInputs(Inputs):
     def unpack(self, latents: "Tensor", height: int, width: int) -> "Tensor":
         """A scheduler's latents as a picture: (rows, channels, height, width)."""
         side = self.patch
-        grid = latents.unflatten(1, (height // side, width // side)).unflatten(-1, (-1, side, side))
+        grid = latents.reshape(len(latents), height // side, width // side, -1, side, side)
         # (rows, high, wide, channels, side, side) -> (rows, channels, high, side, wide, side)
         return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
     def pack(self, picture: "Tensor") -> "Tensor":
         """A picture as the scheduler's latents: (rows, pixels, channels)."""
         side = self.patch
-        grid = picture.unflatten(-1, (-1, side)).unflatten(2, (-1, side))
+        rows, channels, height, width = picture.shape
+        grid = picture.reshape(rows, channels, height // side, side, width // side, side)
         # (rows, channels, high, side, wide, side) -> (rows, high, wide, channels, side, side)
         return grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 

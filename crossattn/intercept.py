@@ -61,8 +61,9 @@ class SdpaCall:
             return None
         mask = self.attn_mask
         if mask is not None and mask.dtype == torch.bool:
+            allowed = mask
             mask = mask.new_zeros(mask.shape, dtype=self.query.dtype)
-            mask = mask.masked_fill(~self.attn_mask, float("-inf"))
+            mask = mask.masked_fill(~allowed, float("-inf"))
         attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         output, log_sum = attend(
             *tensors, self.dropout_p, self.is_causal, attn_mask=mask, scale=self.scale

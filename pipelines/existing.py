@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from crossattn.errors import PromptError, RecipeError
 from crossattn.pipelines.denoise import added_conditions, encode, with_own_scheduler
 from crossattn.recorder import Recorder
 from crossattn.session import attach
@@ -33,8 +34,19 @@ def trace_picture(
     the same noise, and shown to the denoiser once at each, without guidance. `recorder` settles
     what is kept; the trace's steps are the timesteps, noisiest first. After the protocol of
     ConceptAttention (Helbling et al. 2025), read from cross-attention.
+
+    Raises `RecipeError` for timesteps that the schedule does not have, `PromptError` for a prompt
+    without words.
     """
     recorder = recorder or Recorder()
+    last = pipe.scheduler.config.num_train_timesteps - 1
+    if not timesteps or not all(0 <= each <= last and each == int(each) for each in timesteps):
+        raise RecipeError(
+            f"trace_picture(timesteps={tuple(timesteps)}): expected whole numbers from 0 to "
+            f"{last}, one at least."
+        )
+    if not (prompt if isinstance(prompt, str) else prompt.text).strip():
+        raise PromptError("trace_picture needs words to look for: give it a prompt.")
     pipe = with_own_scheduler(pipe, "ddim")
     text = encode(pipe, prompt if isinstance(prompt, str) else prompt.text, "", guidance=0)
     image = pipe.image_processor.preprocess(picture.convert("RGB")).to(pipe.device, pipe.vae.dtype)
@@ -42,7 +54,7 @@ def trace_picture(
     generator = torch.Generator("cpu").manual_seed(seed)
     latents = pipe.vae.encode(image).latent_dist.mode() * pipe.vae.config.scaling_factor
     noise = torch.randn(latents.shape, generator=generator).to(latents)
-    schedule = torch.tensor(sorted(timesteps, reverse=True))
+    schedule = torch.tensor(sorted(set(timesteps), reverse=True)).long()
     with attach(pipe, recorder, prompt=prompt, guided=False):
         # The trace's steps are these timesteps.
         pipe.scheduler.timesteps, pipe.scheduler.num_inference_steps = schedule, len(schedule)

@@ -196,16 +196,22 @@ def loaded_sdxl(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
     return pipe
 
 
+def _copied(pipe: Any) -> Any:
+    # Copies of transformers' tokenizers spell out a word's end ("car</w>"), so it gets new ones.
+    tokenizers = [part for name, part in pipe.components.items() if name.startswith("tokenizer")]
+    return copy.deepcopy(pipe, {id(each): tiny_tokenizer() for each in tokenizers})
+
+
 @pytest.fixture
 def sd_pipe(loaded_sd: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline, a copy of its own: a test may change it."""
-    return copy.deepcopy(loaded_sd)
+    return _copied(loaded_sd)
 
 
 @pytest.fixture
 def sdxl_pipe(loaded_sdxl: "StableDiffusionXLPipeline") -> "StableDiffusionXLPipeline":
     """The tiny SDXL pipeline, a copy of its own: a test may change it."""
-    return copy.deepcopy(loaded_sdxl)
+    return _copied(loaded_sdxl)
 
 
 def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
@@ -222,6 +228,6 @@ def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
 @pytest.fixture(scope="session")
 def steady_pipe(loaded_sd: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline with a steady text encoder; no test may change it."""
-    pipe = copy.deepcopy(loaded_sd)
+    pipe = _copied(loaded_sd)
     pipe.text_encoder = steady_encoder(pipe.tokenizer)
     return pipe

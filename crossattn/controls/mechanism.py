@@ -104,7 +104,7 @@ class Mechanism(Control):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh the tokens of every row anew."""
-        if any(attention.edited(row) for row in range(len(attention.key))):
+        if any(attention.edited(row) for row in range(len(attention.query))):
             raise ControlError(
                 f'Mechanism("{self.name}") computes attention anew, which would undo the controls '
                 "before it: put it first in attach(...)."

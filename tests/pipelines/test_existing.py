@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import pytest
 import torch
 from PIL import Image
 
-from crossattn import Recorder
+from crossattn import PromptError, RecipeError, Recorder
 from crossattn.pipelines.existing import trace_picture
 
 
@@ -23,6 +24,20 @@ def test_another_picture_has_other_maps(sdxl_pipe: Any) -> None:
     maps = [trace_picture(sdxl_pipe, p, "a red car")["car"].data for p in (grey, noise, noise)]
     assert not torch.equal(maps[0], maps[1])
     assert torch.equal(maps[1], maps[2])
+
+
+@pytest.mark.parametrize("timesteps", [(), (1000,), (-1, 500), (500.5,)])
+def test_timesteps_that_the_schedule_does_not_have_are_refused(
+    sd_pipe: Any, timesteps: Any
+) -> None:
+    with pytest.raises(RecipeError, match=r"expected whole numbers from 0 to 999, one at least"):
+        trace_picture(sd_pipe, Image.new("RGB", (64, 64)), "a red car", timesteps=timesteps)
+
+
+@pytest.mark.parametrize("prompt", ["", "  "])
+def test_a_picture_is_not_searched_for_nothing(sd_pipe: Any, prompt: str) -> None:
+    with pytest.raises(PromptError, match="needs words to look for"):
+        trace_picture(sd_pipe, Image.new("RGB", (64, 64)), prompt)
 
 
 def test_the_models_scheduler_is_given_back(sd_pipe: Any) -> None:

@@ -1,12 +1,14 @@
 """Turning words up and down by their embeddings, as three other systems do it.
 
 Each takes what the text encoder made of the prompt, (tokens, channels), and a weight for each
-token, (tokens,), and returns new embeddings; weights of 1 return them as they were.
+token, (tokens,), and returns new embeddings of the same precision, computed in float32 at least;
+weights of 1 return the very ones that were given.
 """
 
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 
@@ -14,8 +16,12 @@ def a1111(embeds: Tensor, weights: Tensor) -> Tensor:
     """Multiply, then bring the mean back to what it was (AUTOMATIC1111's web UI)."""
     if (weights == 1).all():
         return embeds
-    weighted = embeds * weights.to(embeds)[:, None]
-    return weighted * (embeds.mean() / weighted.mean())
+    wide = _widened(embeds)
+    weighted = wide * weights.to(wide)[:, None]
+    mean = weighted.mean()
+    # Weights of 0 alone leave nothing that could be brought back.
+    kept = torch.where(mean == 0, 1.0, wide.mean() / mean)
+    return (weighted * kept).to(embeds.dtype)
 
 
 def comfy(embeds: Tensor, empty: Tensor, weights: Tensor) -> Tensor:
@@ -23,8 +29,9 @@ def comfy(embeds: Tensor, empty: Tensor, weights: Tensor) -> Tensor:
 
     `empty` (tokens, channels) is what the encoder makes of no words.
     """
-    weighted = empty + (embeds - empty) * weights.to(embeds)[:, None]
-    return weighted.where(weights.to(embeds)[:, None] != 1, embeds)
+    if (weights == 1).all():
+        return embeds
+    return _away(_widened(embeds), _widened(empty), weights).to(embeds.dtype)
 
 
 def compel(
@@ -38,12 +45,20 @@ def compel(
     """
     if not without:
         return comfy(embeds, empty, weights)
-    # In half precision the parts overflow.
-    base = empty.float()
-    blended, total = comfy(embeds.float(), base, weights), 1.0
+    base = _widened(empty)
+    blended, total = _away(_widened(embeds), base, weights), 1.0
     for masked, weight in without:
         # compel's own bound, so that a weight of 0 stays finite.
         part = math.tan((1 - max(weight, 1e-5)) * math.pi / 2)
-        blended = blended + comfy(masked.float(), base, weights) * part
+        blended = blended + _away(_widened(masked), base, weights) * part
         total += part
     return (blended / total).to(embeds.dtype)
+
+
+def _away(embeds: Tensor, empty: Tensor, weights: Tensor) -> Tensor:
+    each = weights.to(embeds)[:, None]
+    return (empty + (embeds - empty) * each).where(each != 1, embeds)
+
+
+def _widened(embeds: Tensor) -> Tensor:
+    return embeds.to(torch.promote_types(embeds.dtype, torch.float32))

@@ -1,9 +1,11 @@
 """Weights on embeddings mean what the systems that they come from mean by them."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from crossattn.controls.support.embeddings import a1111, comfy, compel
 
@@ -46,17 +48,35 @@ def test_compel_turns_up_as_comfy_does() -> None:
     assert torch.equal(compel(EMBEDS, EMPTY, up), comfy(EMBEDS, EMPTY, up))
 
 
-def test_weights_of_one_change_no_bit() -> None:
-    ones = torch.ones(7)
-    assert torch.equal(a1111(EMBEDS, ones), EMBEDS)
-    assert torch.equal(comfy(EMBEDS, EMPTY, ones), EMBEDS)
-    assert torch.equal(compel(EMBEDS, EMPTY, ones), EMBEDS)
+WEIGHINGS = {
+    "a1111": lambda embeds, empty, weights, masked: a1111(embeds, weights),
+    "comfy": lambda embeds, empty, weights, masked: comfy(embeds, empty, weights),
+    "compel": lambda embeds, empty, weights, masked: compel(embeds, empty, weights, masked),
+}
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_compel_at_weight_zero_stays_finite_in_half_precision(dtype: torch.dtype) -> None:
-    weights = torch.ones(7).index_fill(0, torch.tensor(2), 0)
-    whole = compel(EMBEDS, EMPTY, weights, [(MASKED, 0.0)])
-    half = compel(EMBEDS.to(dtype), EMPTY.to(dtype), weights, [(MASKED.to(dtype), 0.0)])
-    assert half.dtype == dtype
-    torch.testing.assert_close(half.float(), whole, atol=0.02, rtol=0.02)
+@pytest.mark.parametrize("weigh", WEIGHINGS.values(), ids=list(WEIGHINGS))
+def test_weights_of_one_return_the_very_embeddings(weigh: Callable[..., Tensor]) -> None:
+    half = EMBEDS.half()
+    assert weigh(half, EMPTY.half(), torch.ones(7), []) is half
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("weigh", WEIGHINGS.values(), ids=list(WEIGHINGS))
+def test_weights_keep_the_precision_and_are_right_in_it(
+    weigh: Callable[..., Tensor], dtype: torch.dtype, weight: float
+) -> None:
+    weights = torch.ones(7).index_fill(0, torch.tensor(2), weight)
+    exact = [tensor.to(dtype).double() for tensor in (EMBEDS, EMPTY, MASKED)]
+    given = [tensor.to(dtype) for tensor in exact]
+    expected = weigh(*exact[:2], weights.double(), [(exact[2], weight)])
+    weighted = weigh(*given[:2], weights, [(given[2], weight)])
+    assert weighted.dtype == dtype
+    # No more is lost than by rounding the outcome once, in half precision.
+    rounding = torch.finfo(dtype).eps if dtype.itemsize < 4 else 1e-5
+    torch.testing.assert_close(weighted.double(), expected, atol=1e-5, rtol=rounding)
+
+
+def test_a_prompt_weighed_down_to_nothing_by_a1111_is_nothing() -> None:
+    assert (a1111(EMBEDS, torch.zeros(7)) == 0).all()

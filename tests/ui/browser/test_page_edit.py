@@ -47,7 +47,7 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
             strict=True,
         )
     )
-    assert facts["Layout kept (cross-attention)"] == "4 layers × 1 step"
+    assert facts["Layout kept (cross-attention)"] == "6 layers × 1 step"
     assert facts["Pixels changed outside"].endswith("%")
     person.see("#mask-caption").to_contain_text("could change")
     person.see("#strip .card").to_have_count(2)
@@ -84,7 +84,7 @@ def test_windows_are_set_in_steps_and_stand_in_the_recipe(person: Any) -> None:
     share = float(person.page.inner_text("#mask-caption").split(" %")[0])
     assert 100 * lit(person) / 112**2 == pytest.approx(share, abs=5), "the mask itself is shown"
     assert share > 0
-    person.see("#edit-facts dd >> nth=0").to_have_text("4 layers × 2 steps")
+    person.see("#edit-facts dd >> nth=0").to_have_text("6 layers × 2 steps")
     person.see("#edit-facts dd >> nth=1").to_have_text("none")
     assert '"cross": [ 0.0, 0.5 ]' in " ".join(person.code("Recipe").split())
 

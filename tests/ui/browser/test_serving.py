@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -18,8 +19,6 @@ from gradio_client import Client
 from crossattn.errors import InputError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
-from crossattn.ui.browser.drawing import Models
-from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.serve import serve
 from crossattn.ui.browser.shelf import Shelf
 
@@ -140,28 +139,26 @@ def small_shelf() -> Iterator[Shelf]:
 
 
 def test_nobody_is_locked_out_by_the_pictures_of_others(small_shelf: Shelf) -> None:
+    from crossattn.ui.browser.drawing import Models
+    from crossattn.ui.browser.events import Events
+
     events = Events({"emoji-sd": "emoji-sd"}, small_shelf, Models())
     held = {"regions": [], "hold": 1, "window": [0, 1]}
 
-    def draw(made: list[str]) -> list[str]:
+    def draw(made: list[str]) -> Any:
         *_, last = events.generate(*FIELDS, held, made)
-        ids: list[str] = last[-1]
-        return ids
+        return last
 
-    def edit(made: list[str]) -> list[str]:
-        *_, last = events.edit(*FIELDS[:-1], "a blue car", {}, held, made)
-        ids: list[str] = last[-1]
-        return ids
-
-    mine = draw([])
+    mine = draw([])[-1]
     for _ in range(3):
         draw([])
-    assert small_shelf.kept(mine) == []
-    assert small_shelf.kept(draw(mine))
-    edited = edit(mine)
-    draw([]), draw([])
-    # What it is compared with has gone, and the picture itself can still be brought back.
-    (one,) = small_shelf.kept(edited[-1:])
-    assert small_shelf.find(one.before) is None
-    (*_, last) = events.open({"recipe": one.recipe.to_json(), "id": one.id}, edited)
-    assert last[-1][-1] == one.id
+    again = draw(mine)
+    assert again[1]["before"] is None, "what it would be compared with has gone"
+    *_, edited = events.edit(*FIELDS[:-1], "a blue car", {}, held, mine)
+    told = edited[1]
+    draw([])
+    draw([])
+    # Its source has gone, and the picture itself can still be brought back.
+    *_, kept = events.open({"recipe": told["code"]["Recipe"], "id": told["id"]}, mine)
+    assert kept[-3]["id"] == told["id"]
+    assert kept[-3]["before"] is None
