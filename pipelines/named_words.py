@@ -15,13 +15,15 @@ def check_words(recipe: Recipe) -> None:
     prompt that changes during the run, or joins several, has the words of all its parts.
     """
     edit = recipe.edit
+    named = [one.word for one in recipe.regions]
+    named += [*(edit.blend or ()), *edit.protect] if edit else []
+    windows = edit.words if edit else {}
+    if not (named or windows):
+        return
     source = _prompts(recipe, recipe.prompt)
     target = _prompts(recipe, edit.prompt) if edit else source
-    named = [one.word for one in recipe.regions]
-    if edit:
-        named += [*(edit.blend or ()), *edit.protect]
-        for word in edit.words:
-            target[0].named(word)
+    for word in windows:
+        target[0].named(word)
     for word in named:
         if not any(word in prompt for prompt in (*source, *target)):
             target[0].named(word)

@@ -1,6 +1,7 @@
 """The recipe: the one description of a picture; front ends build it and every PNG carries it."""
 
 import difflib
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from pydantic import (
@@ -24,6 +25,10 @@ SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
 
 _PARTS: dict[str, type[BaseModel]] = {"edit": EditRecipe, "regions": RegionRecipe}
+# The rows of a plan have the same prompts over and over.
+_check_prompt = lru_cache(1024)(check_prompt)
+_check_negative_prompt = lru_cache(1024)(check_negative_prompt)
+
 _SIZE = "a multiple of 8 from 64 to 2048 (pixels)"
 
 
@@ -115,10 +120,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        check_prompt(self.prompt, self.dialect, several=self.edit is None, steps=self.steps)
-        check_negative_prompt(self.negative_prompt, self.dialect, steps=self.steps)
+        _check_prompt(self.prompt, self.dialect, several=self.edit is None, steps=self.steps)
+        _check_negative_prompt(self.negative_prompt, self.dialect, steps=self.steps)
         if self.edit is not None:
-            check_prompt(self.edit.prompt, self.dialect, several=False)
+            _check_prompt(self.edit.prompt, self.dialect, several=False)
         return self
 
     @model_validator(mode="wrap")

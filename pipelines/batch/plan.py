@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ MOST_ITEMS = 100_000
 """Pictures that one plan may ask for."""
 
 LONGEST_NAME = 100
+
+_plain_text = lru_cache(1024)(plain_text)
 
 _OPEN = {name for name, field in Recipe.model_fields.items() if field.default is None}
 _WHOLE = ("seed", "steps", "height", "width", "threads", "version")
@@ -137,12 +140,13 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         finite("axes", axes)
         if isinstance(fields.get("edit"), str):
             fields["edit"] = {"prompt": fields["edit"]}
-        recipe = Recipe(**_set(fields))
+        # What once made a picture is no part of what is asked for.
+        recipe = Recipe(**_set(fields)).model_copy(update={"versions": {}})
         check_words(recipe)
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt
-            words = plain_text(prompt, recipe.dialect)
+            words = _plain_text(prompt, recipe.dialect)
             name = f"{slug(words, words=5)}-seed{recipe.seed}-{digest}"
         else:
             name = _checked_name(name)

@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
 from crossattn.dialects import NOTATIONS
 from crossattn.errors import InputError
 from crossattn.pipelines.batch.values import joined
-from crossattn.words import read_prompt, with_weights
+from crossattn.words import Prompt, read_prompt, with_weights
 
 _RANGE = re.compile(r"(-?\d{1,20})\.\.(-?\d{1,20})", re.ASCII)
 KEYS = ("sweep", "zip", "weights", "seeds")
@@ -220,12 +221,19 @@ def _weighted(fields: dict[str, Any]) -> dict[str, Any]:
     return {**rest, key: _written(rest.get(key), fields)}
 
 
+@lru_cache(1024)
+def _read(text: str, dialect: Any) -> Prompt:
+    # The points of a sweep have the same prompt over and over.
+    return read_prompt(text, dialect=dialect)
+
+
 def _written(text: Any, fields: dict[str, Any]) -> str:
     if not isinstance(text, str):
         raise InputError("weights are for the words of a prompt, and there is no prompt.")
     weights, dialect = fields["weights"], fields.get("dialect")
     # A dialect that is none is told when the recipe is made.
-    prompt = read_prompt(text, dialect=dialect if dialect in NOTATIONS else "compel")
+    known = isinstance(dialect, str) and dialect in NOTATIONS
+    prompt = _read(text, dialect if known else "compel")
     places: dict[int, float] = {}
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float):

@@ -34,7 +34,7 @@ def test_a_script_holds_the_very_recipe(more: dict[str, Any]) -> None:
 
 
 def test_a_script_runs_and_draws_the_same_picture(sd_folder: Path, tmp_path: Path) -> None:
-    recipe = a_recipe(model=str(sd_folder))
+    recipe = a_recipe(model=str(sd_folder), threads=1)
     script = tmp_path / "draw.py"
     script.write_text(python_script(recipe), encoding="utf-8")
     ran = subprocess.run(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossattn.errors import CrossattnError
+from crossattn.pipelines import named_words
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.snippets import command_line
 from crossattn.pipelines.threads import with_threads
@@ -56,8 +57,7 @@ def as_read(line: str) -> Recipe:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(options, "recipe_of", keep)
-        # Whether the prompts have the words that are named is not asked here.
-        patch.setattr("crossattn.pipelines.named_words.check_words", lambda recipe: None)
+        patch.setattr(named_words, "check_words", lambda recipe: None)
         assert call(shlex.split(line.replace(" \\\n    ", " "))[1:]) == 2
     return read[0]
 

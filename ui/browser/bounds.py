@@ -7,6 +7,7 @@ from crossattn.pipelines.recipe import Recipe
 
 LONGEST_PROMPT = 2000
 MOST_STEPS = 100
+MOST_GUIDANCE = 50
 LONGEST_SIDE = 1024
 
 

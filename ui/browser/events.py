@@ -18,7 +18,13 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
 from crossattn.ui.browser.drawing import Models, Sources, draw, give_back
-from crossattn.ui.browser.fields import fields_of, recipe_of, regions_of, without_weights
+from crossattn.ui.browser.fields import (
+    fields_of,
+    recipe_of,
+    regions_of,
+    with_unshown,
+    without_weights,
+)
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.model_settings import settings_of
@@ -79,6 +85,7 @@ class Events:
             )
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
+            recipe = with_unshown(recipe, self._latest(made))
             yield from self._draw(recipe.replace(regions=regions_of(held, prompt)), made)
 
     def edit(
@@ -110,6 +117,7 @@ class Events:
             )
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
+            recipe = with_unshown(recipe, self._latest(made))
             yield from self._draw(recipe.replace(regions=regions_of(held, prompt, target)), made)
 
     def sweep(
@@ -182,16 +190,26 @@ class Events:
                 del self._claims[key]
                 self.shelf.drop([key])
 
+    def _latest(self, made: list[str]) -> list[Recipe]:
+        """The recipes of a person's pictures, the last first."""
+        return [one.recipe for one in self.shelf.kept(reversed(made))]
+
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
         bounds.check(recipe, self.offered)
         fields = fields_of(recipe)
+        # What it leaves to the model is known, and shown, once it is drawn.
+        open_choices = None in (recipe.steps, recipe.guidance, recipe.width, recipe.height)
+        if open_choices:
+            fields = (gr.skip(),) * len(fields)
         for one in self.shelf.kept([key]):
             yield (*fields, *self._told_of(one, self._noted(one, made)))
             return
         yield (*fields, gr.skip(), *KEEP)
         kept = (gr.skip(),) * len(fields)
         for updates in self._draw(recipe, made):
-            yield (*kept, *updates)
+            drawn = self.shelf.kept(updates[-1][-1:]) if isinstance(updates[-1], list) else []
+            shown = fields_of(drawn[0].recipe) if open_choices and drawn else kept
+            yield (*shown, *updates)
 
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
         for event in self._run(recipe):

@@ -8,14 +8,17 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.drawing import size_of, size_text, whole_number
 from crossattn.words import Prompt, read_prompt, with_weights
 
+UNSHOWN = {"config", "revision", "dtype", "threads"}
+UNSHOWN_OF_EDITS = {"mode", "begin", "threshold", "words"}
+
 
 def recipe_of(
     prompt: str,
     negative: str,
     model: str,
     seed: str,
-    steps: float,
-    guidance: float,
+    steps: float | None,
+    guidance: float | None,
     size: str,
     scheduler: str,
     dialect: str,
@@ -27,6 +30,11 @@ def recipe_of(
     if not prompt.strip():
         raise RecipeError("The prompt is blank: write at least one word to draw.")
     width, height = size_of(size)
+    if steps is None or guidance is None or steps != int(steps):
+        raise RecipeError(
+            f"The steps must be a whole number and the guidance a number, but are {steps} and "
+            f"{guidance}; fill them in."
+        )
     fields: dict[str, Any] = {"scheduler": scheduler or None, "dialect": dialect}
     return Recipe(
         prompt=prompt,
@@ -71,6 +79,26 @@ def fields_of(recipe: Recipe) -> tuple[Any, ...]:
         recipe.dialect,
         recipe.edit.prompt if recipe.edit else recipe.prompt,
     )
+
+
+def with_unshown(recipe: Recipe, earlier: Iterable[Recipe]) -> Recipe:
+    """A recipe with what the page has no field for, as in the first of `earlier` of its words.
+
+    So a picture that was made elsewhere and dropped here keeps it, until its words change.
+    """
+    for one in earlier:
+        if one.model == recipe.model and _words(one) == _words(recipe):
+            more = one.model_dump(include=UNSHOWN)
+            if recipe.edit and one.edit:
+                kept = one.edit.model_dump(include=UNSHOWN_OF_EDITS)
+                more["edit"] = {**recipe.edit.model_dump(), **kept}
+            return recipe.replace(**more)
+    return recipe
+
+
+def _words(recipe: Recipe) -> tuple[str, str | None]:
+    edit = recipe.edit
+    return without_weights(recipe.prompt), without_weights(edit.prompt) if edit else None
 
 
 def without_weights(prompt: str) -> str:

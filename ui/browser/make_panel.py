@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from crossattn.ui.browser.bounds import LONGEST_PROMPT, MOST_STEPS
+from crossattn.ui.browser.bounds import LONGEST_PROMPT, MOST_GUIDANCE, MOST_STEPS
 from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.parts import part
 
@@ -90,7 +90,12 @@ def make_panel(models: Sequence[tuple[str, str]]) -> MakePanel:
                 1, MOST_STEPS, value=usual.steps, step=1, label="Steps", elem_id="steps"
             )
             guidance = gr.Slider(
-                0, 20, value=usual.guidance, step=0.5, label="Guidance", elem_id="guidance"
+                0,
+                MOST_GUIDANCE,
+                value=usual.guidance,
+                step=0.5,
+                label="Guidance",
+                elem_id="guidance",
             )
         with gr.Row(elem_id="size-row"):
             size = gr.Dropdown(

@@ -81,7 +81,7 @@ def test_every_event_can_be_driven_by_a_program(address: str) -> None:
     assert [word["text"] for word in picture["words"]] == ["a", "red", "car"]
     edit = {"cross": [0, 0.8], "share": [0, 0.4], "blend": None, "protect": []}
     _, edited, *_ = client.predict(*FIELDS, "a red cat", edit, api_name="/edit")
-    assert edited["edit"]["touched"]["Replace"] == [4, 2]
+    assert edited["edit"]["touched"]["Replace"] == [6, 2]
 
 
 def test_the_sample_that_drives_the_page_runs(
