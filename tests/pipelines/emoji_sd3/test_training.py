@@ -10,6 +10,7 @@ from diffusers import StableDiffusion3Pipeline
 from safetensors.torch import load_file
 
 from crossattn.pipelines.emoji_sd.checkpoint import load
+from crossattn.pipelines.emoji_sd3 import model_path
 from crossattn.pipelines.emoji_sd3.card import training_section
 from crossattn.pipelines.emoji_sd3.train import SMOKE, main
 
@@ -72,3 +73,12 @@ def test_given_weights_are_taken_over_and_the_card_says_whose_they_are(
         with pytest.raises(SystemExit, match="2"):
             main(wrong)
     assert "leave out --adopt" in capsys.readouterr().err
+
+
+def test_the_card_that_ships_says_where_the_weights_came_from() -> None:
+    scores = json.loads((model_path() / "scores.json").read_text(encoding="utf-8"))
+    card = (model_path() / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "throw-away prototype" in card and "not trained since" in card
+    assert scores["prompts"] >= 256
+    assert scores["fresh"]["object"] >= 0.92
+    assert scores["heldout"]["object"] >= 0.84
