@@ -130,7 +130,7 @@ class View:
         if self.heads is not None:
             maps = maps[:, list(self.heads)]
         summed = maps[..., list(tokens)].sum((0, -1))
-        frames = summed.unflatten(-1, (self.record.layout.frames, *self.grid(site)))
+        frames = torch.unflatten(summed, -1, (self.record.layout.frames, *self.grid(site)))
         return frames[:, self.one_frame]
 
     def mean(self, site: Site, tokens: Sequence[int]) -> Tensor:
