@@ -18,7 +18,7 @@ from crossattn.inputs import (
     RaggedInputs,
     VideoInputs,
 )
-from crossattn.templates import chat, lumina_template, qwen_template, sana_template
+from crossattn.templates import chat, flux2_template, lumina_template, qwen_template, sana_template
 
 FAMILIES = (
     # An IP-Adapter's processor attends to the text first, then to each of its pictures.
@@ -87,7 +87,7 @@ FAMILIES = (
         # The later double blocks: ConceptAttention (Helbling et al. 2025), Add-it (2024).
         presets={19: tuple(f"double.{number}" for number in range(13, 19))},
     ),
-    # Its language model reads the prompt as what a user says.
+    # Its language model (Qwen's in klein, Mistral's in dev) reads the prompt as what a user says.
     Family(
         "FLUX.2",
         "Flux2Transformer2DModel",
@@ -97,7 +97,7 @@ FAMILIES = (
         packed_level,
         PackedInputs(),
         encoders=(
-            Encoder("qwen", start=False, length="max_sequence_length", template=chat(False)),
+            Encoder("llm", start=False, length="max_sequence_length", template=flux2_template),
         ),
         order="text-image",
         sides="calls",

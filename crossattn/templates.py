@@ -27,6 +27,21 @@ def chat(thinking: bool) -> Callable[[Any], Template]:
     return template
 
 
+def flux2_template(pipe: Any) -> Template:
+    """FLUX.2's: in klein a prompt alone, in the others behind what the system says."""
+    if (system := getattr(pipe, "system_message", None)) is None:
+        return chat(False)(pipe)
+    said = [("system", system), ("user", "\0")]
+    whole = pipe.tokenizer.apply_chat_template(
+        [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in said],
+        add_generation_prompt=False,
+        tokenize=False,
+    )
+    # The start token, which tokenizers put before every text by themselves.
+    begin = getattr(pipe.tokenizer, "tokenizer", pipe.tokenizer).bos_token or ""
+    return Template(*whole.removeprefix(begin).split("\0"))
+
+
 def sana_template(pipe: Any) -> Template:
     """An instruction, of which the model is given the first token and the last."""
     asked = inspect.signature(type(pipe).__call__).parameters.get("complex_human_instruction")

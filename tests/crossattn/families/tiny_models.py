@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from tiny_cross import hunyuan, lumina_next, pixart, sana
-from tiny_joint import aura_flow, chroma, flux, flux2, lumina2, qwen_image, sd3, z_image
+from tiny_joint import aura_flow, chroma, flux, flux2, flux2_dev, lumina2, qwen_image, sd3, z_image
 from tiny_video import cogvideox, ltx, wan
 
 PROMPT = "a red car left of a blue balloon on grass"
@@ -44,7 +44,7 @@ class Tiny:
 
     def positive(self, visit: int, rows: int, guided: bool) -> range:
         """The conditional rows of a layer's visit of that number."""
-        if not guided:
+        if not guided or self.sides == "none":
             return range(rows)
         if self.sides == "calls":
             return range(0 if visit % 2 else rows)
@@ -91,9 +91,17 @@ TINY = {
         settings={"use_resolution_binning": False, "clean_caption": False},
         layers=("attn2",),
     ),
+    "flux2-dev": Tiny(
+        flux2_dev,
+        (("llm", "text_encoder", 0),),
+        "text-image",
+        sides="none",
+        alone={"guidance_scale": 4.0},
+        settings={"max_sequence_length": 300},
+    ),
     "flux2": Tiny(
         flux2,
-        (("qwen", "text_encoder", 0),),
+        (("llm", "text_encoder", 0),),
         "text-image",
         sides="calls",
         settings={"max_sequence_length": 96},
