@@ -38,7 +38,7 @@ types: $(VENV)/.installed
 
 # The site, in site/: it asks nothing of any other host.
 docs: $(VENV)/.installed
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # The pictures of the gallery and the tables of "Measured".
 docs-pictures: $(VENV)/.installed
