@@ -2,21 +2,29 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Test processes at once.
+JOBS ?= 2
 
-.PHONY: demo test lint types train train-smoke bench clean
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+
+.PHONY: demo test quick lint types docs docs-pictures release train train-smoke bench clean
 
 # constraints.txt holds the versions that were tested.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PIP) install --upgrade pip -c constraints.txt
+	$(PIP) install -c constraints.txt -e ".[dev]"
 	touch $@
 
 demo: $(VENV)/.installed
 	$(BIN)/crossattn heatmap "a red car left of a blue balloon on grass" --seed 7 --output out/demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
+
+# No browser, training, Ray, packaging nor other processes.
+quick: $(VENV)/.installed
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -25,8 +33,21 @@ lint: $(VENV)/.installed
 # Type checkers cannot follow an editable install of three folders, so a plain one is checked.
 types: $(VENV)/.installed
 	rm -rf build/types
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/types .
+	$(PIP) install --no-deps --target build/types .
 	cd build/types && $(abspath $(BIN))/mypy --config-file $(abspath pyproject.toml) -p crossattn
+
+# The site, in site/: it asks nothing of any other host.
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# The pictures of the gallery and the tables of "Measured".
+docs-pictures: $(VENV)/.installed
+	$(BIN)/python docs/make_gallery.py
+	$(BIN)/python docs/make_measured.py
+
+# A wheel and a source archive in dist/, looked into, installed afresh and run.
+release: $(VENV)/.installed
+	$(BIN)/python samples/release.py
 
 train: $(VENV)/.installed
 	$(BIN)/python -m crossattn.pipelines.emoji_sd.train
@@ -37,7 +58,7 @@ train-smoke: $(VENV)/.installed
 # The peers that recording is measured against stay out of the project's own environment; give
 # diffusers' community pipeline as P2P=pipeline_prompt2prompt.py to measure editing against it.
 bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .bench -r requirements-bench.txt
+	$(PIP) install --no-deps --upgrade --target .bench -r requirements-bench.txt
 	PYTHONPATH=.bench $(BIN)/python samples/bench/recording.py
 	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P),@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
 	$(BIN)/python samples/bench/truth.py
@@ -48,4 +69,4 @@ bench: $(VENV)/.installed
 	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what || exit 1; done
 
 clean:
-	rm -rf build dist out *.egg-info
+	rm -rf build dist out site *.egg-info

@@ -109,6 +109,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_three_folders_and_no_other(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -121,6 +122,7 @@ def test_the_wheel_holds_every_file_of_the_three_folders_and_no_other(wheel: Pat
     assert sorted(held) == sorted(expected)
 
 
+@pytest.mark.slow
 def test_the_wheel_works_from_anywhere(wheel: Path, tmp_path: Path) -> None:
     target = tmp_path / "installed"
     python("-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel), cwd=ROOT)

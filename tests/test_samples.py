@@ -13,6 +13,8 @@ from PIL import Image
 
 from crossattn.pipelines.batch import read_plan
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 

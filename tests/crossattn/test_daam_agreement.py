@@ -14,6 +14,8 @@ from safetensors import safe_open
 
 from crossattn import Recorder, Trace, attach
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = Path(__file__).with_name("daam_numbers.safetensors")
 MODELS = Path(__file__).parents[2] / "samples" / "bench" / "models.py"
 

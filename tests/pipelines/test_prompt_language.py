@@ -15,6 +15,8 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.together import run_together
 
+pytestmark = pytest.mark.slow
+
 DIALECTS = list(NOTATIONS)
 SIZE: dict[str, Any] = {"steps": 4, "seed": 3, "guidance": 4.0}
 

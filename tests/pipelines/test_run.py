@@ -11,6 +11,8 @@ from crossattn.pipelines.denoise import Progress, with_own_scheduler
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a red car left of a blue balloon on grass"
 SCHEDULERS = ("ddim", "dpm++", "euler", "euler-a", "heun", "lcm")
 

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+
+pytestmark = pytest.mark.slow
 
 CAR = Recipe(prompt="a red car on grass", steps=4, seed=1, scheduler="euler-a")
 DOG = Recipe(prompt="a blue dog", steps=3, seed=2)

@@ -14,6 +14,8 @@ from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 
+pytestmark = pytest.mark.slow
+
 RESNET = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",

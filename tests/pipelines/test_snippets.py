@@ -15,6 +15,8 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.snippets import batch_line, command_line, overlays_zip, python_script
 
+pytestmark = pytest.mark.slow
+
 PROMPT = 'a "red" car\'s (wheel:1.5) on $HOME'
 EDIT = {"prompt": "a red dog", "blend": ["car"], "protect": ["grass"], "cross": [0.0, 0.5]}
 REGION = {"word": "wheel", "mask": ["#.", ".."], "hold": 0.5, "window": [0.0, 0.5]}

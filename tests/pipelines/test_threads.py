@@ -13,6 +13,8 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.threads import on_its_threads, with_threads
 
+pytestmark = pytest.mark.slow
+
 ROW = {"prompt": "a red car on grass", "steps": 2, "seed": 3}
 
 

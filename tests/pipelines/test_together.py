@@ -10,6 +10,8 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.together import run_together
 
+pytestmark = pytest.mark.slow
+
 THREE = (
     {"prompt": "a red car left of a blue balloon", "seed": 5},
     {"prompt": "a dog", "negative_prompt": "grass", "seed": 6},

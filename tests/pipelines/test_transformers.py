@@ -19,6 +19,8 @@ from crossattn.pipelines.settle import settle
 from crossattn.pipelines.shipped import SHIPPED
 from tests.conftest import tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 LETTERS = [letter for letter in string.printable if not letter.isspace()]
 
 

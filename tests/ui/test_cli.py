@@ -124,6 +124,7 @@ def test_generate_prints_one_json_object(
     assert data["words"][2]["tokens"] == [3, 4, 5]
 
 
+@pytest.mark.slow
 def test_heatmap_writes_everything_that_there_is_to_see(
     sd_folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -157,6 +158,7 @@ def test_heatmap_writes_everything_that_there_is_to_see(
         assert np.asarray(overlay).std() > 0
 
 
+@pytest.mark.slow
 def test_heatmap_shows_the_words_of_a_long_prompt_to_the_last(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +185,7 @@ def test_heatmap_takes_a_new_folder_each_time(sd_folder: Path, tmp_path: Path) -
     assert len(everything(tmp_path)) == 12
 
 
+@pytest.mark.slow
 def test_heatmap_draws_the_picture_that_generate_draws(sd_folder: Path, drawn: Path) -> None:
     model = ["--model", str(sd_folder)]
     assert call(["heatmap", PROMPT, *model, "--steps", "2", "-o", "maps"]) == 0

@@ -15,6 +15,8 @@ from crossattn.pipelines.threads import with_threads
 from crossattn.ui import options
 from crossattn.ui.cli import call
 
+pytestmark = pytest.mark.slow
+
 share = st.floats(0, 1, exclude_max=True).map(abs)
 window = st.tuples(share, share).map(sorted)
 text = st.text("ab -'\"$\\=&", min_size=1, max_size=12).filter(str.strip)

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from crossattn.errors import ControlError
 from crossattn.ui.cli import app
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_mechanism_has_a_row_with_its_figures(sd_folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"

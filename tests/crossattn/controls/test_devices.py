@@ -24,6 +24,8 @@ from crossattn.controls import (
 )
 from crossattn.controls.support.edit_source import FromSource
 
+pytestmark = pytest.mark.slow
+
 WHOLE = Window()
 LEFT = {"car": Box(0, 0, 0.5, 1)}
 BLUE = {"blue": Box(0, 0, 0.5, 1)}

@@ -22,6 +22,8 @@ from crossattn.controls import (
     Window,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def edits(source: SourceRun | None = None) -> list[Control]:
     return [

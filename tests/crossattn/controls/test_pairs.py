@@ -28,6 +28,8 @@ from crossattn.controls import (
     Window,
 )
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = [SOURCE, TARGET]
 NONE, WHOLE = Window(0, 0), Window()
 HALF = {"grass": Box(0, 0, 0.5, 1)}

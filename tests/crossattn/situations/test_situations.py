@@ -17,7 +17,10 @@ from crossattn.controls import Box, HoldRegions, Reweight
 from crossattn.denoiser import find_denoiser
 from crossattn.record import Record
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from crossattn.pipelines.batch import Plan, make_plan, read_plan
 from crossattn.pipelines.batch.contact_page import contact_page
 from crossattn.pipelines.batch.report import axis_columns, parquet, table_rows
 from crossattn.pipelines.recipe import Recipe
+
+pytestmark = pytest.mark.slow
 
 PROMPTS = ["a cat", "a (red:1.5) dog", "st. bernard f 1.5", "(((", "\ud83d", "", "NaN", "a\0b"]
 NAMES = [

@@ -12,6 +12,8 @@ from crossattn.pipelines.batch.grouping import MOST_AT_ONCE, MOST_TOGETHER, grou
 from crossattn.pipelines.batch.render import attempts
 from crossattn.pipelines.run import Result, run
 
+pytestmark = pytest.mark.slow
+
 COMMON = {"prompt": "a red car on grass", "steps": 3, "seed": 5}
 EDITS = [
     {**COMMON, "edit": "a red dog on grass"},

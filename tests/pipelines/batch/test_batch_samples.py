@@ -8,6 +8,8 @@ from fake_drawing import Drawing
 
 import crossattn.pipelines.batch as batch
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[3] / "samples"
 
 

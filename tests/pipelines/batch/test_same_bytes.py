@@ -12,6 +12,8 @@ from safetensors.torch import load
 from crossattn.errors import CrossattnError, InputError
 from crossattn.pipelines.batch import run_batch
 
+pytestmark = pytest.mark.slow
+
 # Ray fills a process with threads and warnings of its own, so it gets one to itself.
 SCRIPT = """
 import logging

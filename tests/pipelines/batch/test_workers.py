@@ -12,6 +12,8 @@ from fake_drawing import Drawing, tree
 from crossattn.errors import CrossattnError
 from crossattn.pipelines.batch import run_batch
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys
 from pathlib import Path

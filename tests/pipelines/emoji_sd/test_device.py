@@ -16,6 +16,8 @@ from crossattn.pipelines.emoji_sd.tokenizer import train_tokenizer
 from crossattn.pipelines.emoji_sd.train import SMOKE, main
 from crossattn.pipelines.emoji_sd3.denoiser import JointDenoiser
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def training(tmp_path: Path) -> tuple[Denoiser, DenoiserLoss]:

@@ -11,6 +11,8 @@ from crossattn.pipelines.emoji_sd import Scene, describe, make_scene, render
 from crossattn.pipelines.emoji_sd.judge import Judge, Sighting, Verdict, relation
 from crossattn.pipelines.emoji_sd.scores import Tally, judge_renders, rank_correlation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:

@@ -10,6 +10,8 @@ from diffusers import StableDiffusionPipeline
 from crossattn.pipelines.emoji_sd import make_scene, model_path, render, words
 from crossattn.pipelines.emoji_sd.autoencoder import encode, to_tensor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pipeline() -> StableDiffusionPipeline:

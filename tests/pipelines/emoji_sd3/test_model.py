@@ -13,6 +13,8 @@ from crossattn.pipelines.emoji_sd3.export import main as export
 from crossattn.pipelines.load import load, load_tokenizers
 from crossattn.pipelines.shipped import SHIPPED
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a big red ball on a beach"
 
 

@@ -14,6 +14,8 @@ from crossattn.pipelines.emoji_sd3 import model_path
 from crossattn.pipelines.emoji_sd3.card import training_section
 from crossattn.pipelines.emoji_sd3.train import SMOKE, main
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 
 

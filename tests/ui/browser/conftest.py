@@ -50,6 +50,13 @@ INSTALL = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Whatever opens the page or a browser is slow."""
+    for item in items:
+        if {"browser", "start_page"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 def find_browser(own: str) -> str | None:
     """A Chromium on this machine, or `own`, Playwright's; installed if there is none."""
     for command in ([], *INSTALL):

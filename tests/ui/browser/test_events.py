@@ -13,6 +13,8 @@ from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.shelf import Shelf
 
+pytestmark = pytest.mark.slow
+
 NOBODY = {"regions": [], "hold": 1.0, "window": [0, 1]}
 
 

@@ -22,6 +22,8 @@ from crossattn.pipelines.run import Result, run
 from crossattn.ui.browser.serve import serve
 from crossattn.ui.browser.shelf import Shelf
 
+pytestmark = pytest.mark.slow
+
 FIELDS = ("a red car", "", "emoji-sd", "7", 1, 1.0, "64 × 64", "", "compel", True)
 
 
