@@ -183,7 +183,9 @@ class Attention:
         if cell in whole.edited:
             self.edit(row, whole.edited[cell] * weights.to(whole.edited[cell]))
             return
-        mix = whole.mixes.get(cell) or Mix(torch.ones_like(weights))
+        if (mix := whole.mixes.get(cell)) is None:
+            whole.mixes[cell] = Mix(weights)
+            return
         terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
         whole.mixes[cell] = Mix(mix.keep * weights, terms)
 

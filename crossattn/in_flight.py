@@ -90,7 +90,7 @@ class InFlight:
         if not self.joint:
             whole = {"attn_mask": self._bias_of(range(len(self.query)))} if self._biases else {}
             run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
-            return self._completed(run, range(len(run))) if self.mixes or self.edited else run
+            return self._completed(run, range(len(run)))
         output = self._run_untouched()[0].clone()
         bias = self._bias_of(rows)
         run = F.scaled_dot_product_attention(
@@ -146,7 +146,7 @@ class InFlight:
             return self.value
         value = self.value.clone()
         for (row, (first, beyond)), mix in self.mixes.items():
-            value[row, :, first:beyond] *= mix.keep.to(value)[:, None]
+            value[row, :, first:beyond].mul_(mix.keep.to(value)[:, None])
         if self.joint:
             for row, (first, beyond) in self.edited:
                 value[row, :, first:beyond] = 0
@@ -154,13 +154,20 @@ class InFlight:
 
     def _completed(self, output: Tensor, rows: Sequence[int]) -> Tensor:
         """With the parts of edited rows that come from elsewhere than their own softmax."""
-        each = dict(zip(rows, output.unbind(0), strict=True))
+        if not self.edited and not any(mix.terms for mix in self.mixes.values()):
+            return output
+        # Kernels keep their outcome for gradients, and it must not be written to.
+        output = output.clone() if output.requires_grad else output
+        places = {row: place for place, row in enumerate(rows)}
         with without_autocast(output):
             for (row, (first, beyond)), mix in self.mixes.items():
                 value = self.value[row, :, first:beyond]
                 for source, matrix in mix.terms:
-                    each[row] = each[row] + source.attend(matrix.to(self.value) @ value)
+                    output[places[row]].add_(source.attend(matrix.to(self.value) @ value))
             for (row, (first, beyond)), probs in self.edited.items():
-                part = (probs @ self.value[row, :, first:beyond].to(probs)).to(output)
-                each[row] = each[row] + part if self.joint else part
-        return torch.stack(list(each.values()))
+                part = probs @ self.value[row, :, first:beyond].to(probs)
+                if self.joint:
+                    output[places[row]].add_(part.to(output))
+                else:
+                    output[places[row]].copy_(part)
+        return output

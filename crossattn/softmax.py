@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -17,19 +17,19 @@ class Way:
     """How softmaxes are taken where the time goes elsewhere: a CPU's cache, or a GPU's launches.
 
     At most `formed` logits are there at once where probabilities are summed up, and `reduced` where
-    of a softmax its sum alone is kept. `in_place` says whether the probabilities take the place of
-    the logits, which spares the cache, or come from them in one launch.
+    of a softmax its sum alone is kept. From `in_place` pixels on the probabilities take the place
+    of the logits, which spares the cache; below they come from them in one launch.
     """
 
     formed: int
     reduced: int
-    in_place: bool
+    in_place: float
 
 
-CACHED = Way(32 * 32 * 77, 2**18, in_place=True)
+CACHED = Way(32 * 32 * 77, 2**18, in_place=512)
 """A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of a processor's cache."""
 
-FEW_LAUNCHES = Way(2**22, 2**26, in_place=False)
+FEW_LAUNCHES = Way(2**22, 2**26, in_place=inf)
 """A site's heads all at once, but for no more than 16 MiB of logits and as much again."""
 
 
@@ -83,7 +83,7 @@ class UnformedMap:
         """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
         if self.block is None:
             logits = self._logits(heads, ALL, ALL)
-            if not way_on(logits.device).in_place:
+            if logits.shape[-1] < way_on(logits.device).in_place:
                 return logits.softmax(-2)[..., tokens, :].mT
             logits -= logits.detach().amax(-2, keepdim=True)
             shares = logits.exp_()
