@@ -39,12 +39,12 @@ class Attention:
     @property
     def key(self) -> Tensor:
         """The block's keys: (rows, heads, tokens, width)."""
-        return self._whole.key[:, :, self._keys]
+        return self._whole.key[:, :, self._keys] if self.joint else self._whole.key
 
     @property
     def value(self) -> Tensor:
         """The block's values: (rows, heads, tokens, width)."""
-        return self._whole.value[:, :, self._keys]
+        return self._whole.value[:, :, self._keys] if self.joint else self._whole.value
 
     @property
     def scale(self) -> float:
@@ -85,8 +85,8 @@ class Attention:
         other.query = self.query
         return Attention(other, self._keys)
 
-    def unformed(self, row: int) -> UnformedMap:
-        """The map of `row` before any edit of its probabilities, as views."""
+    def unformed(self, row: int | slice) -> UnformedMap:
+        """The map of `row`, or of several, before any edit of its probabilities, as views."""
         return self._whole.unformed(row, self._block)
 
     def allowed(self, row: int) -> Tensor | None:
@@ -111,8 +111,16 @@ class Attention:
             return FormedMap(self.probabilities(row))
         return self.unformed(row)
 
-    def probabilities(self, row: int, heads: slice = ALL, tokens: slice = ALL) -> Tensor:
-        """What `row` attends with now, edits included: (heads, pixels, tokens)."""
+    def probabilities(self, row: int | slice, heads: slice = ALL, tokens: slice = ALL) -> Tensor:
+        """What `row` attends with now, edits included: (heads, pixels, tokens).
+
+        Several rows at once give (rows, heads, pixels, tokens).
+        """
+        if isinstance(row, slice):
+            rows, made = self._whole.numbers(row), {*self._whole.edited, *self._whole.mixes}
+            if any((each, self._block) in made for each in rows):
+                return torch.stack([self.probabilities(each, heads, tokens) for each in rows])
+            return self.unformed(row).probabilities(heads, tokens)
         cell = row, self._block
         if cell in self._whole.edited:
             return self._whole.edited[cell][heads, :, tokens]
@@ -175,7 +183,9 @@ class Attention:
         if cell in whole.edited:
             self.edit(row, whole.edited[cell] * weights.to(whole.edited[cell]))
             return
-        mix = whole.mixes.get(cell) or Mix(torch.ones_like(weights))
+        if (mix := whole.mixes.get(cell)) is None:
+            whole.mixes[cell] = Mix(weights)
+            return
         terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
         whole.mixes[cell] = Mix(mix.keep * weights, terms)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from crossattn.encoders import read_as
 from crossattn.errors import ControlError, PromptError
 from crossattn.heard import Heard, Text
+from crossattn.per_tensor import PerTensor
 from crossattn.prompt_2 import beside
 from crossattn.rows import Rows, prompts_of
 from crossattn.sides import called_for
@@ -50,6 +51,7 @@ class Guidance:
         self._told = told
         self._convention = convention
         self._lone: Tensor | None = None
+        self._alike: PerTensor[bool] = PerTensor()
 
     @property
     def guided(self) -> bool | None:
@@ -123,7 +125,7 @@ class Guidance:
         if self._convention == "calls" and self.guided:
             # Diffusers' pipelines of separate calls run the prompt first.
             self._lone = embeds if self._lone is None else self._lone
-            first = embeds is self._lone or _same(embeds, self._lone)
+            first = self._is_lone(embeds)
             return Rows.by_blocks(count, UNGUIDED if first else ("negative",), prompts)
         if self.guided is None:
             if count != (prompts or 1) and not alike:
@@ -131,9 +133,16 @@ class Guidance:
             # Rows of one side are the prompt's, unless a call of another text shows two sides.
             if self._lone is None:
                 self._lone = embeds
-            if embeds is not self._lone and not _same(embeds, self._lone):
+            if not self._is_lone(embeds):
                 raise ControlError(self._doubt(count, "guided=False if all are conditional"))
         return Rows.by_blocks(count, self._blocks, prompts)
+
+    def _is_lone(self, embeds: Tensor) -> bool:
+        """Whether a text is the one that was given first."""
+        lone = self._lone
+        if lone is None or embeds is lone:
+            return True
+        return self._alike.get((embeds, lone), lambda: _same(embeds, lone))
 
     def _of_told(self, texts: Sequence[tuple[Text, ...]]) -> Rows:
         """Rows by which of the told prompts each of them holds."""

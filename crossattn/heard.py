@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from crossattn.encoders import TextEncoder
+from crossattn.per_tensor import PerTensor
 from crossattn.words import Prompt
 
 MOST = 64
@@ -70,7 +71,7 @@ class Heard:
     def __init__(self, encoders: Sequence[TextEncoder]) -> None:
         self.encoders = tuple(encoders)
         self._outputs: deque[_Output] = deque(maxlen=MOST)
-        self._last: tuple[Tensor, int, tuple[tuple[Text, ...], ...]] | None = None
+        self._matched: PerTensor[tuple[tuple[Text, ...], ...]] = PerTensor()
 
     @property
     def heard(self) -> tuple[Text, ...]:
@@ -96,7 +97,7 @@ class Heard:
             mask = mask if isinstance(mask, Tensor) and mask.shape == ids.shape else None
             texts = tuple(_text(encoder, row, mask, at) for at, row in enumerate(ids.tolist()))
             self._outputs.append(_Output(texts, encoder, states, mask))
-            self._last = None
+            self._matched.forget()
 
         return note
 
@@ -123,10 +124,7 @@ class Heard:
         or behind those of an encoder beside it; what follows (padding, further stretches) is not
         looked at.
         """
-        version = 0 if embeds.is_inference() else embeds._version
-        if self._last is None or self._last[0] is not embeds or self._last[1] != version:
-            self._last = embeds, version, self._match(embeds)
-        return self._last[2]
+        return self._matched.get((embeds,), lambda: self._match(embeds))
 
     def _match(self, embeds: Tensor) -> tuple[tuple[Text, ...], ...]:
         rows = len(embeds)

@@ -35,7 +35,7 @@ class InFlight:
         self.host = host
         self.image = image
         self.joint = image != ALL
-        self.query = host.query[:, :, image]
+        self.query = host.query[:, :, image] if self.joint else host.query
         self.key, self.value = host.key, host.value
         if (shared := host.query.shape[1] // host.key.shape[1]) > 1:
             self.key = host.key.repeat_interleave(shared, 1)
@@ -61,16 +61,21 @@ class InFlight:
         bias = bias.to(self.query)
         self._biases[row] = self._biases[row] + bias if row in self._biases else bias
 
-    def unformed(self, row: int, block: Block) -> UnformedMap:
-        """The map of `row` over those of the keys before any edit of its probabilities."""
+    def unformed(self, row: int | slice, block: Block) -> UnformedMap:
+        """The map of `row`, or of several, over those of the keys before any edit of it."""
+        bias = self._bias(row) if isinstance(row, int) else self._bias_at(row)
         if not self.joint:
-            return UnformedMap(self.query[row], self.key[row], self._bias(row), self.scale)
+            return UnformedMap(self.query[row], self.key[row], bias, self.scale)
         total = None
-        if row not in self._biases and row not in self._replaced:
+        changed = {*self._biases, *self._replaced}
+        if changed.isdisjoint([row] if isinstance(row, int) else self.numbers(row)):
             total = self._run_untouched()[1]
-            total = None if total is None else total[row][:, self.image]
-        bias = self._bias(row)
+            total = None if total is None else total[row][..., self.image]
         return UnformedMap(self.query[row], self.key[row], bias, self.scale, block, total)
+
+    def numbers(self, rows: slice) -> range:
+        """Which rows a slice of them takes."""
+        return range(*rows.indices(len(self.query)))
 
     def touches(self, row: int) -> bool:
         """Whether `row` is to attend otherwise than in the host's own call."""
@@ -79,13 +84,13 @@ class InFlight:
 
     def output(self) -> Tensor:
         """What the host gets: (rows, heads, queries, width)."""
-        rows = [row for row in range(len(self.query)) if self.touches(row)]
-        if not rows:
+        if not (self.mixes or self.edited or self._biases or self._replaced):
             return self._run_untouched()[0]
+        rows = [row for row in range(len(self.query)) if self.touches(row)]
         if not self.joint:
             whole = {"attn_mask": self._bias_of(range(len(self.query)))} if self._biases else {}
             run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
-            return self._completed(run, range(len(run))) if self.mixes or self.edited else run
+            return self._completed(run, range(len(run)))
         output = self._run_untouched()[0].clone()
         bias = self._bias_of(rows)
         run = F.scaled_dot_product_attention(
@@ -116,6 +121,14 @@ class InFlight:
             return bias.masked_fill(~mask, float("-inf"))
         return mask if bias is None else mask + bias
 
+    def _bias_at(self, rows: slice) -> Tensor | None:
+        """What is added to those rows' logits, as it lies there if it is the host's mask alone."""
+        if self.mask is None and not self._biases:
+            return None
+        if self.mask is None or self.mask.dtype == torch.bool or self._biases:
+            return self._bias_of(self.numbers(rows))
+        return self.mask[rows] if self.mask.shape[0] > 1 else self.mask
+
     def _bias_of(self, rows: Sequence[int]) -> Tensor | None:
         """What is added to those rows' logits: broadcastable to (rows, heads, pixels, keys)."""
         biases = [self._bias(row) for row in rows]
@@ -133,7 +146,7 @@ class InFlight:
             return self.value
         value = self.value.clone()
         for (row, (first, beyond)), mix in self.mixes.items():
-            value[row, :, first:beyond] *= mix.keep.to(value)[:, None]
+            value[row, :, first:beyond].mul_(mix.keep.to(value)[:, None])
         if self.joint:
             for row, (first, beyond) in self.edited:
                 value[row, :, first:beyond] = 0
@@ -141,13 +154,20 @@ class InFlight:
 
     def _completed(self, output: Tensor, rows: Sequence[int]) -> Tensor:
         """With the parts of edited rows that come from elsewhere than their own softmax."""
-        each = dict(zip(rows, output.unbind(0), strict=True))
+        if not self.edited and not any(mix.terms for mix in self.mixes.values()):
+            return output
+        # Kernels keep their outcome for gradients, and it must not be written to.
+        output = output.clone() if output.requires_grad else output
+        places = {row: place for place, row in enumerate(rows)}
         with without_autocast(output):
             for (row, (first, beyond)), mix in self.mixes.items():
                 value = self.value[row, :, first:beyond]
                 for source, matrix in mix.terms:
-                    each[row] = each[row] + source.attend(matrix.to(self.value) @ value)
+                    output[places[row]].add_(source.attend(matrix.to(self.value) @ value))
             for (row, (first, beyond)), probs in self.edited.items():
-                part = (probs @ self.value[row, :, first:beyond].to(probs)).to(output)
-                each[row] = each[row] + part if self.joint else part
-        return torch.stack(list(each.values()))
+                part = probs @ self.value[row, :, first:beyond].to(probs)
+                if self.joint:
+                    output[places[row]].add_(part.to(output))
+                else:
+                    output[places[row]].copy_(part)
+        return output

@@ -9,6 +9,7 @@ from torch import Tensor
 from crossattn.control import Control
 from crossattn.errors import ControlError
 from crossattn.inputs import Inputs
+from crossattn.per_tensor import PerTensor
 from crossattn.step import Step
 
 
@@ -27,7 +28,7 @@ class Latents:
         self._moves: list[Tensor] = []
         self._given: Tensor | None = None
         self._arguments: dict[str, Any] = {}
-        self._measured: tuple[Any, tuple[int, int]] = None, (0, 0)
+        self._measured: PerTensor[tuple[int, int]] = PerTensor()
         self.predicted: Tensor | None = None
         self.shared_noise = False
 
@@ -47,10 +48,9 @@ class Latents:
     def size(self) -> tuple[int, int]:
         """The latent's (height, width)."""
         ids = self._arguments.get("img_ids")
-        if ids is None or self._measured[0] is not ids:
-            # Positions are read once: that waits for the device.
-            self._measured = ids, self._inputs.size(self._arguments)
-        return self._measured[1]
+        if ids is None:
+            return self._inputs.size(self._arguments)
+        return self._measured.get((ids,), lambda: self._inputs.size(self._arguments))
 
     def frames_for(self, controls: Iterable[Control]) -> int:
         """Frames that the denoiser sees apart, after its patches of time: 1 for a picture.

@@ -105,13 +105,21 @@ class Record:
 
     @classmethod
     def empty(cls, layout: Layout) -> "Record":
-        """A record with room for everything and nothing in it."""
+        """A record with room for everything and nothing in it.
+
+        Columns lie one after another in memory, as probabilities are computed.
+        """
+
+        def zeros(*others: int, pixels: int, columns: int) -> Tensor:
+            return torch.zeros(*others, columns, pixels).mT
+
+        shapes = {site.name: layout.map_shape(site) for site in layout.sites}
         return cls(
             layout,
             {
-                (a, s.name): torch.zeros(layout.map_shape(s))
-                for a in layout.sides
-                for s in layout.sites
+                (side, name): zeros(*others, pixels=pixels, columns=columns)
+                for side in layout.sides
+                for name, (*others, pixels, columns) in shapes.items()
             },
             {side: torch.zeros(layout.mass_shape) for side in layout.sides},
             {side: torch.zeros(layout.visits_shape) for side in layout.sides},
@@ -133,15 +141,16 @@ class Record:
 
     def announce(self, step: Step) -> None:
         """Note the time of a step, at its first evaluation."""
-        if not self.timesteps[step.index] and not self.sigmas[step.index]:
-            self.timesteps[step.index] = step.timestep
-            self.sigmas[step.index] = step.sigma
+        timesteps, sigmas = self.timesteps.numpy(), self.sigmas.numpy()
+        if not timesteps[step.index] and not sigmas[step.index]:
+            timesteps[step.index], sigmas[step.index] = step.timestep, step.sigma
 
     def snapshot(self) -> "Record":
         """A copy on the CPU, which stays as it is while the run goes on."""
 
         def copied(tensors: dict[Any, Tensor]) -> dict[Any, Tensor]:
-            return {key: tensor.detach().to("cpu", copy=True) for key, tensor in tensors.items()}
+            fetched = {key: t.detach().to("cpu", copy=True) for key, t in tensors.items()}
+            return {key: tensor.contiguous() for key, tensor in fetched.items()}
 
         return Record(
             self.layout,

@@ -2,29 +2,23 @@
 
 from typing import Any
 
-import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
-
 from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError, TraceError
 from crossattn.flow import Flow, read_flows
-from crossattn.record import Layout, Record, Side
+from crossattn.record import Layout, Record
 from crossattn.rows import Rows
 from crossattn.session import Session
 from crossattn.site import Layers, Site, is_among
 from crossattn.step import LayerCall, Step
+from crossattn.summing import Sums
 from crossattn.trace import Trace
 
 NO_NEGATIVE = (
     "Recorder(negative=True): the model is run without guidance, so no row is of the negative "
     "prompt; use guidance above 1, or leave negative=True out."
 )
-
-# A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of the processor's cache.
-CHUNK = 32 * 32 * 77
 
 
 class Recorder(Control):
@@ -63,6 +57,7 @@ class Recorder(Control):
         self.layers = layers
         self._session: Session | None = None
         self._record: Record | None = None
+        self._sums: Sums | None = None
         self._run = -1
 
     @property
@@ -129,6 +124,7 @@ class Recorder(Control):
                     "higher limit."
                 )
             self._record, self._run = Record.empty(layout), step.run
+            self._sums = Sums(self._record)
         if self._record.layout.prompt_of != step.rows.prompt:
             raise ControlError(
                 f"The model drew {self._record.layout.images} image(s) at first and "
@@ -138,15 +134,8 @@ class Recorder(Control):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Add this call's probabilities; the attention is left untouched."""
-        record = self._record
-        assert record is not None
-        place = call.step.index, record.layout.sites.index(call.site)
-        for side in record.layout.sides:
-            rows = call.step.rows.of_images(side)
-            for image, row in rows.items():
-                self._add(record, call, side, image, attention, row)
-            if 0 in rows:
-                record.site_visits[side][place] += 1
+        assert self._sums is not None
+        self._sums.add(call, attention)
 
     def finish(self) -> None:
         """Raise `ControlError` if a side that was asked for was never computed."""
@@ -157,47 +146,9 @@ class Recorder(Control):
 
     def leave(self) -> None:
         """Let go of the model and its device."""
-        self._session = None
+        self._session = self._sums = None
         if self._record is not None:
             self._record = self._record.snapshot()
-
-    @torch.no_grad()
-    def _add(
-        self,
-        record: Record,
-        call: LayerCall,
-        side: Side,
-        image: int,
-        attention: Attention,
-        row: int,
-    ) -> None:
-        layout, maps, masses = record.layout, record.maps, record.mass
-        key, device = (side, call.site.name), attention.query.device
-        # Sums go to the model's device once and stay: fetching each call's would stall a GPU.
-        maps[key], masses[side] = maps[key].to(device), masses[side].to(device)
-        sums = maps[key][image, layout.bin(call.step.index)]  # (heads or 1, pixels, tokens)
-        mass = masses[side][call.step.index, layout.sites.index(call.site), image]
-        at_once = max(1, CHUNK // (attention.pixels * attention.tokens))
-        total = torch.zeros_like(sums[0].mT, memory_format=torch.contiguous_format)
-        for first in range(0, attention.heads, at_once):
-            heads = slice(first, first + at_once)
-            probs = self._columns(layout, attention, row, heads).to(sums.dtype)
-            if layout.heads:
-                sums[heads] += probs
-            total += probs.mT.sum(0)  # their order in memory
-        total /= attention.heads  # -> (tokens, pixels)
-        if not layout.heads:
-            sums[0] += total.mT
-        mass += total.mean(1)
-
-    def _columns(self, layout: Layout, attention: Attention, row: int, heads: slice) -> Tensor:
-        """The probabilities that are kept of some heads: (heads, pixels, columns)."""
-        if not layout.rest:
-            return attention.probabilities(row, heads, slice(layout.tokens))
-        probs = attention.probabilities(row, heads).mT  # their order in memory
-        # The sides of guidance may differ in length.
-        own = F.pad(probs[:, : layout.tokens], (0, 0, 0, max(0, layout.tokens - probs.shape[1])))
-        return torch.cat([own, probs[:, layout.tokens :].sum(1, keepdim=True)], 1).mT
 
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts, negatives = session.prompts, session.negative_prompts

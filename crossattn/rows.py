@@ -32,6 +32,17 @@ class Rows:
         rows = self.positive if side == "positive" else self.negative
         return {self.image[row]: row for row in rows}
 
+    def runs(self, side: str = "positive") -> Iterator[tuple[slice, slice]]:
+        """Images and rows of a side, as slices of those that lie together in both orders."""
+        rows = self.positive if side == "positive" else self.negative
+        first = 0
+        for place, row in enumerate(rows, 1):
+            goes_on = place < len(rows) and rows[place] == row + 1
+            if not (goes_on and self.image[rows[place]] == self.image[row] + 1):
+                image = self.image[rows[first]]
+                yield slice(image, image + place - first), slice(rows[first], row + 1)
+                first = place
+
     def conditional(self) -> Iterator[tuple[int, int, int]]:
         """Each image that is conditioned in this call, with its row and its prompt's index."""
         for image, row in self.of_images().items():

@@ -171,6 +171,7 @@ def _sigmas(scheduler: Any, timesteps: Sequence[float]) -> list[float]:
     alphas = getattr(scheduler, "alphas_cumprod", None)
     if alphas is None:
         return [timestep / 1000 for timestep in timesteps]
+    alphas = alphas.cpu()  # in one exchange with the device
     return [_noise(alphas, timestep) for timestep in timesteps]
 
 

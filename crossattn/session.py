@@ -22,6 +22,7 @@ from crossattn.in_flight import InFlight
 from crossattn.intercept import SdpaCall, intercepted
 from crossattn.latents import Latents
 from crossattn.layers import Layers
+from crossattn.per_tensor import PerTensor
 from crossattn.schedule import Clock, Plan
 from crossattn.sides import listen
 from crossattn.site import site_modules
@@ -77,7 +78,8 @@ class Session:
         self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
         self.layers = Layers(self.family, self.modules, self.controls)
-        self._embeds: tuple[tuple[Tensor, ...], Tensor] | None = None
+        self._embeds: PerTensor[Tensor] = PerTensor()
+        self._lengths: PerTensor[int] = PerTensor()
 
     @property
     def step(self) -> Step:
@@ -236,7 +238,11 @@ class Session:
 
     def _read_step(self, scheduler: Any, arguments: Mapping[str, Any]) -> Step:
         inputs = self.family.inputs
-        embeds, tokens = self._text(arguments), inputs.tokens(arguments)
+        texts, mask = inputs.texts(arguments), arguments.get("encoder_attention_mask")
+        # The same text is the same tensor at every step, and is looked at once.
+        embeds = self._embeds.get(texts, lambda: inputs.embeds(arguments))
+        seen = (*texts, mask) if isinstance(mask, Tensor) else texts
+        tokens = self._lengths.get(seen, lambda: inputs.tokens(arguments))
         rows = self.guidance.rows(embeds, inputs.rows(arguments))
         if arguments.get("skip_layers") is not None:
             # Skip-layer guidance (SD3.5) runs the prompt through a part of the model.
@@ -256,15 +262,6 @@ class Session:
             return float(torch.as_tensor(arguments[inputs.time]).flatten()[0])
 
         return self._clock.at(scheduler, timestep, like)
-
-    def _text(self, arguments: Mapping[str, Any]) -> Tensor:
-        """The text of this call (rows, tokens, channels): the same tensor for the same text."""
-        parts = self.family.inputs.texts(arguments)
-        last = self._embeds[0] if self._embeds else ()
-        if len(parts) != len(last) or any(a is not b for a, b in zip(parts, last, strict=True)):
-            self._embeds = parts, self.family.inputs.embeds(arguments)
-        assert self._embeds is not None
-        return self._embeds[1]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from math import inf, prod
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -10,9 +11,31 @@ from torch import Tensor
 
 ALL = slice(None)
 
-# Logits that are formed at once where a softmax runs over more keys than are asked for: what fits
-# a processor's cache, and what keeps a GPU busy.
-AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
+
+@dataclass(frozen=True)
+class Way:
+    """How softmaxes are taken where the time goes elsewhere: a CPU's cache, or a GPU's launches.
+
+    At most `formed` logits are there at once where probabilities are summed up, and `reduced` where
+    of a softmax its sum alone is kept. From `in_place` pixels on the probabilities take the place
+    of the logits, which spares the cache; below they come from them in one launch.
+    """
+
+    formed: int
+    reduced: int
+    in_place: float
+
+
+CACHED = Way(32 * 32 * 77, 2**18, in_place=512)
+"""A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of a processor's cache."""
+
+FEW_LAUNCHES = Way(2**22, 2**26, in_place=inf)
+"""A site's heads all at once, but for no more than 16 MiB of logits and as much again."""
+
+
+def way_on(device: torch.device) -> Way:
+    """How softmaxes are taken on that device."""
+    return CACHED if device.type == "cpu" else FEW_LAUNCHES
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[None]:
@@ -21,6 +44,11 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[None]:
     if kind == "meta" or not torch.is_autocast_enabled(kind):
         return nullcontext()
     return torch.autocast(kind, enabled=False)
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """That type, or float32 where it is narrower."""
+    return dtype if dtype.itemsize >= torch.float32.itemsize else torch.float32
 
 
 Block = tuple[int, int]
@@ -40,7 +68,8 @@ class UnformedMap:
     `query` (heads, pixels, width), `key` (heads, keys, width), `bias` broadcastable to
     (heads, pixels, keys) and added to the scaled logits, or None; `scale` of the logits. `block` is
     the keys that the map is about (None: all), its tokens: the softmax runs over all. `log_sum`
-    (heads, pixels), where it is known, is the logarithm of the softmax's denominator.
+    (heads, pixels), where it is known, is the logarithm of the softmax's denominator. Of several
+    rows at once each tensor has them as a further first axis.
     """
 
     query: Tensor
@@ -53,16 +82,18 @@ class UnformedMap:
     def probabilities(self, heads: slice = ALL, tokens: slice = ALL) -> Tensor:
         """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
         if self.block is None:
-            shares = self._logits(heads, ALL, ALL)
-            shares -= shares.detach().amax(-2, keepdim=True)
-            shares = shares.exp_()
-            return (shares[:, tokens] / shares.sum(-2, keepdim=True)).transpose(-1, -2)
+            logits = self._logits(heads, ALL, ALL)
+            if logits.shape[-1] < way_on(logits.device).in_place:
+                return logits.softmax(-2)[..., tokens, :].mT
+            logits -= logits.detach().amax(-2, keepdim=True)
+            shares = logits.exp_()
+            return (shares[..., tokens, :] / shares.sum(-2, keepdim=True)).mT
         first, beyond = self.block
         low, high = block(tokens, beyond - first)
         logits = self._logits(heads, ALL, slice(first + low, first + high))
-        total = self._log_sum(heads) if self.log_sum is None else self.log_sum[heads]
-        logits -= total.to(logits)[:, None]
-        return logits.exp_().transpose(-1, -2)
+        total = self._log_sum(heads) if self.log_sum is None else self.log_sum[..., heads, :]
+        logits -= total.to(logits)[..., None, :]
+        return logits.exp_().mT
 
     def attend(self, value: Tensor) -> Tensor:
         """Probabilities, never formed, times `value` (heads, tokens, width)."""
@@ -76,25 +107,41 @@ class UnformedMap:
 
     def _logits(self, heads: slice, pixels: slice, keys: slice) -> Tensor:
         """Logits (heads, keys, pixels): keys first, so that sums over them run along pixels."""
-        wide = torch.promote_types(self.query.dtype, torch.float32)
-        query, key = self.query[heads, pixels].to(wide), self.key[heads, keys].to(wide)
+        query = self._part(self.query, heads, pixels)
+        key = self._part(self.key, heads, keys)
         bias, beta = query.new_empty(1, 1, 1), 0
         if self.bias is not None:
-            bias, beta = self.bias if self.bias.shape[0] == 1 else self.bias[heads], 1
-            bias = bias if bias.shape[1] == 1 else bias[:, pixels]
-            bias = bias if bias.shape[2] == 1 else bias[..., keys]
-            bias = bias.to(wide).transpose(-1, -2)
+            bias, beta = self.bias if self.bias.shape[-3] == 1 else self.bias[..., heads, :, :], 1
+            bias = bias if bias.shape[-2] == 1 else bias[..., pixels, :]
+            bias = bias if bias.shape[-1] == 1 else bias[..., keys]
+            bias = bias.to(query.dtype).mT
+            if bias.ndim > 3:
+                each = len(query) // len(self.query)
+                bias = bias.expand(len(self.query), each, -1, -1).flatten(0, 1)
         with without_autocast(query):
-            return torch.baddbmm(bias, key, query.transpose(-1, -2), beta=beta, alpha=self.scale)
+            logits = torch.baddbmm(bias, key, query.mT, beta=beta, alpha=self.scale)
+        return logits if self.query.ndim == 3 else logits.unflatten(0, (len(self.query), -1))
+
+    @staticmethod
+    def _part(whole: Tensor, heads: slice, positions: slice) -> Tensor:
+        """Some heads and positions of queries or keys, as one batch in at least float32."""
+        part = whole if heads == ALL else whole[..., heads, :, :]
+        part = part if positions == ALL else part[..., positions, :]
+        if part.ndim == 3:
+            return part.to(_wide(part.dtype))
+        if len(part) == 1:
+            return part[0].to(_wide(part.dtype))
+        # In the order of the batch, which would take another copy.
+        part = part.to(_wide(part.dtype), memory_format=torch.contiguous_format)
+        return part.flatten(0, 1)
 
     def _log_sum(self, heads: slice) -> Tensor:
         """The logarithm of the softmax's denominator: (heads, pixels), a chunk at a time."""
         return torch.cat([each.logsumexp(-2) for each in self._chunks(heads)], -1)
 
     def _chunks(self, heads: slice) -> Iterator[Tensor]:
-        count, pixels = len(self.query[heads]), self.query.shape[1]
-        most = AT_ONCE.get(self.query.device.type, AT_ONCE["cpu"])
-        step = max(1, most // (count * self.key.shape[1]))
+        *several, pixels, _ = self.query[..., heads, :, :].shape
+        step = max(1, way_on(self.query.device).reduced // (prod(several) * self.key.shape[-2]))
         for first in range(0, pixels, step):
             yield self._logits(heads, slice(first, first + step), ALL)
 
@@ -107,8 +154,7 @@ class FormedMap:
 
     def probabilities(self, heads: slice = ALL) -> Tensor:
         """The probabilities of some heads: (heads, pixels, tokens), at least float32."""
-        wide = torch.promote_types(self.formed.dtype, torch.float32)
-        return self.formed[heads].to(wide)
+        return self.formed[heads].to(_wide(self.formed.dtype))
 
     def attend(self, value: Tensor) -> Tensor:
         """Probabilities times `value` (heads, tokens, width): (heads, pixels, width)."""

@@ -1,7 +1,7 @@
 """Prompt-to-prompt's Replace and Refine: the target's words attend where the source's did."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -41,13 +41,14 @@ class _MapEdit(FromSource):
         self._source: Prompt | None = None
         self._places: dict[str, dict[int, list[int]]] = {}
         self._maps: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._made: dict[Any, tuple[Tensor, Tensor] | None] = {}
 
     def start(self, session: Session) -> None:
         """Align the prompts; raises `ControlError` or `WordNotFoundError` if they do not fit."""
         super().start(session)
         self._source = self.origin.prompt(session)
         self._prompts = self.targets(session)
-        self._maps = {}
+        self._maps, self._made = {}, {}
         self._places = {text: positions_by_prompt(self._prompts, text) for text in self.words}
         if self.compat:
             for target in self._prompts.values():
@@ -64,20 +65,37 @@ class _MapEdit(FromSource):
         for pair in self.origin.pairs(call.step.rows):
             if pair.image not in rows:
                 continue
-            share = self._share(pair.prompt, call.step, call.tokens)
-            if not share.any():
+            if (mixed := self._mixed(pair.prompt, call.step, attention)) is None:
                 continue
-            matrix, own = self._mapping(pair.prompt, call.tokens)
+            keep, matrix = mixed
             source = self.origin.cross_attention(call, attention, pair.source)
-            attention.mix(rows[pair.image], 1 - share * (1 - own), source, matrix * share)
+            attention.mix(rows[pair.image], keep, source, matrix)
             self.touch(call)
 
-    def _share(self, prompt: int, step: Step, tokens: int) -> Tensor:
-        """For each target token, 1 where its window holds `step`, else 0: (tokens,)."""
-        share = torch.full((tokens,), float(self.window.contains(step)))
-        for text, window in self.words.items():
-            share[self._places[text].get(prompt, [])] = float(window.contains(step))
-        return share
+    def leave(self) -> None:
+        """Let go of the model, and of what lies on its device."""
+        super().leave()
+        self._made = {}
+
+    def _mixed(self, prompt: int, step: Step, attention: Attention) -> tuple[Tensor, Tensor] | None:
+        """What a prompt's tokens keep of their own, and the matrix that brings the source's.
+
+        (tokens,) and (source tokens, tokens), made once for each device and for the windows that
+        hold at once; None where none does.
+        """
+        held = tuple(window.contains(step) for window in (self.window, *self.words.values()))
+        if not any(held):
+            return None
+        tokens, device = attention.tokens, attention.query.device
+        key = prompt, held, tokens, device
+        if key not in self._made:
+            share = torch.full((tokens,), float(held[0]))
+            for text, holds in zip(self.words, held[1:], strict=True):
+                share[self._places[text].get(prompt, [])] = float(holds)
+            matrix, own = self._mapping(prompt, tokens)
+            made = (1 - share * (1 - own)).to(device), (matrix * share).to(device)
+            self._made[key] = made if share.any() else None
+        return self._made[key]
 
     def _mapping(self, prompt: int, tokens: int) -> tuple[Tensor, Tensor]:
         if (prompt, tokens) not in self._maps:

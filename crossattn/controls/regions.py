@@ -87,12 +87,12 @@ class _Regional(Edit):
             return
         for _, row, prompt in call.step.rows.conditional():
             if (bias := self._bias(prompt, call, attention)) is not None:
-                attention.add_bias(row, bias[None] * self.strength(call, attention, row))
+                attention.add_bias(row, self.scaled(bias[None], call, attention, row))
                 self.touch(call)
 
-    def strength(self, call: LayerCall, attention: Attention, row: int) -> Tensor | float:
-        """What the biases of `row` are multiplied by at this call."""
-        return 1.0
+    def scaled(self, bias: Tensor, call: LayerCall, attention: Attention, row: int) -> Tensor:
+        """A bias of `row` as it is at this call."""
+        return bias
 
     def leave(self) -> None:
         """Let go of what lies on the model's device."""
@@ -158,8 +158,8 @@ class PaintRegions(_Regional):
             raise ControlError(f"PaintRegions(weight={weight:g}): expected a number.")
         super().__init__(regions, lambda mask: 0.1 * weight * mask, window, on_nothing)
 
-    def strength(self, call: LayerCall, attention: Attention, row: int) -> Tensor:
-        """log(σ + 1) · max(QK), which stays on the model's device."""
+    def scaled(self, bias: Tensor, call: LayerCall, attention: Attention, row: int) -> Tensor:
+        """Times log(σ + 1) · max(QK), which stays on the model's device."""
         # A head at a time, so that the logits are never all there at once.
         with without_autocast(attention.query):
             largest = torch.stack(
@@ -168,7 +168,7 @@ class PaintRegions(_Regional):
                     for query, key in zip(attention.query[row], attention.key[row], strict=True)
                 ]
             )
-        return largest.max() * math.log1p(min(call.step.sigma, 1e4))
+        return bias * (largest.max() * math.log1p(min(call.step.sigma, 1e4)))
 
 
 def outside(mask: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Turning words up and down by their attention."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,9 +48,11 @@ class Reweight(Edit):
         for text, weight in self.weights.items() if self.weights else ():
             self._check(text, weight)
         self._placed: list[tuple[Window, int, int, float]] = []
+        self._made: dict[Any, Tensor] = {}
 
     def start(self, session: Session) -> None:
         super().start(session)
+        self._made = {}
         prompts = edited_prompts(session, self)
         if self.weights is None:
             for prompt in prompts.values():
@@ -71,16 +74,19 @@ class Reweight(Edit):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh each conditional row."""
-        rows = call.step.rows
-        for _, row, prompt in rows.conditional():
-            weights = self._weights(call, prompt)
-            if (weights == 1).all():
+        for _, row, prompt in call.step.rows.conditional():
+            if not (placed := self._held(call, prompt)):
                 continue
+            weights = self._weights(placed, attention)
             if self.normalised:
-                attention.add_bias(row, weights.log().to(attention.query)[None])
+                attention.add_bias(row, weights[None])
             else:
                 attention.scale_tokens(row, weights)
             self.touch(call)
+
+    def leave(self) -> None:
+        """Let go of what lies on the model's device."""
+        self._made = {}
 
     def reason(self) -> str:
         """Every weight 1, or no step in the window."""
@@ -94,9 +100,22 @@ class Reweight(Edit):
                 f"{quoted(text)}, got {weight:g}."
             )
 
-    def _weights(self, call: LayerCall, prompt: int) -> Tensor:
-        weights = torch.ones(call.tokens)
-        for window, number, token, weight in self._placed:
-            if number == prompt and window.contains(call.step):
+    def _held(self, call: LayerCall, prompt: int) -> tuple[tuple[int, float], ...]:
+        """The tokens of a prompt that weigh other than 1 at this step."""
+        held = {
+            token: weight
+            for window, number, token, weight in self._placed
+            if number == prompt and window.contains(call.step)
+        }
+        return tuple((token, weight) for token, weight in held.items() if weight != 1)
+
+    def _weights(self, placed: tuple[tuple[int, float], ...], attention: Attention) -> Tensor:
+        """Weights (tokens,), or what is added to logits for them, made once for each device."""
+        key = placed, attention.tokens, attention.query.device
+        if key not in self._made:
+            weights = torch.ones(attention.tokens)
+            for token, weight in placed:
                 weights[token] = weight
-        return weights
+            made = weights.log().to(attention.query) if self.normalised else weights
+            self._made[key] = made.to(attention.query.device)
+        return self._made[key]

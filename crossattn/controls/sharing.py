@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from torch import Tensor
+import torch
 
 from crossattn.attention import Attention
 from crossattn.controls.support.composition_grid import coarse_pixels
@@ -62,7 +62,7 @@ class ShareSelfAttention(FromSource):
             row = rows[pair.image]
             query[row], key[row] = self.origin.self_attention(call, attention, pair.source)
         targets = [rows[pair.image] for pair in pairs]
-        attention.replace(query=_stack(query), key=_stack(key), rows=targets)
+        attention.replace(query=torch.stack(query), key=torch.stack(key), rows=targets)
         self.touch(call)
 
     def reason(self) -> str:
@@ -122,7 +122,7 @@ class MutualSelfAttention(FromSource):
                     taken = self.origin.keys_values(call, attention, pair.source, bool(negative))
                     key[side[pair.image]], value[side[pair.image]] = taken
                     targets.append(side[pair.image])
-        attention.replace(key=_stack(key), value=_stack(value), rows=targets)
+        attention.replace(key=torch.stack(key), value=torch.stack(value), rows=targets)
         self.touch(call)
 
 
@@ -137,10 +137,3 @@ def texture_sites(sites: Iterable[Site]) -> frozenset[Site]:
         return frozenset(own[len(own) // 2 :])
     coarsest = max((site.level for site in up), default=0)
     return frozenset([site for site in up if site.level < coarsest] or up)
-
-
-def _stack(rows: list[Tensor]) -> Tensor:
-    whole = rows[0].new_empty((len(rows), *rows[0].shape))
-    for at, row in enumerate(rows):
-        whole[at] = row
-    return whole

@@ -47,8 +47,9 @@ class SourceRecorder(Control):
     what they were made of.
     The windows must hold those of the edits to come; `nbytes` says beforehand what they take.
 
-    With `file` all of it goes to that safetensors file, which must not exist, rather than to
-    memory. The picture is not changed. Records one image, and goes before other controls; raises
+    It lies on the model's device if it takes at most `on_device` bytes, else in the host's memory,
+    from which edits fetch it a step ahead; with `file` in that safetensors file, which must not
+    exist. The picture is not changed. Records one image, and goes before other controls; raises
     `ControlError` at the first step if there are more or if it would take more than `limit` bytes.
     """
 
@@ -61,6 +62,7 @@ class SourceRecorder(Control):
         pixels: int | None = None,
         file: str | Path | None = None,
         limit: int = 2**33,
+        on_device: int = 2**30,
     ) -> None:
         self.cross = cross
         self.self_attention = self_attention
@@ -68,6 +70,7 @@ class SourceRecorder(Control):
         self.pixels = pixels
         self.file = None if file is None else Path(file)
         self.limit = limit
+        self.on_device = on_device
         self._partial: Path | None = None
         self._session: Session | None = None
         self._run: SourceRun | None = None
@@ -91,7 +94,10 @@ class SourceRecorder(Control):
         width: int,
         guided: bool = True,
     ) -> int:
-        """The bytes that a run will take, before any; `height` and `width` in pixels."""
+        """The bytes that a run will take, before any; `height` and `width` in pixels.
+
+        Up to `on_device` of them lie on the model's device, more in the host's memory.
+        """
         scheduler = copy.deepcopy(pipe.scheduler)
         scheduler.set_timesteps(steps)
         session = Session(pipe, (self,), prompt, None, guided)
@@ -135,7 +141,9 @@ class SourceRecorder(Control):
                 f"{self.limit / 2**20:,.0f}: narrow its windows, or give a higher limit."
             )
         header = TypeAdapter(Kept).dump_json(kept).decode()
-        self._run = SourceRun(kept, allocate(specs, self._begin_file(), header))
+        device = self._session.latents.given.device
+        room = device if nbytes(specs) <= self.on_device else torch.device("cpu")
+        self._run = SourceRun(kept, allocate(specs, self._begin_file(), header, room, device))
         self._maps = map_sites(self._session.sites, step)
 
     @torch.no_grad()
@@ -151,8 +159,8 @@ class SourceRecorder(Control):
             name = f"{SELF}/{call.site.name}"
             if f"{name}/query" in run.tensors and number in run.kept.own:
                 at = run.kept.own.index(number)
-                run.tensors[f"{name}/query"][at].copy_(attention.query[row])
-                run.tensors[f"{name}/key"][at].copy_(attention.key[row])
+                _keep(run.tensors[f"{name}/query"][at], attention.query[row])
+                _keep(run.tensors[f"{name}/key"][at], attention.key[row])
             return
         source = attention.map_of(row)
         if not isinstance(source, UnformedMap) or attention.edited(row):
@@ -163,16 +171,17 @@ class SourceRecorder(Control):
         probs = None
         if call.site in self._maps:
             probs = attention.probabilities(row)
-            run.tensors[MAPS][number] += probs.mean(0).cpu() / len(self._maps)
+            room = run.tensors[MAPS][number]
+            room.add_(probs.mean(0).to(room.device), alpha=1 / len(self._maps))
         if number in run.kept.cross:
             at = run.kept.cross.index(number)
             name = f"{CROSS}/{call.site.name}"
             if f"{name}/formed" in run.tensors:
                 probs = attention.probabilities(row) if probs is None else probs
-                run.tensors[f"{name}/formed"][at].copy_(probs)
+                _keep(run.tensors[f"{name}/formed"][at], probs)
             else:
-                run.tensors[f"{name}/query"][at].copy_(attention.query[row])
-                run.tensors[f"{name}/key"].copy_(attention.key[row])
+                _keep(run.tensors[f"{name}/query"][at], attention.query[row])
+                _keep(run.tensors[f"{name}/key"], attention.key[row])
 
     def _keep_keys_values(self, call: LayerCall, attention: Attention) -> None:
         rows, name = call.step.rows, f"{KEYS_VALUES}/{call.site.name}"
@@ -181,13 +190,13 @@ class SourceRecorder(Control):
             if (kept := self.run.tensors.get(f"{name}/{part}")) is not None:
                 for number, side in enumerate((rows.positive, rows.negative)):
                     if side:
-                        kept[at, number].copy_(tensor[side[0]])
+                        _keep(kept[at, number], tensor[side[0]])
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """Keep the latents, and what they were made of."""
         assert self._session is not None and self._session.latents.predicted is not None
-        self.run.tensors[LATENTS][step.evaluation].copy_(latents[0])
-        self.run.tensors[PREDICTED][step.evaluation].copy_(self._session.latents.predicted[0])
+        for name, made in ((LATENTS, latents), (PREDICTED, self._session.latents.predicted)):
+            _keep(self.run.tensors[name][step.evaluation], made[0])
         return latents
 
     def finish(self) -> None:
@@ -197,8 +206,10 @@ class SourceRecorder(Control):
             self._partial = None
 
     def leave(self) -> None:
-        """Let go of the model, and of a file that was not finished."""
+        """Let go of the model, and of a file that was not finished; wait for what is on its way."""
         self._session = None
+        if self._run is not None and any(each.is_pinned() for each in self._run.tensors.values()):
+            torch.cuda.synchronize()
         if self._partial is not None:
             self._partial.unlink()
             self._partial = None
@@ -226,14 +237,10 @@ class SourceRecorder(Control):
             prompt=session.prompts[0],
             timesteps=plan.timesteps,
             cross=inside(self.cross),
-            own=tuple(
-                each.evaluation for each in evaluations if self.self_attention.contains(each)
-            ),
+            own=inside(self.self_attention),
             height=step.height,
             width=step.width,
-            keys_values=tuple(
-                each.evaluation for each in evaluations if self.keys_values.contains(each)
-            ),
+            keys_values=inside(self.keys_values),
             begun=step.begun,
         )
 
@@ -272,6 +279,11 @@ class SourceRecorder(Control):
         picture = (calls, session.latents.channels, step.height, step.width)
         specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs
+
+
+def _keep(room: Tensor, made: Tensor) -> None:
+    """Copy what was made where it is kept; to memory that is pinned without waiting for it."""
+    room.copy_(made, non_blocking=room.is_pinned())
 
 
 def _width(site: Site, module: Any) -> int:

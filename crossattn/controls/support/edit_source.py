@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from crossattn.attention import Attention
@@ -127,33 +126,43 @@ class FromSource(Edit):
         super().__init__(on_nothing)
         self.origin: EditSource = FirstPrompt() if source is None else source
         self._session: Session | None = None
+        self._apart: list[Tensor] = []
 
     def start(self, session: Session) -> None:
         super().start(session)
-        self._session = session
+        self._session, self._apart = session, []
 
     def before_step(self, step: Step) -> None:
-        """Warn if a target starts from other noise, or was given other noise by the first step."""
+        """Compare the noise of targets and sources; warn if the first step gave them other noise.
+
+        What was compared is told on leaving: asking for it here would wait for the device.
+        """
         session = self._session
         if session is None or not isinstance(self.origin, FirstPrompt):
             return
         behind, rows = step.evaluation - step.begun, step.rows.of_images()
         given = session.latents.given
-        if behind == 0 and any(
-            not torch.equal(given[rows[pair.image]], given[_row(rows, pair.source)])
-            for pair in self.origin.pairs(step.rows)
-            if pair.image in rows
-        ):
-            _warn("start from different noise", "latents=noise.repeat(2, 1, 1, 1)")
+        if behind == 0:
+            pairs = [pair for pair in self.origin.pairs(step.rows) if pair.image in rows]
+            self._apart += [
+                (given[rows[pair.image]] != given[_row(rows, pair.source)]).any() for pair in pairs
+            ]
         if behind == 1 and rows and session.latents.shared_noise:
             _warn(
                 f"are given different noise by {type(session.latents.scheduler).__name__}",
                 "a list of generators, one for each image, with the same seed",
             )
 
+    def finish(self) -> None:
+        """Warn if a target started from other noise; raise, or warn, if nothing was touched."""
+        if any(bool(each) for each in self._apart if not each.is_meta):
+            _warn("start from different noise", "latents=noise.repeat(2, 1, 1, 1)")
+        super().finish()
+
     def leave(self) -> None:
         """Let go of the model."""
         self._session = None
+        self._apart = []
 
     def targets(self, session: Session) -> dict[int, Prompt]:
         """The target prompts, by their number among the session's prompts.

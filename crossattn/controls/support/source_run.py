@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from crossattn.attention import Attention
+from crossattn.controls.support.ahead import Ahead
 from crossattn.controls.support.edit_source import Pair
 from crossattn.errors import ControlError, InputError
 from crossattn.rows import Rows
@@ -63,8 +66,36 @@ class SourceRun:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors."""
+        """Bytes of all tensors, most of which lie on `device`."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    @property
+    def device(self) -> torch.device:
+        """Where attention is kept: on the model's device, or in the host's memory."""
+        kept = (tensor for name, tensor in self.tensors.items() if "/" in name)
+        return next(kept, self.tensors[LATENTS]).device
+
+    @cached_property
+    def _ahead(self) -> dict[str, Ahead]:
+        """What fetches the tensors of the calls, by the part of the run that they belong to."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in self.tensors.items():
+            part = name.split("/")[0]
+            if "/" in name and not (part == CROSS and name.endswith("/key")):
+                parts.setdefault(part, {})[name] = tensor
+        return {part: Ahead(tensors) for part, tensors in parts.items()}
+
+    @cached_property
+    def _has_negative(self) -> bool:
+        """Whether keys and values of the negative side were kept: looked at once."""
+        keys = [each for name, each in self.tensors.items() if name.startswith(f"{KEYS_VALUES}/")]
+        return any(len(each[0]) > 1 and (each.is_meta or bool(each[:, 1].any())) for each in keys)
+
+    def _get(self, name: str, at: int, like: Tensor) -> Tensor:
+        """What was kept of a call, on the device and in the type of `like`."""
+        if self.tensors[name].is_pinned():
+            return self._ahead[name.split("/")[0]].get(name, at, like.device).to(like.dtype)
+        return self.tensors[name][at].to(like)
 
     def prompt(self, session: Session) -> Prompt:
         """The prompt that the source was run with."""
@@ -81,9 +112,9 @@ class SourceRun:
         """
         at = self._at(call.step, self.kept.cross, "cross-attention")
         name = f"{CROSS}/{call.site.name}"
-        if (formed := self.tensors.get(f"{name}/formed")) is not None:
-            return FormedMap(formed[at].to(attention.query))
-        query = self.tensors[f"{name}/query"][at].to(attention.query)
+        if f"{name}/formed" in self.tensors:
+            return FormedMap(self._get(f"{name}/formed", at, attention.query))
+        query = self._get(f"{name}/query", at, attention.query)
         key = self.tensors[f"{name}/key"].to(attention.query)
         return UnformedMap(query, key, None, attention.scale)
 
@@ -98,8 +129,8 @@ class SourceRun:
                 f"The source run did not keep the self-attention of {call.site.name}: record it "
                 f"with SourceRecorder(pixels={call.height * call.width})."
             )
-        query, key = (self.tensors[f"{name}/{part}"][at] for part in ("query", "key"))
-        return query.to(attention.query), key.to(attention.query)
+        query, key = (self._get(f"{name}/{part}", at, attention.query) for part in ("query", "key"))
+        return query, key
 
     def keys_values(
         self, call: LayerCall, attention: Attention, image: int, negative: bool
@@ -112,12 +143,12 @@ class SourceRun:
                 f"The source run did not keep the keys and values of {call.site.name}: leave out "
                 "sites=, or give the source in the batch."
             )
-        key, value = (self.tensors[f"{name}/{part}"][at] for part in ("key", "value"))
-        if negative and (len(key) < 2 or not key[1].any()):
+        if negative and not self._has_negative:
             raise ControlError(
                 "The source was run without guidance, the edit with it; give both the same."
             )
-        return key[int(negative)].to(attention.key), value[int(negative)].to(attention.value)
+        key, value = (self._get(f"{name}/{part}", at, attention.key) for part in ("key", "value"))
+        return key[int(negative)], value[int(negative)]
 
     def latents(self, step: Step, latents: Tensor, image: int) -> Tensor:
         """The source's latents (channels, height, width) after `step`."""

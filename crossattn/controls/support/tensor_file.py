@@ -18,14 +18,29 @@ def nbytes(specs: Mapping[str, Spec]) -> int:
     return sum(torch.Size(shape).numel() * dtype.itemsize for shape, dtype in specs.values())
 
 
-def allocate(specs: Mapping[str, Spec], file: Path | None, metadata: str) -> dict[str, Tensor]:
-    """Zeroed tensors of these shapes and types.
+def allocate(
+    specs: Mapping[str, Spec],
+    file: Path | None,
+    metadata: str,
+    room: torch.device | None = None,
+    device: torch.device | None = None,
+) -> dict[str, Tensor]:
+    """Zeroed tensors of these shapes and types in `room`, for a model on `device`.
 
-    With `file` they are the file: what is written to them is written there, and it can be loaded
-    as safetensors, with `metadata` under the key "source" of its header.
+    Those of many calls at many layers, "a/b/c", may lie in the host's memory while the model is on
+    a GPU: that memory is pinned, and copied from and to without waiting. Single ones are on the
+    device, if there is no file. With `file` they are the file: what is written to them is written
+    there, and it can be loaded as safetensors, with `metadata` under the key "source" of its
+    header.
     """
     if file is None:
-        return {name: torch.zeros(shape, dtype=dtype) for name, (shape, dtype) in specs.items()}
+        pin = room is not None and room != device and device is not None and device.type == "cuda"
+        return {
+            name: torch.zeros(shape, dtype=dtype, device=room, pin_memory=pin)
+            if "/" in name
+            else torch.zeros(shape, dtype=dtype, device=device)
+            for name, (shape, dtype) in specs.items()
+        }
     # Views need offsets that are multiples of their items; the widest come first.
     ordered = sorted(specs.items(), key=lambda item: -item[1][1].itemsize)
     header: dict[str, object] = {"__metadata__": {"source": metadata}}

@@ -1,11 +1,10 @@
 """Controls stay on the model's device: nothing is fetched while the model runs."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from launches import run_on_meta
 
 from crossattn import Control, attach
 from crossattn.controls import (
@@ -13,16 +12,20 @@ from crossattn.controls import (
     Box,
     HoldRegions,
     LocalBlend,
+    Mechanism,
     MutualSelfAttention,
     PaintRegions,
     Refine,
     Replace,
     Reweight,
     ShareSelfAttention,
+    SourceRecorder,
     TopK,
     Window,
 )
-from crossattn.controls.support.edit_source import FromSource
+from crossattn.controls.support.ahead import Ahead
+from crossattn.rows import Rows
+from crossattn.step import Step
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +40,8 @@ BLUE = {"blue": Box(0, 0, 0.5, 1)}
         (["a red car"], [Reweight({"car": 2.0})]),
         (["a red car"], [Reweight({"car": 2.0}, normalised=True)]),
         (["a red car"], [TopK(3)]),
+        (["a red car"], [Mechanism("linear")]),
+        (["a red car"], [Mechanism("window:2"), PaintRegions(LEFT)]),
         (["a red car"], [HoldRegions(LEFT), PaintRegions(LEFT)]),
         (["a red car"], [TopK(3), PaintRegions(LEFT)]),
         (["a red car"], [AttendAndExcite(["car"], window=WHOLE, thresholds={})]),
@@ -49,26 +54,40 @@ BLUE = {"blue": Box(0, 0, 0.5, 1)}
     ),
 )
 def test_a_control_fetches_nothing_from_the_models_device(
-    sd_pipe: Any, monkeypatch: pytest.MonkeyPatch, prompts: list[str], controls: list[Control]
+    sd_pipe: Any, prompts: list[str], controls: list[Control]
 ) -> None:
-    # The noise of source and target is compared once a run by each control that has both.
-    compared: list[Tensor] = []
-
-    def equal(one: Tensor, other: Tensor) -> bool:
-        compared.append(one)
-        return True
-
-    monkeypatch.setattr(torch, "equal", equal)
     # Nothing can be fetched from this device, so any transfer during the run would fail.
-    unet, scheduler = sd_pipe.unet.to("meta"), sd_pipe.scheduler
-    pipe = SimpleNamespace(unet=unet, scheduler=scheduler, tokenizer=sd_pipe.tokenizer)
-    rows = len(prompts)
-    latents = torch.empty(rows, 4, 8, 8, device="meta")
-    text = torch.empty(rows, 77, unet.config.cross_attention_dim, device="meta")
-    scheduler.set_timesteps(4)
-    with attach(pipe, *controls, prompt=prompts), torch.no_grad():
-        for timestep in scheduler.timesteps:
-            noise = unet(latents, timestep, encoder_hidden_states=text).sample
-            latents = scheduler.step(noise, timestep, latents).prev_sample
-    assert latents.device.type == "meta"
-    assert len(compared) == sum(isinstance(control, FromSource) for control in controls)
+    assert len(run_on_meta(sd_pipe, prompts, *controls, steps=4)) == 4
+
+
+def test_a_source_is_kept_and_edited_without_leaving_the_device(sd_pipe: Any) -> None:
+    source, target = "a red car", "a blue car"
+    recorder = SourceRecorder(cross=WHOLE, self_attention=WHOLE, keys_values=WHOLE)
+    run_on_meta(sd_pipe, [source], recorder, steps=4, negative="")
+    assert recorder.run.device.type == "meta"
+    kept = {"source": recorder.run}
+    edits = [Replace(WHOLE, **kept), ShareSelfAttention(WHOLE, **kept), LocalBlend(**kept)]
+    run_on_meta(sd_pipe, [target], *edits, steps=4, negative="")
+    run_on_meta(sd_pipe, [target], MutualSelfAttention(WHOLE, **kept), steps=4, negative="")
+
+
+def test_a_source_over_its_budget_is_kept_in_the_hosts_memory(sd_pipe: Any) -> None:
+    prompt, settings = "a red car", {"steps": 2, "height": 64, "width": 64}
+    needed = SourceRecorder().nbytes(sd_pipe, prompt, **settings)
+    for on_device, place in ((needed, "meta"), (needed - 1, "cpu")):
+        recorder = SourceRecorder(on_device=on_device)
+        with attach(sd_pipe, recorder, prompt=prompt) as session:
+            session.latents.announce({"sample": torch.empty(2, 4, 8, 8, device="meta")})
+            rows = Rows.by_blocks(2, ("negative", "positive"), 1)
+            sd_pipe.scheduler.set_timesteps(2)
+            recorder.before_step(Step(0, 0, 2, 0, 0, 0.0, 0.0, 8, 8, 77, rows))
+        assert (recorder.run.nbytes, recorder.run.device.type) == (needed, place)
+
+
+def test_what_is_kept_in_the_hosts_memory_is_fetched_one_step_ahead() -> None:
+    kept = {"query": torch.arange(12.0).view(4, 3), "key": torch.arange(8.0).view(4, 2)}
+    ahead = Ahead(kept)
+    for step in range(4):
+        for name, tensor in kept.items():
+            assert torch.equal(ahead.get(name, step, torch.device("cpu")), tensor[step])
+        assert ahead.held == tuple(range(step, min(step + 2, 4)))

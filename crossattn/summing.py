@@ -1,0 +1,104 @@
+"""Summing attention into a record: in chunks that fit a CPU's cache, or in few launches."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from crossattn.attention import Attention
+from crossattn.record import Record, Side
+from crossattn.softmax import way_on
+from crossattn.step import LayerCall
+
+
+class Sums:
+    """Adds what pixels attend with to the sums of a record.
+
+    On a device a site takes at most six launches, all rows and heads at once: queries and keys
+    widened, their product, its softmax, and the means over heads and over pixels. Sums go to the
+    device at the first call and stay: fetching each call's would stall it.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._places = {site: place for place, site in enumerate(record.layout.sites)}
+        self._visits = {side: visits.numpy() for side, visits in record.site_visits.items()}
+        self._met: set[tuple[Side, int, int, int]] = set()
+        self._ones: dict[tuple[torch.device, int], Tensor] = {}
+
+    @torch.no_grad()
+    def add(self, call: LayerCall, attention: Attention) -> None:
+        """Add a call's probabilities; the attention is left untouched."""
+        for side in self._record.layout.sides:
+            for images, rows in call.step.rows.runs(side):
+                self._add(call, attention, side, images, rows)
+                if images.start == 0:
+                    self._visits[side][call.step.index, self._places[call.site]] += 1
+
+    def _add(
+        self, call: LayerCall, attention: Attention, side: Side, images: slice, rows: slice
+    ) -> None:
+        record, step, place = self._record, call.step.index, self._places[call.site]
+        key, device = (side, call.site.name), attention.query.device
+        maps = record.maps[key] = record.maps[key].to(device)
+        masses = record.mass[side] = record.mass[side].to(device)
+        sums = maps[:, record.layout.bin(step)].mT  # (images, heads or 1, columns, pixels)
+        most = way_on(device).formed
+        for some, heads in chunks(rows, attention.heads, attention.pixels * attention.tokens, most):
+            columns = self._columns(attention, some, heads).to(sums.dtype)
+            first = images.start + some.start - rows.start
+            there = slice(first, first + len(columns))
+            if record.layout.heads:
+                sums[there, heads].add_(columns)
+            else:
+                # A mean over heads that is added at once, as a product.
+                total, ones = sums[there].flatten(2), self._row(device, columns.shape[1])
+                ones = ones.expand(len(columns), -1, -1)
+                total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
+            mass = masses[step, place, there]
+            share, cell = columns.shape[1] / attention.heads, (side, step, place, first)
+            if share == 1 and cell not in self._met:
+                torch.mean(columns, (1, 3), out=mass)
+            else:
+                mass.add_(columns.mean((1, 3)), alpha=share)
+            self._met.add(cell)
+
+    def _columns(self, attention: Attention, rows: slice, heads: slice) -> Tensor:
+        """The probabilities that are kept, as they lie in memory: (rows, heads, columns, pixels).
+
+        Their rest, where that is kept, is the last column.
+        """
+        layout = self._record.layout
+        if not layout.rest:
+            return attention.probabilities(rows, heads, slice(layout.tokens)).mT
+        probs = attention.probabilities(rows, heads).mT
+        own = probs[..., : layout.tokens, :]
+        if probs.shape[-2] < layout.tokens:  # the sides of guidance may differ in length
+            own = F.pad(own, (0, 0, 0, layout.tokens - probs.shape[-2]))
+        return torch.cat([own, probs[..., layout.tokens :, :].sum(-2, keepdim=True)], -2)
+
+    def _row(self, device: torch.device, heads: int) -> Tensor:
+        """Ones (1, 1, heads), made once."""
+        if (device, heads) not in self._ones:
+            self._ones[device, heads] = torch.ones(1, 1, heads, device=device)
+        return self._ones[device, heads]
+
+
+def chunks(rows: slice, heads: int, each: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and heads, as many at once as have `most` logits, a head of a row having `each`.
+
+    >>> list(chunks(slice(2, 4), 8, 100, 1600))
+    [(slice(2, 4, None), slice(None, None, None))]
+    >>> list(chunks(slice(2, 4), 8, 100, 400))[:2]
+    [(slice(2, 3, None), slice(0, 4, None)), (slice(2, 3, None), slice(4, 8, None))]
+    """
+    together = max(1, most // (each * heads))
+    for row in range(rows.start, rows.stop, together):
+        some = slice(row, min(row + together, rows.stop))
+        if each * heads <= most:
+            yield some, slice(None)
+            continue
+        step = max(1, most // each)
+        for head in range(0, heads, step):
+            yield some, slice(head, min(head + step, heads))

@@ -1,0 +1,185 @@
+"""What controls cost where launches and Python are the cost, not arithmetic, as on most GPUs.
+
+A UNet of Stable Diffusion 1.5's structure with few channels, at 256 × 256, is launch-bound on a CPU
+too. Each way is run in turns with plain runs in one process; seconds are the process's own, and
+launches the ATen calls of a step that are no views. The seam alone is compared with another way of
+standing where a layer attends, a `TorchFunctionMode`, which passes every call of torch in that
+layer through Python.
+
+python samples/bench/launches.py
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import torch
+from counting import Launches
+from machine import describe
+from models import PROMPT, narrow
+from torch.overrides import TorchFunctionMode
+
+from crossattn import Attention, Control, LayerCall, Recorder, attach
+from crossattn.controls import (
+    Box,
+    HoldRegions,
+    Replace,
+    Reweight,
+    ShareSelfAttention,
+    Window,
+)
+from crossattn.site import Site
+
+TARGET = PROMPT.replace("car", "balloon")
+PAIR = "source + edit in a batch"
+MODE = "a TorchFunctionMode in its place"
+
+
+class Seam(Control):
+    """Does nothing wherever it can."""
+
+    def wants(self, site: Site) -> bool:
+        """Every site."""
+        return True
+
+    def attend(self, call: LayerCall, attention: Attention) -> None:
+        """Nothing."""
+
+
+class PassedOn(TorchFunctionMode):
+    """Passes every call of torch through Python, and does nothing with it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+WAYS: dict[str, Callable[[], list[Control]]] = {
+    "plain": lambda: [],
+    "the seam alone": lambda: [Seam()],
+    MODE: lambda: [],
+    "Recorder()": lambda: [Recorder()],
+    "Recorder(heads=True)": lambda: [Recorder(heads=True)],
+    "Reweight": lambda: [Reweight({"car": 2.0})],
+    "HoldRegions": lambda: [HoldRegions({"car": Box(0, 0, 0.5, 1)})],
+    PAIR: lambda: [Replace(Window()), ShareSelfAttention(Window())],
+}
+
+
+def attention_layers(pipe: Any) -> Iterator[torch.nn.Module]:
+    """The UNet's."""
+    return (each for each in pipe.unet.modules() if hasattr(each, "set_processor"))
+
+
+@contextmanager
+def passed_on(pipe: Any) -> Iterator[None]:
+    """Enter a mode with each attention layer, and leave it there."""
+    modes: list[PassedOn] = []
+
+    def enter(*_: Any) -> None:
+        modes.append(PassedOn())
+        modes[-1].__enter__()
+
+    def leave(*_: Any) -> None:
+        modes.pop().__exit__(None, None, None)
+
+    hooks = [
+        hook
+        for layer in attention_layers(pipe)
+        for hook in (layer.register_forward_pre_hook(enter), layer.register_forward_hook(leave))
+    ]
+    yield
+    for hook in hooks:
+        hook.remove()
+
+
+def run(pipe: Any, way: str, steps: int, attached: bool = True) -> None:
+    """One run by a way, or of the same prompts without it."""
+    controls = WAYS[way]() if attached else []
+    prompts = [PROMPT, TARGET] if way == PAIR else [PROMPT]
+    noise = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    with ExitStack() as stack:
+        if controls:
+            stack.enter_context(attach(pipe, *controls, prompt=prompts))
+        if way == MODE and attached:
+            stack.enter_context(passed_on(pipe))
+        pipe(
+            prompts,
+            height=256,
+            width=256,
+            num_inference_steps=steps,
+            guidance_scale=7.5,
+            latents=noise.repeat(len(prompts), 1, 1, 1),
+            output_type="latent",
+        )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The process's own seconds for some work."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def launches(pipe: Any, way: str) -> int:
+    """The launches of a step: what a run of three steps has more than one of two."""
+    counted = []
+    for steps in (2, 3):
+        with Launches() as found:
+            run(pipe, way, steps)
+        counted.append(found.count)
+    return counted[1] - counted[0]
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median, and from where to where."""
+    return f"{statistics.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
+
+
+def rows(pipe: Any, ways: Sequence[str], steps: int, repeats: int) -> list[str]:
+    """The table's rows."""
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for way in ways:
+        run(pipe, way, 1)
+    for _ in range(repeats):
+        for way in ways:
+            plain = seconds(lambda way=way: run(pipe, way, steps, attached=False))
+            found[way].append((seconds(lambda way=way: run(pipe, way, steps)), plain))
+    layers = len(list(attention_layers(pipe)))
+    lines = []
+    for way in ways:
+        mine, plain = (statistics.median(each) / steps for each in zip(*found[way], strict=True))
+        lines.append(
+            f"| {way} | {mine * 1e3:.1f} | {spread([one / other for one, other in found[way]])} "
+            f"| {(mine - plain) / layers * 1e6:.0f} | {launches(pipe, way)} |"
+        )
+    return lines
+
+
+def main() -> None:
+    """Measure what was asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    pipe = narrow()
+    print(
+        f"256 × 256, guidance 7.5, {options.steps} steps, {options.repeats} repeats in turns with "
+        "plain runs of the same prompts: median (least–most)."
+    )
+    print(describe("torch", "diffusers"), end="\n\n")
+    print("| way | CPU ms a step | against plain | µs a layer more | launches a step |")
+    print("|---|---|---|---|---|")
+    print("\n".join(rows(pipe, options.ways, options.steps, options.repeats)))
+
+
+if __name__ == "__main__":
+    main()
