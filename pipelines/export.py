@@ -63,12 +63,12 @@ def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str)
 
 
 def word_tiles(picture: Image.Image, trace: Trace) -> list[Tile]:
-    """Return a tile for each word that the model has read: its map on a picture, and its share."""
+    """Return a tile for each word that the model has read: its map on a picture, and its cover."""
     tiles = []
-    for word, mass in trace.mass:
+    for word, cover in trace.cover:
         again = f" ({word.occurrence})" if word.occurrence > 1 else ""
         overlay = trace.word(word.text, word.occurrence).overlay(picture)
-        tiles.append(Tile(overlay, word.text + again, f"{mass:.1%}"))
+        tiles.append(Tile(overlay, word.text + again, f"{cover:.1%}"))
     return tiles
 
 
