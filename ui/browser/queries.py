@@ -8,6 +8,7 @@ from crossattn.errors import CrossattnError, RecipeError
 from crossattn.pipelines.edit import aligned
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
+from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
 from crossattn.pipelines.export import word_sheet
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
@@ -15,6 +16,7 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.pipelines.run import run
 from crossattn.pipelines.settle import read
+from crossattn.pipelines.shipped import SHIPPED
 from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import bounds, stacks
 from crossattn.ui.browser.drawing import Models, data_url
@@ -46,7 +48,7 @@ class Queries:
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
-        asked = self.read, self.write, self.swap, self.align, self.steps, self.heads
+        asked = self.read, self.known, self.write, self.swap, self.align, self.steps, self.heads
         return [_told(one) for one in (*asked, self.overlays, self.sheet, self.quick)]
 
     def read(self, asked: Asked) -> Asked:
@@ -63,6 +65,12 @@ class Queries:
             "notes": notes,
             "unknown": unknown(prompt.text, str(asked["model"])),
         }
+
+    def known(self, asked: Asked) -> Asked:
+        """The words that a `model` knows, by kind, and their emoji; none where that is open."""
+        if str(asked["model"]) not in SHIPPED:
+            return {}
+        return {"words": vocabulary(), "signs": OBJECTS}
 
     def write(self, asked: Asked) -> Asked:
         """The `prompt` with other `weights`, one for each of its words."""
