@@ -1,12 +1,14 @@
 """A word's map over the picture, and how it is drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
+
+from crossattn.coverage import strength
 
 # Nine points of the inferno scale (Matplotlib's, CC0), read evenly from 0 to 1.
 INFERNO = (
@@ -37,16 +39,18 @@ class HeatMap:
 
     `data` (height, width) is float32 on the latent's grid, 0 to 1: how much of each pixel's
     attention went to `text`, joined over heads and sites as the trace was asked to. `mass` is the
-    mean over everything that was recorded, not only the sites that the map is drawn from.
+    mean over everything that was recorded, not only the sites that the map is drawn from. `within`
+    is what all the text together has: 1 where pixels attend to the text alone.
     """
 
     text: str
     data: Tensor
     mass: float
+    within: float = 1.0
 
     def resize(self, height: int, width: int) -> "HeatMap":
         """The same map with another number of pixels, bicubic."""
-        return HeatMap(self.text, resize(self.data, height, width), self.mass)
+        return replace(self, data=resize(self.data, height, width))
 
     def normalised(self) -> Tensor:
         """`data` stretched to run from 0 to 1; zeros where the map is flat."""
@@ -58,9 +62,9 @@ class HeatMap:
         return self.normalised() > threshold
 
     def _shown(self) -> np.ndarray:
-        """What is drawn: normalised, but a map that is nearly flat says little and stays faint."""
+        """What is drawn: normalised, but a map that is nearly flat, or weak, stays faint."""
         contrast = 1 - float(self.data.min() / self.data.max()) if self.data.max() > 0 else 0.0
-        return self.normalised().numpy() * min(1.0, 2 * contrast)
+        return self.normalised().numpy() * min(1.0, 2 * contrast, strength(self))
 
     def image(self, height: int, width: int) -> Image.Image:
         """The map alone, on the inferno scale."""

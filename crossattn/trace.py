@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from crossattn.aggregation import JOINS
+from crossattn.coverage import coverage
 from crossattn.errors import TraceError, WordNotFoundError
 from crossattn.heatmap import HeatMap
 from crossattn.record import Record
@@ -226,9 +227,23 @@ class Trace:
         """Each word that the model has read, with its share of all attention, 0 to 1."""
         return tuple((word, self.view.mass(token_positions([word]))) for word in self._read)
 
+    @property
+    def cover(self) -> tuple[tuple[Word, float], ...]:
+        """Each word that the model has read, with how much of the picture it covers, 0 to 1.
+
+        This is the share to tell people (see `crossattn.coverage`); `mass` is the raw attention.
+        """
+        return tuple((word, coverage(self._of(word.text, (word,)))) for word in self._read)
+
     def profile(self, text: str) -> Tensor:
         """A word's or phrase's share of all attention at each step, in all frames: (steps,)."""
         return self.view.profile(token_positions(self.prompt.named(text)))
+
+    @property
+    def within(self) -> float:
+        """What the text has of all attention: less than 1 where pixels attend to pixels too."""
+        layout = self.view.record.layout
+        return self.view.mass(range(layout.columns)) if layout.rest else 1.0
 
     @property
     def prompt(self) -> Prompt:
@@ -268,7 +283,12 @@ class Trace:
             owned = join(self.view, token_positions(self._read))
             data = torch.where(owned > 0, data / owned, 0.0)
         crop = self.view.record.layout.crop
-        return HeatMap(text, data if crop is None else crop.place(data), self.view.mass(tokens))
+        return HeatMap(
+            text,
+            data if crop is None else crop.place(data),
+            self.view.mass(tokens),
+            self.within if self.whole == "tokens" else 1.0,
+        )
 
 
 def _check_name(name: str, names: Iterable[str]) -> None:

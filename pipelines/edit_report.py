@@ -1,7 +1,7 @@
 """What an edit did: where it acted, whose attention moved, which pixels changed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.controls import Alignment, Edit, LocalBlend
+from crossattn.coverage import coverage
 from crossattn.trace import Trace
 
 if TYPE_CHECKING:
@@ -33,16 +34,16 @@ class Touched:
 class Moved:
     """A word of the target, and what became of the attention it took over.
 
-    `source` are the source's words that it is linked to (none if it is new), `had` their share of
-    attention in the source and `has` the word's in the target. `moved`, from 0 to 1, is how much
-    of its map lies elsewhere than theirs; None for a new word.
+    `source` are the source's words that it is linked to (none if it is new), `covered` is how much
+    of the source they cover together and `covers` the word of the edit, each 0 to 1. `moved`, from
+    0 to 1, is how much of its map lies elsewhere than theirs; None for a new word.
     """
 
     text: str
     occurrence: int
     source: tuple[str, ...]
-    had: float | None
-    has: float
+    covered: float | None
+    covers: float
     moved: float | None
 
 
@@ -108,13 +109,13 @@ def _moves(alignment: Alignment, after: Trace, before: Trace) -> Iterator[Moved]
         linked = [unit for unit, _ in alignment.weights(units[position]) if unit.word is not None]
         words = [before.prompt.words[unit.word] for unit in linked if unit.word is not None]
         heats = [before.word(each.text, each.occurrence) for each in words]
-        had = sum(heat.mass for heat in heats) if heats else None
-        moved = None
+        covered = moved = None
         if heats:
             then = sum((heat.data for heat in heats[1:]), heats[0].data)
+            covered = coverage(replace(heats[0], data=then))
             moved = float((then / then.sum() - now.data / now.data.sum()).abs().sum() / 2)
         texts = tuple(each.text for each in words)
-        yield Moved(word.text, word.occurrence, texts, had, now.mass, moved)
+        yield Moved(word.text, word.occurrence, texts, covered, coverage(now), moved)
 
 
 def _changed(before: "Image.Image", after: "Image.Image") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
@@ -42,7 +43,8 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
         names = ["picture.png", "contact-sheet.png", "film.webp"]
         (place / names[0]).write_bytes(to_png(result.image, result.recipe, result.sampler))
         word_sheet(result.image, result.trace, result.recipe, result.sampler).save(place / names[1])
-        (place / names[2]).write_bytes(_film(result, latents))
+        sketches = previews(latents, result.image)
+        (place / names[2]).write_bytes(word_film(result.image, result.trace, sketches))
         large = enlarged(result.image)
         (place / "words").mkdir()
         for number, heat in enumerate(result.trace.words, start=1):
@@ -63,12 +65,12 @@ def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str)
 
 
 def word_tiles(picture: Image.Image, trace: Trace) -> list[Tile]:
-    """Return a tile for each word that the model has read: its map on a picture, and its share."""
+    """Return a tile for each word that the model has read: its map on a picture, and its cover."""
     tiles = []
-    for word, mass in trace.mass:
+    for word, cover in trace.cover:
         again = f" ({word.occurrence})" if word.occurrence > 1 else ""
         overlay = trace.word(word.text, word.occurrence).overlay(picture)
-        tiles.append(Tile(overlay, word.text + again, f"{mass:.1%}"))
+        tiles.append(Tile(overlay, word.text + again, f"{cover:.1%}"))
     return tiles
 
 
@@ -77,21 +79,28 @@ def _tiles(image: Image.Image, trace: Trace) -> list[Tile]:
     return [Tile(picture, "picture"), *word_tiles(picture, trace)]
 
 
-def _film(result: Result, latents: Sequence[Tensor]) -> bytes:
-    """One frame for each group of steps that the trace kept apart, and a last one of them all."""
-    layout = result.trace.view.record.layout
-    edges = [math.ceil(group * layout.steps / layout.bins) for group in range(layout.bins + 1)]
-    # A scheduler may call the denoiser more than once a step.
-    calls = [math.ceil(edge * len(latents) / layout.steps) - 1 for edge in edges[1:]]
-    sketches = previews([latents[call] for call in calls], result.image)
+def word_film(picture: Image.Image, trace: Trace, sketches: Sequence[Image.Image]) -> bytes:
+    """Return a film (WebP) of a picture and the maps of its words over the steps.
+
+    It has at most `FILM_FRAMES` groups of the steps that the trace kept apart, and a last frame of
+    them all. `sketches` are what the picture looked like after each call of the denoiser; without
+    any the finished one stands in each frame.
+    """
+    layout = trace.view.record.layout
+    bins = [math.ceil(group * layout.steps / layout.bins) for group in range(layout.bins + 1)]
+    count = min(FILM_FRAMES, layout.bins)
+    edges = [bins[round(group * layout.bins / count)] for group in range(count + 1)]
     frames = []
-    for begin, end, sketch in zip(edges, edges[1:], sketches, strict=False):
-        tiles = _tiles(result.image, result.trace.at(steps=slice(begin, end)))
-        tiles[0] = Tile(sketch.resize(tiles[0].image.size, Image.Resampling.BICUBIC), "picture")
+    for begin, end in pairwise(edges):
+        tiles = _tiles(picture, trace.at(steps=slice(begin, end)))
+        if sketches:
+            # A scheduler may call the denoiser more than once a step.
+            sketch = sketches[math.ceil(end * len(sketches) / layout.steps) - 1]
+            tiles[0] = Tile(sketch.resize(tiles[0].image.size, Image.Resampling.BICUBIC), "picture")
         steps = f"step {end}" if end - begin == 1 else f"steps {begin + 1} to {end}"
         frames.append((tiles, f"{steps} of {layout.steps}", end / layout.steps))
-    frames.append((_tiles(result.image, result.trace), f"all {layout.steps} steps", 1.0))
-    title = result.trace.prompt.text
+    frames.append((_tiles(picture, trace), f"all {layout.steps} steps", 1.0))
+    title = trace.prompt.text
     return film(
         [contact_sheet(tiles, title=title, footer=foot, share=far) for tiles, foot, far in frames]
     )

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WordShare:
-    """A word, its token positions, and its share of all attention (0 to 1).
+    """A word, its token positions, and what it has of the picture and of the attention (0 to 1).
 
-    Of a word that a weight below 0 turns around, `mass` is how much it is looked at all the same.
-    `had` is the share that it would have had without the prompt's weights, None if there are none.
+    `cover` is how much of the picture it covers, the share to tell people (`crossattn.coverage`);
+    `mass` is its share of all attention. Of a word that a weight below 0 turns around, both are how
+    much it is looked at all the same. `had_cover` and `had` are what they would have been in this
+    picture without the prompt's weights, None if there are none.
     """
 
     text: str
     occurrence: int
     tokens: tuple[int, ...]
+    cover: float
     mass: float
     weight: float = 1.0
+    had_cover: float | None = None
     had: float | None = None
 
 
@@ -74,11 +78,29 @@ def positions(tokens: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
 
 
 def word_shares(trace: Trace, before: Trace | None = None) -> Iterator[WordShare]:
-    """Return each word's share of attention in a trace; `before` is one without weights."""
-    had: list[float] | list[None]
-    had = [mass for _, mass in before.mass] if before else [None] * len(trace.mass)
-    for (word, mass), past in zip(trace.mass, had, strict=True):
-        yield WordShare(word.text, word.occurrence, positions(word.tokens), mass, word.weight, past)
+    """Return what each word has in a trace; `before` is one without weights."""
+    words = [word for word, _ in trace.mass]
+    none: list[tuple[None, None]] = [(None, None)] * len(words)
+    for word, now, then in zip(words, _has(trace), _has(before) if before else none, strict=True):
+        yield WordShare(
+            word.text, word.occurrence, positions(word.tokens), *now, word.weight, *then
+        )
+
+
+def _has(trace: Trace) -> list[tuple[float, float]]:
+    """What each word covers, and its share of all attention."""
+    return [(cover, mass) for (_, cover), (_, mass) in zip(trace.cover, trace.mass, strict=True)]
+
+
+def unexplained(trace: Trace) -> str:
+    """Return what no word has of the attention, and where it is, in one sentence for people."""
+    words = sum(mass for _, mass in trace.mass)
+    layout = trace.view.record.layout
+    text = trace.within - words
+    told = f"{text:.0%} of all attention rests on no word but on start, end and padding"
+    if layout.rest:
+        told += f", {1 - trace.within:.0%} on the picture itself"
+    return f"{told}: that is where a model looks when no word is meant."
 
 
 def notes_on(recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool) -> Iterator[str]:

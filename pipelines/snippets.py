@@ -41,7 +41,7 @@ def python_script(recipe: Recipe) -> str:
         "*steps, result = run(recipe)\n"
         'result.image.save("picture.png")\n'
         "for word in result.words:\n"
-        '    print(f"{word.text}: {word.mass:.1%} of attention")\n'
+        '    print(f"{word.text} covers {word.cover:.1%}")\n'
     )
 
 

@@ -20,5 +20,5 @@ PLAN = [
 
 if __name__ == "__main__":
     for result in run_batch(PLAN, output=FOLDER, workers=2):
-        print(f"{result.item.axes}  heavy has {result.mass.get('heavy', 0):.2%} of attention")
+        print(f"{result.item.axes}  snow covers {result.cover.get('snow', 0):.1%}")
     print(f"Look at {FOLDER / 'index.html'}.")

@@ -31,13 +31,13 @@ def main() -> None:
             prompt = PROMPT.format(phrase="heavy snow", weight=weight)
             recipe = Recipe(prompt=prompt, seed=3, steps=options.steps, dialect=dialect)
             *_, result = run(recipe, pipe=pipe)
-            share = sum(word.mass for word in result.words if word.text in ("heavy", "snow"))
+            share = sum(word.cover for word in result.words if word.text in ("heavy", "snow"))
             label = f"{dialect} {weight:g}"
             tiles.append(Tile(fitted(result.image), label, f"{share:.1%}"))
     sheet = contact_sheet(
         tiles,
         title=PROMPT.format(phrase="heavy snow", weight="w"),
-        footer="at the right: the share of attention that the words have",
+        footer="at the right: how much of the picture the words cover",
         columns=len(WEIGHTS),
         scale=False,
     )

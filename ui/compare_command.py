@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from crossattn.ui import options as opt
-from crossattn.ui.show import NO_WORD, add_row, named, print_json, show, table, warn
+from crossattn.ui.show import add_row, named, print_json, show, table, warn
 
 
 @opt.with_choices
@@ -76,6 +76,8 @@ def compare(
             }
         )
         return
+    from crossattn.coverage import MEANING
+
     names = [one.mechanism for one in done]
     grid = table("", *names, right=tuple(names))
     add_row(grid, "entropy, bits", *(f"{one.entropy:.2f}" for one in done))
@@ -83,8 +85,7 @@ def compare(
     if done[0].memory is not None:
         add_row(grid, "memory, MiB", *(f"{(one.memory or 0) / 2**20:.0f}" for one in done))
     for shares in zip(*(one.result.words for one in done), strict=True):
-        add_row(grid, named(shares[0]), *(f"{share.mass:.1%}" for share in shares))
-    rests = (1 - sum(word.mass for word in one.result.words) for one in done)
-    add_row(grid, NO_WORD, *(f"{rest:.1%}" for rest in rests))
+        add_row(grid, f"{named(shares[0])} covers", *(f"{share.cover:.1%}" for share in shares))
     show(grid)
+    print(MEANING)
     print(path)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from crossattn.ui import options as opt
 from crossattn.ui.show import (
-    NO_WORD,
     add_row,
     named,
     print_json,
@@ -27,7 +26,7 @@ def generate(
     output: opt.PictureOutput = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Draw a picture, and say how much attention each word had.
+    """Draw a picture, and say how much of it each word covers.
 
     The picture is a PNG that carries its recipe, so that [bold]crossattn replay[/bold] can draw it
     again. No file is ever overwritten: the next one gets a number.
@@ -76,7 +75,7 @@ def heatmap(
 
 
 def _as_json(word: "WordShare") -> dict[str, Any]:
-    weighting = ("weight", "had") if word.had is None else ()
+    weighting = ("weight", "had_cover", "had") if word.had is None else ()
     return {key: value for key, value in asdict(word).items() if key not in weighting}
 
 
@@ -95,17 +94,20 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
             }
         )
         return
-    weighted = [word.had for word in result.words if word.had is not None]
+    from crossattn.coverage import MEANING
+    from crossattn.pipelines.result import unexplained
+
+    weighted = any(word.had_cover is not None for word in result.words)
     more = ("weight", "unweighted") if weighted else ()
-    rows = table("word", *more, "attention", "", right=(*more, "attention"))
-    most = max((word.mass for word in result.words), default=1) or 1
+    rows = table("word", *more, "covers", "", right=(*more, "covers"))
+    most = max((word.cover for word in result.words), default=1) or 1
     for word in result.words:
-        bar = "━" * max(1, round(24 * word.mass / most))
-        then = (f"{word.weight:g}", f"{word.had:.1%}") if word.had is not None else ()
-        add_row(rows, named(word), *then, f"{word.mass:.1%}", bar)
-    then = ("", f"{1 - sum(weighted):.1%}") if weighted else ()
-    add_row(rows, NO_WORD, *then, f"{1 - sum(word.mass for word in result.words):.1%}")
+        bar = "━" * round(24 * word.cover / most)
+        had = () if word.had_cover is None else (f"{word.weight:g}", f"{word.had_cover:.1%}")
+        add_row(rows, named(word), *had, f"{word.cover:.1%}", bar)
     show(rows)
+    print(MEANING)
+    print(unexplained(result.trace))
     folders = dict.fromkeys(file.parent for file in files if file.parent.name == "words")
     for file in (*(file for file in files if file.parent not in folders), *folders):
         print(file)

@@ -184,11 +184,13 @@ def _report(done: "Edited", files: list[Path], as_json: bool) -> None:
             }
         )
         return
-    rows = table("word", "took over from", "had", "has", "moved", right=("had", "has", "moved"))
+    rows = table(
+        "word", "took over from", "covered", "covers", "moved", right=("covered", "covers", "moved")
+    )
     for word in found.words:
-        had = "" if word.had is None else f"{word.had:.1%}"
+        covered = "" if word.covered is None else f"{word.covered:.1%}"
         moved = "new" if word.moved is None else f"{word.moved:.0%}"
-        add_row(rows, named(word), " ".join(word.source), had, f"{word.has:.1%}", moved)
+        add_row(rows, named(word), " ".join(word.source), covered, f"{word.covers:.1%}", moved)
     show(rows)
     for one in found.touched:
         print(f"{one.control}: {one.layers} layers in {one.steps} steps")

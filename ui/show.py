@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 End = TypeVar("End")
 
-NO_WORD = "start, end, padding"
-"""What the tokens are called that attention rests on and no word has."""
-
 TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 """The kinds of characters that turn the direction in which those behind them are set."""
 

@@ -3,7 +3,7 @@
 >>> from crossattn.pipelines.batch import run_batch
 >>> plan = [{"prompt": "a red car on grass", "seeds": "0..7"}]
 >>> for result in run_batch(plan, output="out"):  # doctest: +SKIP
-...     print(result.id, result.mass)
+...     print(result.id, result.cover)
 """
 
 from crossattn.pipelines.batch.folder import Shard

@@ -222,10 +222,10 @@ function open(row) {
     [make("dt", { textContent: label(name) }), make("dd", { textContent: shown(value(row, name), name) })]));
   const most = Math.max(...row.words.map((word) => word[1]), 1e-9);
   box.querySelector("h3").hidden = !row.words.length;
-  box.querySelector(".words").replaceChildren(...row.words.map(([word, mass]) => {
+  box.querySelector(".words").replaceChildren(...row.words.map(([word, cover]) => {
     const bar = make("i");
-    bar.style.setProperty("--share", `${(100 * mass) / most}%`);
-    return make("li", {}, make("b", { textContent: word, title: word }), bar, make("span", { textContent: `${(100 * mass).toFixed(1)} %` }));
+    bar.style.setProperty("--share", `${(100 * cover) / most}%`);
+    return make("li", {}, make("b", { textContent: word, title: word }), bar, make("span", { textContent: `${(100 * cover).toFixed(1)} %` }));
   }));
   box.querySelector(".again").textContent = row.picture ? `crossattn replay ${row.picture}` : "";
   if (!box.open) box.showModal();

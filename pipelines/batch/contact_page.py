@@ -41,7 +41,7 @@ def contact_page(title: str, rows: Sequence[dict[str, Any]], axes: Sequence[str]
                 "mask": row["mask"],
                 "error": row["error"],
                 "notes": row["warnings"],
-                "words": [[word, round(mass, 4)] for word, _, mass in row["words"]],
+                "words": [[word, round(cover, 4)] for word, _, cover in row["words"]],
             }
             for row in rows
         ],

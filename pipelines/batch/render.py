@@ -95,7 +95,7 @@ class ModelRenderer:
             "recipe": full_fields(result.recipe),
             "sampler": result.sampler,
             "seconds": round(result.seconds, 4),
-            "words": [[word.text, word.occurrence, word.mass] for word in result.words],
+            "words": [[word.text, word.occurrence, round(word.cover, 5)] for word in result.words],
             "warnings": list(result.warnings),
         }
         if report is not None:

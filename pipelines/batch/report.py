@@ -49,7 +49,7 @@ def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, 
 
     Nested fields are named with dots, lists are JSON; `report.` is what an edit did. `source` is
     the picture that an edit starts from, where the batch holds it too. `words` stays a list of
-    [text, occurrence, mass] with mass a share of all attention (0 to 1).
+    [text, occurrence, cover] with cover how much of the picture the word covers (0 to 1).
     """
     columns = axis_columns(plan)
     sources = _source_pictures(plan, records)
@@ -93,7 +93,7 @@ def _source_key(recipe: Mapping[str, Any]) -> bytes:
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:
-    """Return rows as a Parquet file; words become a list of {word, occurrence, mass}."""
+    """Return rows as a Parquet file; words become a list of {word, occurrence, cover}."""
     import pyarrow
     import pyarrow.parquet
 
@@ -114,7 +114,7 @@ def _words(lists: list[list[list[Any]]]) -> Any:
     import pyarrow
 
     ends = accumulate((len(words) for words in lists), initial=0)
-    kinds = {"word": pyarrow.string(), "occurrence": pyarrow.int32(), "mass": pyarrow.float32()}
+    kinds = {"word": pyarrow.string(), "occurrence": pyarrow.int32(), "cover": pyarrow.float32()}
     parts = [
         pyarrow.array((word[place] for words in lists for word in words), kind)
         for place, kind in enumerate(kinds.values())

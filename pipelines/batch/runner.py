@@ -57,12 +57,10 @@ class BatchResult:
         return Recipe(**self.record.get("recipe", {})) if not self.error else self.item.recipe
 
     @property
-    def mass(self) -> dict[str, float]:
-        """The share of all attention that each word of the prompt has (0 to 1)."""
-        shares: dict[str, float] = {}
-        for text, _, mass in self.record.get("words", ()):
-            shares[text] = shares.get(text, 0.0) + mass
-        return shares
+    def cover(self) -> dict[str, float]:
+        """How much of the picture each word of the prompt covers (0 to 1), `dog#2` the second."""
+        words = self.record.get("words", ())
+        return {text if n == 1 else f"{text}#{n}": cover for text, n, cover in words}
 
     @property
     def image(self) -> "Image.Image":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from typing import Final
 
 OBJECTS: Final[dict[str, str]] = {
@@ -69,6 +70,8 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Every picture style and the phrases that open a caption in it."""
 
+_NOUNS: Final = {emoji: [noun] for noun, emoji in OBJECTS.items()}
+
 _GLUE = "a an and next to there is"
 
 
@@ -84,12 +87,14 @@ def words() -> tuple[str, ...]:
 def unknown_words(text: str) -> dict[str, list[str]]:
     """Words of a prompt that the model never saw, each with the nearest words that it knows.
 
-    Case and punctuation do not matter; the list of near words may be empty and has at most three.
+    Case and punctuation do not matter, and emoji are told with their nouns; the list of near words
+    may be empty and has at most three.
     """
     known = words()
-    asked = dict.fromkeys(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower()))
+    signs = [sign for sign in text if unicodedata.category(sign) == "So"]
+    asked = dict.fromkeys([*re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower()), *signs])
     return {
-        word: difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+        word: _NOUNS.get(word) or difflib.get_close_matches(word, known, n=3, cutoff=0.7)
         for word in asked
         if word not in known
     }

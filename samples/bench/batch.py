@@ -75,7 +75,7 @@ def _pretend(plan: Plan, out: Path) -> None:
     """Write the manifest that a finished run of the plan leaves, and pictures of a few bytes."""
     names = ["a", "red", "car", "left", "of", "a", "blue", "balloon"]
     words = [[name, 1, 0.0123456789] for name in names]
-    keys = ("text", "occurrence", "source", "had", "has", "moved")
+    keys = ("text", "occurrence", "source", "covered", "covers", "moved")
     moved = [dict(zip(keys, (n, 1, [n], 0.0123, 0.0123, 0.0123), strict=True)) for n in names]
     edit = {"mode": "replace", "words": moved, "changed": 0.1, "inside": 0.5, "outside": 0.01}
     facts = {"sampler": "DDIM", "seconds": 1.0, "words": words, "warnings": [], "edit": edit}

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from crossattn.coverage import COVERED, WEAK, coverage, is_weak
+from crossattn.coverage import COVERED, WEAK, coverage, is_weak, strength
 from crossattn.heatmap import HeatMap
 
 
@@ -35,3 +37,22 @@ def test_more_attention_never_covers_less(low: float, high: float) -> None:
 
 def test_the_levels_stand_apart() -> None:
     assert pytest.approx(0.1) == WEAK < COVERED
+
+
+def test_where_pixels_attend_to_pixels_too_the_share_is_of_what_the_text_gets() -> None:
+    data = torch.zeros(16, 16)
+    data[:4, :8] = 0.07
+    joint = HeatMap("car", data, float(data.mean()), within=0.12)
+    assert coverage(joint) == 32 / 256
+    assert not is_weak(joint)
+    assert strength(joint) == 1
+
+
+def test_a_weak_map_is_drawn_weak() -> None:
+    data = torch.zeros(16, 16)
+    data[:4, :8] = 0.5
+    loud, weak = (
+        np.asarray(heat(data * level).overlay(Image.new("RGB", (64, 64), (90, 90, 90)))).astype(int)
+        for level in (1.0, 0.02)
+    )
+    assert loud[4, 4].sum() > 3 * weak[4, 4].sum()

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from crossattn import Trace
+from crossattn.coverage import MEANING
 from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.cli import call
@@ -91,7 +93,8 @@ def test_generate_writes_a_picture_that_carries_its_recipe(
     assert (recipe.scheduler, recipe.dtype) == ("euler", "bfloat16")
     out = capsys.readouterr().out
     assert "balloon" in out
-    assert "%" in out
+    assert MEANING in out
+    assert re.search(r"\d+% of all attention rests on no word", out)
     assert str(path.relative_to(tmp_path)) in out
 
 
@@ -119,7 +122,9 @@ def test_generate_prints_one_json_object(
     assert data["files"] == [data["image"]]
     assert data["model"] == str(sd_folder)
     assert Recipe.from_json(json.dumps(data["recipe"])) == read_recipe(Path(data["image"]))
-    assert [list(word) for word in data["words"]] == [["text", "occurrence", "tokens", "mass"]] * 6
+    assert [list(word) for word in data["words"]] == [
+        ["text", "occurrence", "tokens", "cover", "mass"]
+    ] * 6
     assert data["words"][2]["text"] == "balloon"
     assert data["words"][2]["tokens"] == [3, 4, 5]
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,15 @@ LARGEST_SOURCE = 128 * 2**20
 
 Busy = dict[str, Any]
 """How far a run is: {step, total, seconds, preview}."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came of a run: its result, the edit if it was one, a sketch (data URL) of each call."""
+
+    result: Result
+    edited: Edited | None
+    sketches: tuple[str, ...]
 
 
 def whole_number(text: str, name: str) -> int:
@@ -130,6 +139,11 @@ def data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
+def from_data_url(url: str) -> Image.Image:
+    """The picture that `data_url` wrote."""
+    return Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
+
+
 def detail(recipe: Recipe, pipe: "Pipeline") -> dict[str, Any]:
     """How finely to record: each step and head, or less where that would take too much memory."""
     steps, height, width = recipe.steps or 1, recipe.height or 64, recipe.width or 64
@@ -161,7 +175,7 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Result | Edited]:
+def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Drawn]:
     """Draw a recipe: {step, total, seconds, preview} after each call, then what came of it.
 
     Closing the iterator stops the run.
@@ -169,16 +183,24 @@ def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Re
     yield {"step": 0, "total": 0, "seconds": 0.0}
     pipe = models.load(recipe)
     started = time.perf_counter()
+    source_first = recipe.edit is not None and sources.of(recipe) is None
+    sketches = []
     for event in _events(recipe, pipe, sources):
         if isinstance(event, Progress):
+            sketches.append(models.preview(pipe, event.latents))
             yield {
                 "step": event.index + 1,
                 "total": event.total,
                 "seconds": time.perf_counter() - started,
-                "preview": models.preview(pipe, event.latents),
+                "preview": sketches[-1],
             }
+            continue
+        # The source of an edit is as many calls, before those of the edit.
+        own = tuple(sketches[len(sketches) // 2 if source_first else 0 :])
+        if isinstance(event, Result):
+            yield Drawn(event, None, own)
         else:
-            yield event
+            yield Drawn(event.result, event, own)
 
 
 def _events(

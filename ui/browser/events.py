@@ -1,23 +1,19 @@
 """What happens when a person presses a button: runs, and what the page is told of them."""
 
-import logging
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 
 from crossattn.errors import CrossattnError, InputError, RecipeError
-from crossattn.pipelines.edit import Edited
 from crossattn.pipelines.picture import read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
-from crossattn.ui.browser.drawing import Models, Sources, draw, give_back
+from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
 from crossattn.ui.browser.fields import (
     fields_of,
     recipe_of,
@@ -31,6 +27,7 @@ from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.ui.browser.sweeps import swept
+from crossattn.ui.browser.told import told
 
 WAITING = 8
 """Pictures that are drawn or wait at a time; whoever comes then is told to try again."""
@@ -148,8 +145,8 @@ class Events:
                     if isinstance(event, dict):
                         far = {"of": [len(shown) + 1, len(row)]}
                         yield status(name, {**event, **far}), gr.skip(), made
-                    elif isinstance(event, Result):
-                        drawn = self.shelf.put(event, self._before(event.recipe, made))
+                    else:
+                        drawn = self._put(event, self._before(event.result.recipe, made))
                         made = self._noted(drawn, made)
                         shown.append({"label": label, **card(drawn)})
                 yield status(name, {}), {**asked, "shown": list(shown)}, made
@@ -218,7 +215,7 @@ class Events:
             else:
                 yield self._finished(event, made)
 
-    def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Result | Edited]:
+    def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
         bounds.check(recipe, self.offered)
         with self.queue.place() as place:
@@ -229,13 +226,17 @@ class Events:
             finally:
                 give_back()
 
-    def _finished(self, event: Result | Edited, made: list[str]) -> Updates:
-        if isinstance(event, Result):
-            one = self.shelf.put(event, self._before(event.recipe, made))
+    def _finished(self, drawn: Drawn, made: list[str]) -> Updates:
+        if drawn.edited is None:
+            one = self._put(drawn, self._before(drawn.result.recipe, made))
             return self._told_of(one, self._noted(one, made))
-        source = self._source(event.source.result, made)
-        one = self.shelf.put(event.result, source.id, event.report)
+        source = self._source(drawn.edited.source.result, made)
+        one = self._put(drawn, source.id)
         return self._told_of(one, self._noted(one, self._noted(source, made)), source)
+
+    def _put(self, drawn: Drawn, before: str | None) -> Made:
+        report = drawn.edited.report if drawn.edited else None
+        return self.shelf.put(drawn.result, before, report, drawn.sketches)
 
     def _source(self, result: Result, made: list[str]) -> Made:
         """The picture that an edit starts from, put on the shelf if it is not there."""
@@ -279,26 +280,3 @@ def _dropped(file: Path) -> Recipe:
         return read_recipe(file)
     except CrossattnError as error:
         raise InputError(str(error).replace(str(file), file.name)) from error
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Turn what goes wrong into a sentence that reaches the person."""
-    try:
-        yield
-    except CrossattnError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise gr.Error(
-            "There is not enough memory for this picture; choose a smaller size or fewer steps.",
-            print_exception=False,
-        ) from error
-    except gr.Error:
-        raise
-    except Exception as error:
-        logging.getLogger(__name__).exception("a run failed")
-        raise gr.Error(
-            "Something failed here that is not your doing; the terminal where the page was "
-            "started says what. Try again.",
-            print_exception=False,
-        ) from error

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from crossattn.coverage import MEANING
 from crossattn.ui.browser.depth_panel import depth_panel
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.edit_panel import edit_panel
@@ -53,7 +54,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
             with gr.Column(elem_id="controls", min_width=0):
                 # Gradio's own tabs make a panel when it is first opened, but a picture brings its
                 # edit and its regions along whichever panel is open.
-                part("tabs")
+                part("tabs", covers=MEANING)
                 with _panel("weights"):
                     weights = weights_panel()
                 with _panel("edit"):

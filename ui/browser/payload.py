@@ -12,6 +12,7 @@ from torch import Tensor
 from crossattn.coverage import COVERED, WEAK, coverage
 from crossattn.pipelines.export import default_name
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.result import unexplained
 from crossattn.pipelines.snippets import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
@@ -76,8 +77,9 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "tokens": _token_names(trace),
         "limit": trace.prompt.encodings[0].limit,
         "grid": stacks.grid(trace),
-        "covered": COVERED,
-        "weak": WEAK,
+        "covered": COVERED * trace.within,
+        "weak": WEAK * trace.within,
+        "rest": unexplained(trace),
         "stack": stacks.whole(trace),
         **_depth(trace),
         "code": {

@@ -8,16 +8,18 @@ from crossattn.errors import CrossattnError, RecipeError
 from crossattn.pipelines.edit import aligned
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
-from crossattn.pipelines.export import word_sheet
+from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
+from crossattn.pipelines.export import word_film, word_sheet
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.pipelines.run import run
 from crossattn.pipelines.settle import read
+from crossattn.pipelines.shipped import SHIPPED
 from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import bounds, stacks
-from crossattn.ui.browser.drawing import Models, data_url
+from crossattn.ui.browser.drawing import Models, data_url, from_data_url
 from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
@@ -46,8 +48,11 @@ class Queries:
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
-        asked = self.read, self.write, self.swap, self.align, self.steps, self.heads
-        return [_told(one) for one in (*asked, self.overlays, self.sheet, self.quick)]
+        asked = self.read, self.known, self.write, self.swap, self.align, self.steps, self.heads
+        return [
+            _told(one)
+            for one in (*asked, self.overlays, self.sheet, self.film, self.sketches, self.quick)
+        ]
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
@@ -63,6 +68,12 @@ class Queries:
             "notes": notes,
             "unknown": unknown(prompt.text, str(asked["model"])),
         }
+
+    def known(self, asked: Asked) -> Asked:
+        """The words that a `model` knows, by kind, and their emoji; none where that is open."""
+        if str(asked["model"]) not in SHIPPED:
+            return {}
+        return {"words": vocabulary(), "signs": OBJECTS}
 
     def write(self, asked: Asked) -> Asked:
         """The `prompt` with other `weights`, one for each of its words."""
@@ -129,6 +140,19 @@ class Queries:
             picture, trace = read_picture(made.picture), stacks.joined(self.shelf.trace(made))
             word_sheet(picture, trace, made.recipe, made.sampler).save(file)
         return dict(served(file))
+
+    def film(self, asked: Asked) -> Asked:
+        """A film of the picture and its words' maps over the steps: {run}; returns where it is."""
+        made = self.shelf.get(asked["run"])
+        file = made.picture.with_suffix(".webp")
+        if not file.is_file():
+            picture, trace = read_picture(made.picture), stacks.joined(self.shelf.trace(made))
+            file.write_bytes(word_film(picture, trace, list(map(from_data_url, made.sketches))))
+        return dict(served(file))
+
+    def sketches(self, asked: Asked) -> Asked:
+        """What a picture looked like after each call of the model: {run}; data URLs."""
+        return {"sketches": self.shelf.get(asked["run"]).sketches}
 
     def _read(self, text: str, model: str) -> tuple[Prompt, list[str]]:
         if model not in self.offered:

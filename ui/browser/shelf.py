@@ -1,12 +1,13 @@
 """What was made lies here: pictures and traces as files, the rest in memory."""
 
 import fcntl
+import json
 import secrets
 import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,16 @@ class Made:
         """Where the trace lies."""
         return self.picture.with_name("trace.safetensors")
 
+    @property
+    def sketches_file(self) -> Path:
+        """Where the sketches of its calls lie, a JSON list of data URLs."""
+        return self.picture.with_name("sketches.json")
+
+    @property
+    def sketches(self) -> list[str]:
+        """What it looked like after each call of the model; none where that was not kept."""
+        return list(json.loads(self.sketches_file.read_text(encoding="utf-8")))
+
 
 class Shelf:
     """Finished pictures by id. An id cannot be guessed, so it is the key to its picture."""
@@ -65,9 +76,16 @@ class Shelf:
         self._lock = threading.Lock()
 
     def put(
-        self, result: Result, before: str | None = None, report: EditReport | None = None
+        self,
+        result: Result,
+        before: str | None = None,
+        report: EditReport | None = None,
+        sketches: Sequence[str] = (),
     ) -> Made:
-        """Keep a result; the oldest goes when there are more than `most`."""
+        """Keep a result; the oldest goes when there are more than `most`.
+
+        `sketches` are what it looked like after each call of the model, as data URLs.
+        """
         key = secrets.token_urlsafe(12)
         if not self.folder.is_dir():
             # Somebody cleans temporary folders up; nobody else may look into this one either.
@@ -87,6 +105,7 @@ class Shelf:
         )
         made.picture.write_bytes(to_png(result.image, result.recipe, result.sampler))
         result.trace.save(made.trace_file)
+        made.sketches_file.write_text(json.dumps(sketches), encoding="utf-8")
         with self._lock:
             self._made[key] = made
             self._keep(key, result.trace)

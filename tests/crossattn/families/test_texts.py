@@ -66,6 +66,7 @@ def test_zeros_in_the_place_of_an_encoder_are_padding() -> None:
     rest = trace.by("mean").start.mass + trace.by("mean").end.mass
     assert words + rest + trace.padding.mass + trace.pixels.mass == pytest.approx(1, abs=1e-5)
     assert trace.padding.mass > 0.1
+    assert trace.within == trace["car"].within == pytest.approx(1 - trace.pixels.mass)
 
 
 def test_the_length_that_the_pipeline_is_asked_for_is_the_one_that_cuts() -> None:

@@ -44,7 +44,7 @@ def test_the_table_has_a_row_for_each_picture_with_its_recipe_and_its_words(out:
     assert first["picture"] == f"pictures/{first['id']}.png"
     assert (out / first["picture"]).is_file()
     assert first["seconds"] == 0.25
-    assert first["words"][0] == {"word": "a", "occurrence": 1, "mass": 0.25}
+    assert first["words"][0] == {"word": "a", "occurrence": 1, "cover": 0.25}
     assert (failed["status"], failed["error"]) == ("failed", "ValueError: the brush broke")
     assert failed["picture"] is None
 

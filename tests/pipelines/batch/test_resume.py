@@ -34,7 +34,7 @@ def test_every_picture_is_written_and_told(tmp_path: Path, drawing: Drawing) -> 
     assert all(not result.earlier and result.error is None for result in results)
     assert results[4].id == "dog"
     assert results[4].image.getpixel((0, 0)) == (4, 80, 160)
-    assert results[4].mass == {"a": 0.25, "dog": 0.25}
+    assert results[4].cover == {"a": 0.25, "dog": 0.25}
     assert results[4].recipe.prompt == "a dog"
     header, *records = manifest(tmp_path / "out")
     assert header == {"crossattn batch": 1, "versions": {"drawing": "1"}}

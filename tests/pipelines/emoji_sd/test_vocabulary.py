@@ -34,3 +34,11 @@ def test_asking_for_the_vocabulary_loads_nothing_of_the_training() -> None:
         "sys.exit(any(f'emoji_sd.{m}' in n for n in sys.modules for m in ('denoiser', 'judge')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_emoji_is_no_word_and_is_named_with_its_noun() -> None:
+    assert unknown_words("a ☂️ and a 🚗, left of a 🦄") == {
+        "☂": ["umbrella"],
+        "🚗": ["car"],
+        "🦄": [],
+    }

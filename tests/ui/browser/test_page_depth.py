@@ -80,3 +80,19 @@ def test_the_curve_of_a_word_follows_the_pointer(drawn: Any) -> None:
         drawn.see("#plot").to_contain_text(word)
         drawn.see("#depth-word").to_contain_text(word)
     drawn.tab("Weights")
+
+
+def test_the_picture_at_a_step_is_seen_under_its_attention(drawn: Any) -> None:
+    drawn.tab("Time")
+    drawn.see("#preview").to_be_hidden()
+    seen = []
+    for step in (1, 4):
+        drawn.page.fill("#step", str(step))
+        drawn.see("#caption").to_contain_text(f"step {step} of 4")
+        drawn.see("#preview").to_be_visible()
+        seen.append(drawn.page.get_attribute("#preview", "src"))
+    assert seen[0] != seen[1]
+    drawn.sees_over("heat")
+    drawn.page.click("#caption button:has-text('All steps')")
+    drawn.see("#preview").to_be_hidden()
+    drawn.tab("Weights")

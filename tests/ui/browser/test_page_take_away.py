@@ -51,6 +51,11 @@ def test_a_contact_sheet_shows_the_picture_and_every_word(drawn: Any, tmp_path: 
         assert min(sheet.size) >= 400
 
 
+def test_a_film_shows_the_picture_and_every_word_over_the_steps(drawn: Any, tmp_path: Path) -> None:
+    with Image.open(download(drawn, "Film over the steps", tmp_path)) as film:
+        assert (film.format, getattr(film, "n_frames", 1)) == ("WEBP", 5)
+
+
 def test_a_server_that_does_not_answer_is_told_of_in_a_sentence(person: Any) -> None:
     person.write("a red car", steps=1).generate()
     person.page.route("**/component_server**", lambda route: route.abort())

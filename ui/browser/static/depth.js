@@ -2,7 +2,7 @@
 
 import { clamp, element, fill, find, on, set, state } from "./store.js";
 import { HUES, thumbnail } from "./draw.js";
-import { fetchHeads, fetchSteps, frameOf, held, labelOf, mapOf, shares } from "./maps.js";
+import { fetchHeads, fetchSketches, fetchSteps, frameOf, held, labelOf, mapOf, shares } from "./maps.js";
 import { drawPlot } from "./plot.js";
 
 const FILM = 6;
@@ -47,7 +47,7 @@ async function load() {
   const { step, layer, resolution, head } = state.view;
   const whole = !step && layer === "all" && resolution === "all" && head === null;
   if (!run || (whole && state.tab !== "Time")) return;
-  await fetchSteps(state.view);
+  await Promise.all([fetchSteps(state.view), fetchSketches()]);
   if (run === state.run) set({ stack: {} });
 }
 

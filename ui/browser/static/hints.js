@@ -1,6 +1,7 @@
 // Under the prompt: how many words and tokens it has, what the model does not know, examples.
 
 import "./fields.js";
+import { mountPalette } from "./palette.js";
 import { ask, element, find, offer, on, server, set, state, type, whenThere } from "./store.js";
 
 const PAUSE = 120; // ms without a key before the prompt is read
@@ -21,6 +22,7 @@ let again = false; // whether newer ones wait
 const seen = {}; // what was read last
 
 export function mount(root) {
+  mountPalette();
   const box = find(".try", root);
   for (const [name, text] of Object.entries(EXAMPLES)) {
     const choose = () => type("#prompt textarea", text);
@@ -84,6 +86,17 @@ function show() {
   find("#prompt-hint").replaceChildren(...hint(state.reading));
 }
 
+// Near words that the model knows, to press in the place of one that it does not.
+function instead(word, near) {
+  if (!near.length) return [];
+  const buttons = near.slice(0, 2).map((other) => element("button", {
+    type: "button", onclick: () => type("#prompt textarea", prompt().value.replace(new RegExp(escaped(word), "i"), other)),
+  }, other));
+  return [" Did you mean ", ...buttons.flatMap((one, index) => (index ? [" or ", one] : [one])), "?"];
+}
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
 function hint(reading) {
   const warn = (...parts) => [element("span", { class: "warn" }, ...parts)];
   if (!reading) return warn("Write at least one word to draw.");
@@ -93,8 +106,7 @@ function hint(reading) {
     const near = reading.unknown[word];
     const more = Object.keys(reading.unknown).length - 1;
     const others = more ? ` (and ${plural(more, "other")})` : "";
-    const known = near.length ? ` Did you mean ${near.slice(0, 2).join(" or ")}?` : "";
-    return warn(element("b", {}, word), ` is new to ${state.modelName}${others}.${known}`);
+    return warn(element("b", {}, word), ` is new to ${state.modelName}${others}.`, ...instead(word, near));
   }
   if (reading.notes.length) return warn(reading.notes[0]);
   return [`${plural(reading.words.length, "word")}, ${reading.tokens} of ${reading.limit} tokens`];

@@ -49,6 +49,20 @@ async function fetched(key, get) {
   return stacks.get(key);
 }
 
+// What the picture looked like after each call of the model; none of one that came with the page.
+export async function fetchSketches() {
+  const { run } = state;
+  if (run.sketches || run.shipped) return;
+  const answer = await server.sketches({ run: run.id });
+  run.sketches = answer.sketches ?? [];
+}
+
+// The sketch of the step that is looked at, or nothing.
+export function sketchOf({ step } = state.view) {
+  const { sketches = [], steps } = state.run;
+  return step && sketches[Math.ceil((step * sketches.length) / steps) - 1];
+}
+
 // The stack and frame of a view, or those of the whole record until they have come.
 export function held(view = state.view) {
   const stack = isWhole(view) ? null : stacks.get(keyOf(view));

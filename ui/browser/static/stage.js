@@ -7,7 +7,7 @@ import { mountPlace } from "./place.js";
 import { mountWordBar } from "./word_bar.js";
 import { HUES, paint, scaleColours } from "./draw.js";
 import {
-  coverOf, held, isWeak, keyOfWord, keys, labelOf, largest, mapOf, massOf, sharedTop, unpack, wordOf,
+  coverOf, held, isWeak, keyOfWord, keys, labelOf, largest, mapOf, massOf, sharedTop, sketchOf, unpack, wordOf,
 } from "./maps.js";
 
 const LONGER_SIDE = 384;
@@ -32,7 +32,7 @@ export function mount(root, { props, watch }) {
   on("run hover pins tokens phrases mode strength shared view comparing busy tab current stack", drawOverlay);
   on("run hover pins tokens phrases mode shared view comparing busy tab place current stack", caption);
   on("hover", () => state.run?.shipped && state.hover === null && (taught += 1));
-  on("busy run glance", showProgress);
+  on("busy run glance view stack comparing", showProgress);
   on("run fields", () => set({ glance: null }));
   offer("quick", quick);
   caption();
@@ -150,7 +150,9 @@ function drawOverlay() {
 function showProgress() {
   const { busy } = state;
   find("#progress").hidden = !busy;
-  find("#preview").hidden = !busy?.preview;
+  const sketch = state.run && !busy && !state.comparing ? sketchOf() : null;
+  find("#preview").hidden = !busy?.preview && !sketch;
+  if (sketch) find("#preview").src = sketch;
   find("#invite").hidden = Boolean(busy?.preview || state.run);
   const { glance } = state;
   find("#tag-glance").hidden = !glance;

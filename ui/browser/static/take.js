@@ -12,6 +12,7 @@ export function mount(root) {
     ["The stage as it is seen", "PNG", stage],
     ["Overlays, one a word", "ZIP", () => made("overlays", "-overlays.zip")],
     ["Contact sheet", "PNG", () => made("sheet", "-words.png")],
+    ["Film over the steps", "WebP", () => made("film", "-steps.webp")],
     ["Attention trace", "safetensors", () => (state.run.shipped ? made() : save(`${stem()}-trace.safetensors`, state.run.trace.url))],
     ["Recipe", "JSON", text(".recipe.json", "Recipe")],
     ["Python script", "py", text(".py", "Python")],
@@ -69,8 +70,10 @@ function stage() {
   const canvas = element("canvas", { width: picture.width, height: picture.height });
   const context = canvas.getContext("2d");
   const seen = find("#stage").dataset.over !== "none";
+  const shown = find("#preview").hidden ? picture : find("#preview");
   context.filter = getComputedStyle(picture).filter;
-  context.drawImage(picture, 0, 0);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(shown, 0, 0, canvas.width, canvas.height);
   context.filter = "none";
   if (seen) context.drawImage(find("#overlay"), 0, 0, canvas.width, canvas.height);
   canvas.toBlob((blob) => save(`${stem()}-stage.png`, URL.createObjectURL(blob)));

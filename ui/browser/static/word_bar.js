@@ -34,8 +34,7 @@ function tool(id, text, title, onclick, pressed = null) {
 
 function show() {
   if (!state.run || state.tokens) {
-    const text = state.run ? "Tokens: “padding” is everything behind the end." : "";
-    box.replaceChildren(element("span", { class: "hint" }, text), tokenSwitch());
+    box.replaceChildren(element("span", { class: "hint" }, state.run?.rest ?? ""), tokenSwitch());
     return;
   }
   const focused = document.activeElement?.id;
