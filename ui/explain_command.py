@@ -188,7 +188,7 @@ def _show_prompt(prompt: "Prompt") -> None:
 
 def _explain_edit(source: "Prompt", target: "Prompt", as_json: bool) -> None:
     from crossattn.controls import align
-    from crossattn.pipelines.edit import aligned
+    from crossattn.pipelines.edit_choices import aligned
     from crossattn.pipelines.edit_recipe import EditRecipe
 
     chosen = aligned(source, target, EditRecipe(prompt=target.text))

@@ -136,7 +136,7 @@ class SourceRecorder(Control):
             )
         header = TypeAdapter(Kept).dump_json(kept).decode()
         self._run = SourceRun(kept, allocate(specs, self._begin_file(), header))
-        self._maps = map_sites(self._session.sites, step)
+        self._maps = _map_sites(self._session, step)
 
     @torch.no_grad()
     def attend(self, call: LayerCall, attention: Attention) -> None:
@@ -266,12 +266,17 @@ class SourceRecorder(Control):
                 specs[f"{name}/query"] = (shape, dtype)
                 specs[f"{name}/key"] = ((site.heads, step.tokens, each), dtype)
         calls = len(kept.timesteps)
-        finest = next(iter(map_sites(session.sites, step)))
+        finest = next(iter(_map_sites(session, step)))
         height, width = finest.grid(step.height, step.width)
         specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
         picture = (calls, session.latents.channels, step.height, step.width)
         specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
         return specs
+
+
+def _map_sites(session: Session, step: Step) -> frozenset[Site]:
+    """The sites of the blend's maps."""
+    return map_sites(session.sites, step, session.family.located(session.denoiser))
 
 
 def _width(site: Site, module: Any) -> int:
