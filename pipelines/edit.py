@@ -105,7 +105,7 @@ def edit(
     check_words(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (
-        read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, spec.prompt)
+        read(text, tokenizers, recipe.notation)[0] for text in (recipe.prompt, spec.prompt)
     )
     length = max(stretches(before), stretches(after))
     start = recipe.source

@@ -74,7 +74,7 @@ def _prompts(recipe: Recipe, pipe: "Pipeline") -> tuple[Prompt, Prompt]:
     assert recipe.edit is not None
     tokenizers = tokenizers_of(pipe)
     source, target = (
-        read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, recipe.edit.prompt)
+        read(text, tokenizers, recipe.notation)[0] for text in (recipe.prompt, recipe.edit.prompt)
     )
     return source, target
 
