@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Dialect = Literal["attention", "attention-normalised", "a1111", "comfy", "compel"]
+Dialect = Literal["attention", "attention-normalised", "a1111", "comfy", "compel", "difference"]
 """Whose notation a prompt is written in, and what its weights do."""
+
+USUAL: Dialect = "compel"
+"""Whose notation a prompt is written in that names none; models decide what its weights do."""
 
 BRACKET = 1.1
 """What a pair of brackets without a number multiplies by, or divides by if they are square."""
@@ -27,10 +30,12 @@ class Notation:
 
 
 _A1111 = Notation("AUTOMATIC1111", BRACKET, 1 / BRACKET, signs=False, innermost=False)
+_COMPEL = Notation("compel", 1.0, None, signs=True, innermost=False)
 NOTATIONS: dict[str, Notation] = {
     "attention": _A1111,
     "attention-normalised": _A1111,
     "a1111": _A1111,
     "comfy": Notation("ComfyUI", BRACKET, None, signs=False, innermost=True),
-    "compel": Notation("compel", 1.0, None, signs=True, innermost=False),
+    "compel": _COMPEL,
+    "difference": _COMPEL,
 }

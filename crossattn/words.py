@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt", "with_weights"]
 
 
-_SPLITS: Mapping[str, Split] = {"a1111": "commas", "compel": "sentences"}
+_SPLITS: Mapping[str, Split] = {
+    "a1111": "commas",
+    "compel": "sentences",
+    "difference": "sentences",
+}
 _NUMBERED = re.compile(r"(.*\S)#([0-9]{1,4})")
 
 

@@ -21,12 +21,20 @@ from crossattn.pipelines.denoise import (
     with_own_scheduler,
 )
 from crossattn.pipelines.during import During
+from crossattn.pipelines.joint import is_joint
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.own_context import in_own_context
 from crossattn.pipelines.passages import Passage, passages
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import region_controls
-from crossattn.pipelines.result import PassageTrace, Result, WordShare, notes_on, word_shares
+from crossattn.pipelines.result import (
+    PassageTrace,
+    Result,
+    WordShare,
+    notes_on,
+    notes_on_weights,
+    word_shares,
+)
 from crossattn.pipelines.settle import numbers, pipeline_of, settle
 from crossattn.pipelines.threads import on_its_threads
 from crossattn.pipelines.weighting import weigh_controls, weighted
@@ -76,7 +84,9 @@ def draw(
         length = max(length, *(passage.length for passage in drawn_by))
         texts = [passage.encode(pipe, guidance, length) for passage in drawn_by]
     watched = [
-        _Watched.of(passage, plain, settled[0], len(drawn_by), min(bins, steps), heads)
+        _Watched.of(
+            passage, plain, settled[0], len(drawn_by), min(bins, steps), heads, is_joint(pipe)
+        )
         for passage, (plain, _) in zip(drawn_by, texts, strict=True)
     ]
     guided = texts[0][1].guided
@@ -126,6 +136,7 @@ def draw(
         told = [part for one in watched for part in one.traces(ours)]
         most = max(told, key=lambda part: len(part.steps))
         said = [note for one in watched for note in one.passage.notes[index]]
+        said += [note for part in told for note in notes_on_weights(part.words)]
         said += notes_on(settled[index], [part.trace.prompt for part in told], censored=censored)
         results.append(
             Result(
@@ -161,11 +172,14 @@ class _Watched:
         count: int,
         bins: int,
         heads: bool,
+        joint: bool,
     ) -> "_Watched":
         negative = plain.guided and any(map(weighted, passage.negatives))
         recorder = Recorder(bins=bins, heads=heads, negative=negative)
         negatives = passage.negatives if plain.guided else ()
-        weights, signs, had = weigh_controls(passage.prompts, negatives, passage.dialect, plain)
+        weights, signs, had = weigh_controls(
+            passage.prompts, negatives, passage.dialect, plain, joint
+        )
         held = [one for one in recipe.regions if count == 1 or one.word in passage.prompts[0]]
         regions = region_controls(held, passage.prompts[0])
         controls: list[Control] = [*regions, *weights, recorder, *signs]

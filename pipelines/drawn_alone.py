@@ -12,5 +12,5 @@ def drawn_alone(recipe: Recipe) -> bool:
         return True
     if len(parts(recipe.prompt)) > 1:
         return True
-    read = (read_prompt(text, dialect=recipe.dialect) for text in texts)
+    read = (read_prompt(text, dialect=recipe.notation) for text in texts)
     return any(word.weight != 1 for prompt in read for word in prompt.words)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from crossattn.controls import (
-    Alignment,
     Edit,
     LocalBlend,
     Refine,
@@ -20,18 +19,17 @@ from crossattn.controls import (
     align,
 )
 from crossattn.encoders import tokenizers_of
-from crossattn.errors import ControlError, RecipeError
+from crossattn.errors import RecipeError
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
-from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.pipelines.edit_choices import SettledEdit, aligned, settled_edit
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.named_words import check_words
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import target_regions
 from crossattn.pipelines.result import Result
 from crossattn.pipelines.settle import pipeline_of, read
-from crossattn.words import Prompt
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -107,13 +105,12 @@ def edit(
     check_words(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (
-        read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, spec.prompt)
+        read(text, tokenizers, recipe.notation)[0] for text in (recipe.prompt, spec.prompt)
     )
     length = max(stretches(before), stretches(after))
     start = recipe.source
     held = target_regions(recipe.regions, before, after)
-    alignment = aligned(before, after, spec)
-    spec = spec.model_copy(update={"mode": alignment.mode})
+    alignment, spec = aligned(before, after, spec), settled_edit(recipe, pipe)
     runs = 1 if source else 2
     if source is None:
         cross = Window(
@@ -150,20 +147,7 @@ def edit(
             yield replace(event, index=event.index + done, total=runs * event.total)
 
 
-def aligned(source: Prompt, target: Prompt, spec: EditRecipe) -> Alignment:
-    """How the edit links the prompts; where it leaves the mode open, by whether words are swapped.
-
-    Raises ControlError if the mode is "replace" and no word is.
-    """
-    if spec.mode is not None:
-        return align(source, target, spec.mode)
-    try:
-        return align(source, target, "replace")
-    except ControlError:
-        return align(source, target, "refine")
-
-
-def _controls(spec: EditRecipe, source: SourceRun, differ: bool) -> list[Edit]:
+def _controls(spec: SettledEdit, source: SourceRun, differ: bool) -> list[Edit]:
     """The edit's controls, but for those whose windows hold no step of so short a run.
 
     `differ` says whether there are words for a blend to find by itself.
@@ -183,18 +167,22 @@ def _controls(spec: EditRecipe, source: SourceRun, differ: bool) -> list[Edit]:
         controls.append(ShareSelfAttention(share, source=source))
     if spec.blend or (spec.blend is not None and differ):
         blend = LocalBlend(
-            spec.blend or None, protect=spec.protect, threshold=spec.threshold, source=source
+            spec.blend or None,
+            protect=spec.protect,
+            by=spec.by,
+            threshold=spec.threshold,
+            source=source,
         )
         controls.append(blend)
     return controls
 
 
-def _first(spec: EditRecipe, source: SourceRun) -> int:
+def _first(spec: SettledEdit, source: SourceRun) -> int:
     """The step that the edit begins with."""
     return Window(spec.begin).steps(len(set(source.kept.timesteps))).start
 
 
-def _known(spec: EditRecipe, source: SourceRun) -> Sequence[Tensor]:
+def _known(spec: SettledEdit, source: SourceRun) -> Sequence[Tensor]:
     """What the source knows of the steps before the edit begins, so that they cost nothing."""
     timesteps = source.kept.timesteps
     # Schedulers of second order (Heun) call the denoiser twice a step, but once in the last.

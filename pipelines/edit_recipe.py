@@ -41,13 +41,14 @@ class EditRecipe(BaseModel):
         allow_inf_nan=False,
         description="a share of the schedule from 0 to below 1: before it all is the source's",
     )
-    cross: Shares = Field(
-        default=(0.0, 0.4),
-        description=f"{_SHARES}: when words look where the source's did",
+    cross: Shares | None = Field(
+        default=None,
+        description=f"{_SHARES}: when words look where the source's did, or the model's own (null)",
     )
-    share: Shares = Field(
-        default=(0.0, 0.0),
-        description=f"{_SHARES}: when pixels look where the source's did",
+    share: Shares | None = Field(
+        default=None,
+        description=f"{_SHARES}: when pixels look where the source's did, or the model's own "
+        "(null)",
     )
     words: dict[Text, Shares] = Field(
         default_factory=dict,
@@ -67,12 +68,16 @@ class EditRecipe(BaseModel):
         strict=False,
         description="words whose place stays; they need blend",
     )
-    threshold: float = Field(
-        default=0.3,
+    by: Literal["words", "nouns"] | None = Field(
+        default=None,
+        description="words or nouns, what a blend goes by, or the model's own (null)",
+    )
+    threshold: float | None = Field(
+        default=None,
         ge=0,
         lt=1,
         allow_inf_nan=False,
-        description="a number from 0 to below 1 (blend)",
+        description="a number from 0 to below 1 (blend), or that of what it goes by (null)",
     )
 
     @field_validator("prompt")

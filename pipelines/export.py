@@ -22,7 +22,7 @@ FILM_FRAMES = 8
 
 def default_name(recipe: Recipe) -> str:
     """Return a file name without suffix that tells what the picture is of."""
-    return f"{slug(plain_text(recipe.prompt, recipe.dialect))}-seed{recipe.seed}"
+    return f"{slug(plain_text(recipe.prompt, recipe.notation))}-seed{recipe.seed}"
 
 
 def write_picture(result: Result, path: Path) -> Path:

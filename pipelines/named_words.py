@@ -33,4 +33,4 @@ def _prompts(recipe: Recipe, text: str) -> list[Prompt]:
     """Everything that is read of a text in the course of a run."""
     passages = plan(text, recipe.steps or USUAL_STEPS)
     sources = dict.fromkeys(part.source for parts, _ in passages for part in parts)
-    return [read_prompt(source, dialect=recipe.dialect) for source in sources]
+    return [read_prompt(source, dialect=recipe.notation) for source in sources]

@@ -62,7 +62,7 @@ def passages(recipes: Sequence[Recipe], tokenizers: dict[str, Any]) -> tuple[Pas
     PromptError for a prompt that cannot be read.
     """
     steps, *_ = numbers(recipes[0])
-    dialect = recipes[0].dialect
+    dialect = recipes[0].notation
     if len(recipes) > 1:
         said = [[read(text, tokenizers, dialect) for text in _texts(one)] for one in recipes]
         prompts, negatives = zip(*([prompt for prompt, _ in pair] for pair in said), strict=True)

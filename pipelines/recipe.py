@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from crossattn.dialects import Dialect
+from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import RecipeError
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.region_recipe import RegionRecipe
@@ -82,10 +82,10 @@ class Recipe(BaseModel):
         default=None,
         description="one of ddim, dpm++, euler, euler-a, heun, lcm, or the model's own (null)",
     )
-    dialect: Dialect = Field(
-        default="compel",
+    dialect: Dialect | None = Field(
+        default=None,
         description="what a weight as in (cat:1.3) means: one of attention, attention-normalised, "
-        "a1111, comfy, compel",
+        "a1111, comfy, compel, difference, or the model's own (null)",
     )
     edit: EditRecipe | None = Field(
         default=None,
@@ -120,10 +120,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        _check_prompt(self.prompt, self.dialect, several=self.edit is None, steps=self.steps)
-        _check_negative_prompt(self.negative_prompt, self.dialect, steps=self.steps)
+        _check_prompt(self.prompt, self.notation, several=self.edit is None, steps=self.steps)
+        _check_negative_prompt(self.negative_prompt, self.notation, steps=self.steps)
         if self.edit is not None:
-            _check_prompt(self.edit.prompt, self.dialect, several=False)
+            _check_prompt(self.edit.prompt, self.notation, several=False)
         return self
 
     @model_validator(mode="wrap")
@@ -139,6 +139,11 @@ class Recipe(BaseModel):
         return Recipe.model_validate({**self.model_dump(), **changes})
 
     @property
+    def notation(self) -> Dialect:
+        """The dialect that its prompts are written in."""
+        return self.dialect or USUAL
+
+    @property
     def source(self) -> "Recipe":
         """The picture that its edit starts from, without regions of words that only the target has.
 
@@ -146,7 +151,7 @@ class Recipe(BaseModel):
         """
         if self.edit is None:
             return self
-        prompt = read_prompt(self.prompt, dialect=self.dialect)
+        prompt = read_prompt(self.prompt, dialect=self.notation)
         held = [one for one in self.regions if one.word in prompt]
         return self.replace(edit=None, regions=held)
 

@@ -103,6 +103,20 @@ def unexplained(trace: Trace) -> str:
     return f"{told}: that is where a model looks when no word is meant."
 
 
+LITTLE = 0.01
+"""A share of all attention that hardly shows: samples/bench/weights_truth.py."""
+
+
+def notes_on_weights(words: Iterable[WordShare]) -> Iterator[str]:
+    """Return a sentence for people if weights moved next to nothing, where that is known."""
+    moved = [abs(word.mass - word.had) for word in words if word.weight != 1 and word.had]
+    if moved and sum(moved) < LITTLE:
+        yield (
+            f"The weights moved {sum(moved):.2%} of all attention, which hardly changes a picture; "
+            'the dialect "difference" changes what the text says.'
+        )
+
+
 def notes_on(recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool) -> Iterator[str]:
     """Return what a person should know of a picture, in sentences."""
     if recipe.model in SHIPPED:

@@ -4,9 +4,9 @@ import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from crossattn.dialects import Dialect
+from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import RecipeError
-from crossattn.pipelines.joint import check_drawn
+from crossattn.pipelines.joint import check_drawn, is_joint
 from crossattn.pipelines.load import ModelSource, load
 from crossattn.pipelines.model_defaults import defaults_of
 from crossattn.pipelines.recipe import Recipe
@@ -46,9 +46,15 @@ def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) 
         "height": own.height,
         "width": own.width,
         "device": str(pipe.device),
+        "dialect": usual_dialect(pipe),
     }
     open_choices = {key: value for key, value in choices.items() if getattr(recipe, key) is None}
     return recipe.replace(**open_choices, versions={name: version(name) for name in LIBRARIES})
+
+
+def usual_dialect(pipe: "Pipeline") -> Dialect:
+    """What weights do in a model unless told, as samples/bench/weights_truth.py measured it."""
+    return "difference" if is_joint(pipe) else USUAL
 
 
 def numbers(recipe: Recipe) -> tuple[int, float, int, int]:

@@ -60,6 +60,7 @@ def command_line(recipe: Recipe) -> str:
     parts = [f"crossattn {'edit' if edit else 'heatmap'}"]
     if edit:
         parts += [f"--mode {edit.mode}"] if edit.mode else []
+        parts += [f"--by {edit.by}"] if edit.by else []
         for name in _changed(edit, "cross", "share"):
             parts.append(f"--{name} {_window(getattr(edit, name))}")
         for word, window in edit.words.items():

@@ -2,7 +2,8 @@
 
 Both prompts are weighed, each on its own side of guidance. A weight below 0 weighs by its size and
 turns the word around: where pixels look at it, its value is taken away rather than added, and its
-key stays, so that the picture moves away from the word (as NegPiP does it).
+key stays, so that the picture moves away from the word (as NegPiP does it). In "difference" the
+words' difference to the text is turned around itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,10 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Control
-from crossattn.controls.support.embeddings import a1111, comfy, compel
+from crossattn.controls.support.embeddings import a1111, comfy, compel, difference
 from crossattn.pipelines.conditioning import encode_stretches, stretches, token_weights
 from crossattn.pipelines.denoise import Conditioning, encode
+from crossattn.pipelines.without_words import without_words
 from crossattn.recorder import Recorder
 from crossattn.session import Session
 from crossattn.step import LayerCall
@@ -38,28 +40,32 @@ def weigh_controls(
     negatives: Sequence[Prompt],
     dialect: "Dialect",
     plain: Conditioning,
+    joint: bool,
 ) -> tuple[list[Control], list[Control], Recorder | None]:
     """Return what to attach before the recorder and behind it, and a recorder of what words had.
 
     `plain` is the text as it was encoded, unweighted. The recorder, the first of the controls, is
-    None where no word of the prompts has a weight.
+    None where no word of the prompts has a weight, and where weights change a text that goes
+    through the model's own layers (`joint`), so that nobody knows what the plain one would have
+    had.
     """
     sides = list(prompts), list(negatives)
     if not any(weighted(prompt) for side in sides for prompt in side):
         return [], [], None
     before: list[Control] = []
     had: Recorder | None = None
-    if any(map(weighted, prompts)):
-        had = Recorder() if dialect.startswith("attention") else _PlainRecorder(plain.embeds)
+    by_attention = dialect.startswith("attention")
+    if any(map(weighted, prompts)) and (by_attention or not joint):
+        had = Recorder() if by_attention else _PlainRecorder(plain.embeds)
         before.append(had)
     length = plain.embeds.shape[1]
     vectors = [[_word_weights(prompt, length) for prompt in side] for side in sides]
-    if dialect.startswith("attention"):
+    if by_attention:
         positive, negative = ([each.abs() for each in side] for side in vectors)
         before.append(_TokenWeights(positive, negative, dialect == "attention-normalised"))
     # Behind the recorder, which sees how much the pixels look at a word that is turned around.
     positive, negative = ([torch.where(each < 0, -1.0, 1.0) for each in side] for side in vectors)
-    turned = any((each < 0).any() for each in positive)
+    turned = dialect != "difference" and any((each < 0).any() for each in positive)
     return before, [_TokenWeights(positive, negative)] if turned else [], had
 
 
@@ -81,12 +87,22 @@ def weigh(
 
 
 def _weighed(pipe: "Pipeline", embeds: Tensor, prompt: Prompt, dialect: "Dialect") -> Tensor:
+    if dialect == "difference":
+        by_weight: dict[float, list[int]] = {}
+        for position, word in enumerate(prompt.words):
+            if word.weight != 1 and token_positions([word]):
+                by_weight.setdefault(word.weight, []).append(position)
+        parts = [
+            (without_words(pipe, prompt, words, len(embeds)), weight)
+            for weight, words in by_weight.items()
+        ]
+        return difference(embeds, parts)
     weights = token_weights(prompt, len(embeds)).abs()
     size = prompt.encodings[0].size
     if dialect == "a1111":
         # Each stretch has its own mean there.
-        parts = zip(torch.split(embeds, size), torch.split(weights, size), strict=True)
-        return torch.cat([a1111(each, weight) for each, weight in parts])
+        pairs = zip(torch.split(embeds, size), torch.split(weights, size), strict=True)
+        return torch.cat([a1111(each, weight) for each, weight in pairs])
     empty = encode(pipe, "", "", guidance=1).embeds[-1].repeat(len(embeds) // size, 1)
     if dialect == "comfy":
         return comfy(embeds, empty, weights)

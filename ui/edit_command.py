@@ -73,7 +73,7 @@ def edit(
             parser=parse_window,
             metavar="SHARES",
             help="Steps in which words look where the source's did, 0.4 or 0.2-0.8 of all; fewer "
-            "change more." + opt.by_default("0.4"),
+            "change more." + opt.by_default("0.4, in joint attention none"),
             rich_help_panel=EDIT,
         ),
     ] = None,
@@ -83,7 +83,7 @@ def edit(
             parser=parse_window,
             metavar="SHARES",
             help="Steps in which pixels look where the source's did, which keeps the layout."
-            + opt.by_default("none"),
+            + opt.by_default("none, in joint attention 0.4 or, where a place changes, 0.2"),
             rich_help_panel=EDIT,
         ),
     ] = None,
@@ -131,7 +131,16 @@ def edit(
             parser=opt.parse_number,
             metavar="SHARE",
             help="How strong a word must be, against its strongest, to be there."
-            + opt.by_default("0.3"),
+            + opt.by_default("0.3, by nouns 0.4"),
+            rich_help_panel=EDIT,
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What tells where words change: words, or nouns, also those that changed words "
+            "are said of." + opt.by_default("words, in joint attention nouns"),
             rich_help_panel=EDIT,
         ),
     ] = None,
@@ -146,7 +155,8 @@ def edit(
     crossattn edit "a red car on grass" "a blue car on grass" --protect grass
     crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.4[/dim]
     """
-    given = {"mode": mode, "cross": cross, "share": share, "begin": begin, "threshold": threshold}
+    given = {"mode": mode, "cross": cross, "share": share, "begin": begin}
+    given |= {"threshold": threshold, "by": by}
     how: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     how |= {"words": dict(word or ()), "protect": protect or ()}
     how["blend"] = within or ([] if blend else None)

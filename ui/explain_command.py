@@ -34,12 +34,13 @@ def explain(
     revision: opt.Revision = None,
     config: opt.Config = None,
     dialect: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
-            help="Whose marks are read: attention, attention-normalised, a1111, comfy or compel.",
+            help="Whose marks are read: attention, attention-normalised, a1111, comfy, compel or "
+            "difference." + opt.by_default("compel"),
         ),
-    ] = "compel",
+    ] = None,
     flow: Annotated[
         bool,
         typer.Option(
@@ -90,7 +91,7 @@ def explain(
 
         tokenizers = load_tokenizers(model, revision=revision, config=config)
         read_by = [
-            (part, steps, *read(part.source, tokenizers, recipe.dialect))
+            (part, steps, *read(part.source, tokenizers, recipe.notation))
             for said, steps in plan(prompt, STEPS)
             for part in said
         ]
@@ -98,7 +99,7 @@ def explain(
         notes = list(dict.fromkeys(note for *_, found in read_by for note in found))
         after, more = None, list[str]()
         if target is not None:
-            after, more = read(target, tokenizers, recipe.dialect)
+            after, more = read(target, tokenizers, recipe.notation)
         drawn = draw_flows(words, model, revision, config, output) if flow else []
     for note in notes + more:
         warn(note)
@@ -110,7 +111,8 @@ def explain(
             {
                 **_prompt_json(words),
                 "marks": [
-                    {"text": mark.text, "does": mark.does} for mark in marks(prompt, recipe.dialect)
+                    {"text": mark.text, "does": mark.does}
+                    for mark in marks(prompt, recipe.notation)
                 ],
                 "passages": [
                     {
@@ -125,7 +127,7 @@ def explain(
             }
         )
         return
-    if found := marks(prompt, recipe.dialect):
+    if found := marks(prompt, recipe.notation):
         rows = table("what stands there", "what it does")
         for mark in found:
             add_row(rows, mark.text, mark.does)
@@ -188,7 +190,7 @@ def _show_prompt(prompt: "Prompt") -> None:
 
 def _explain_edit(source: "Prompt", target: "Prompt", as_json: bool) -> None:
     from crossattn.controls import align
-    from crossattn.pipelines.edit import aligned
+    from crossattn.pipelines.edit_choices import aligned
     from crossattn.pipelines.edit_recipe import EditRecipe
 
     chosen = aligned(source, target, EditRecipe(prompt=target.text))

@@ -187,13 +187,14 @@ def choices(
         ),
     ] = None,
     dialect: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
-            help="What (cat:1.3) means: attention, attention-normalised, a1111, comfy or compel.",
+            help="What (cat:1.3) means: attention, attention-normalised, a1111, comfy, compel or "
+            "difference." + by_default("compel, in joint attention difference"),
             rich_help_panel=PICTURE,
         ),
-    ] = "compel",
+    ] = None,
     model: Model = "emoji-sd",
     revision: Revision = None,
     config: Config = None,

@@ -1,40 +1,53 @@
 """Keeping everything but the place where words were changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.attention import Attention
-from crossattn.controls.support.alignment import align
+from crossattn.controls.support.blend_places import (
+    BlendPlaces,
+    By,
+    Group,
+    blend_places,
+    named_places,
+)
 from crossattn.controls.support.composition_grid import map_sites
 from crossattn.controls.support.edit import OnNothing
 from crossattn.controls.support.edit_source import EditSource, FromSource, Pair
-from crossattn.controls.support.token_positions import listed, positions_by_prompt
+from crossattn.controls.support.token_positions import listed
 from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
+from crossattn.family import Family
 from crossattn.session import Session
 from crossattn.site import Site
 from crossattn.step import LayerCall, Step
-from crossattn.words import Prompt
 
 SOURCE = -1
 """Number of a source that is not in the batch."""
 
-Places = dict[int, tuple[list[int], list[int]]]
-"""For each target prompt, tokens of the source and tokens of the target."""
+THRESHOLDS: dict[By, float] = {"words": 0.3, "nouns": 0.4}
+"""How strong a word must be to be there, unless told."""
 
 
 class LocalBlend(FromSource):
     """Change the picture only where `words` are, in the source or in the target.
 
-    Their maps at the coarse sites, summed over the steps so far, are pooled (3 × 3), brought to
-    the latent's size and cut at `threshold` of their maximum; outside the union the source's
-    latents stay. Places of `protect` (over `protect_threshold`) stay too. Without `words` they
-    are those that the two prompts do not share. Acts in `window`; after a run `masks` holds for
-    each target image the last mask, bool (height, width) of the latent. Place it behind the edits
-    of attention in a chain, so that it sees what they made of the maps.
+    Outside their places the source's latents stay; places of `protect` stay too. By "words" these
+    are, unless named, all that the prompts do not share: their maps at the coarse sites, summed
+    over the steps so far, are pooled (3 × 3) and cut at `threshold` (0.3) of their maximum; places
+    to protect, unpooled, at `protect_threshold`. By "nouns" they are the nouns that change or that
+    changed words are said of, and where a place changes, all but the nouns that stay
+    (`crossattn.controls.support.nouns` has the rule): each noun's map, that of the whole run where
+    the source was kept, is stretched from 0 to 1, cut at `threshold` (0.4) and, of what changes,
+    grown by 3 × 3. What `by` is, unless given, the model decides: nouns in joint attention, else
+    words, as samples/bench/editing_truth.py measured them.
+
+    Acts in `window`; after a run `masks` holds for each target image the last mask, bool (height,
+    width) of the latent. Place it behind the edits of attention in a chain, so that it sees what
+    they made of the maps.
 
     Raises `WordNotFoundError` for a word that neither prompt has, `ControlError` for no word.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
@@ -45,7 +58,8 @@ class LocalBlend(FromSource):
         words: str | Sequence[str] | None = None,
         *,
         protect: str | Sequence[str] = (),
-        threshold: float = 0.3,
+        by: By | None = None,
+        threshold: float | None = None,
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
         source: EditSource | None = None,
@@ -53,16 +67,18 @@ class LocalBlend(FromSource):
     ) -> None:
         super().__init__(source, on_nothing)
         for name, value in (("threshold", threshold), ("protect_threshold", protect_threshold)):
-            if not 0 <= value < 1:
+            if value is not None and not 0 <= value < 1:
                 raise ControlError(f"LocalBlend({name}={value:g}): expected a number from 0 to 1.")
         self.words = None if words is None else listed(words)
         self.protect = listed(protect)
+        self.by = by
         self.threshold = threshold
         self.protect_threshold = protect_threshold
         self.window = window
         self._masks: dict[int, Tensor] = {}
-        self._changed: Places = {}
-        self._protected: Places = {}
+        self._by: By = "words"
+        self._changed: dict[int, BlendPlaces] = {}
+        self._protected: dict[int, BlendPlaces] = {}
         self._sums: dict[int, Tensor] = {}
         self._run = -1
         self._sites: frozenset[Site] = frozenset()
@@ -77,13 +93,14 @@ class LocalBlend(FromSource):
         self._run = -1
         source = self.origin.prompt(session)
         targets = self.targets(session)
-        self._protected = _places(self.protect, source, targets)
+        self._by = self.by or usual_blend(session.family)
+        self._protected = named_places(self.protect, source, targets, self._by)
         if self.words is None:
-            self._changed = {number: _unshared(source, each) for number, each in targets.items()}
+            self._changed = {n: blend_places(source, each, self._by) for n, each in targets.items()}
         else:
-            self._changed = _places(self.words, source, targets)
+            self._changed = named_places(self.words, source, targets, self._by)
         for number, found in self._changed.items():
-            if not any(found):
+            if not found:
                 raise ControlError(
                     f"LocalBlend has no word to change between {source.text!r} and "
                     f"{targets[number].text!r}; name one."
@@ -92,12 +109,17 @@ class LocalBlend(FromSource):
     def before_step(self, step: Step) -> None:
         """Begin a run; and take the source's map where it was kept."""
         super().before_step(step)
-        assert self._session is not None
+        session = self._session
+        assert session is not None
         if step.run != self._run:
             self._sums, self._masks, self._run = {}, {}, step.run
-            self._sites = map_sites(self._session.sites, step)
-        if step.rows.positive and (kept := self.origin.map(step)) is not None:
-            self._add(SOURCE, kept.to(self._session.latents.given.device))
+            known = session.family.located(session.denoiser)
+            self._sites = map_sites(session.sites, step, known)
+            if self._by == "nouns" and (whole := self.origin.whole_map()) is not None:
+                self._sums[SOURCE] = whole.to(session.latents.given.device)
+        words = self._by == "words" and step.rows.positive
+        if words and (kept := self.origin.map(step)) is not None:
+            self._add(SOURCE, kept.to(session.latents.given.device))
 
     @torch.no_grad()
     def attend(self, call: LayerCall, attention: Attention) -> None:
@@ -136,42 +158,39 @@ class LocalBlend(FromSource):
 
     def _mask(self, pair: Pair, step: Step) -> Tensor:
         source = self._sums[SOURCE if SOURCE in self._sums else pair.source]
-        both = source, self._sums[pair.image]
-        mask = both[0].new_zeros(step.height, step.width, dtype=torch.bool)
-        for maps, tokens in zip(both, self._changed[pair.prompt], strict=True):
-            if tokens:
-                mask |= self._cut(maps, tokens, step, pool=True)
-        for maps, tokens in zip(both, self._protected[pair.prompt], strict=True):
-            if tokens:
-                mask &= ~self._cut(maps, tokens, step, pool=False)
+        target = self._sums[pair.image]
+        changed, protected = self._changed[pair.prompt], self._protected[pair.prompt]
+        mask = self._where(source, changed.source, step) | self._where(target, changed.target, step)
+        if changed.around is not None:
+            mask |= ~self._where(source, changed.around, step, grow=False)
+        for maps, groups in ((source, protected.source), (target, protected.target)):
+            mask &= ~self._where(maps, groups, step, self.protect_threshold, grow=False)
         return mask
 
-    def _cut(self, maps: Tensor, tokens: list[int], step: Step, pool: bool) -> Tensor:
-        height, width = next(iter(self._sites)).grid(step.height, step.width)
-        words = maps[:, tokens].sum(-1).view(1, 1, height, width)
-        if pool:
-            words = F.max_pool2d(words, 3, stride=1, padding=1)
-        words = F.interpolate(words, size=(step.height, step.width), mode="nearest")[0, 0]
-        threshold = self.threshold if pool else self.protect_threshold
-        return words > threshold * words.max()
+    def _where(
+        self,
+        maps: Tensor,
+        groups: Sequence[Group],
+        step: Step,
+        threshold: float | None = None,
+        grow: bool = True,
+    ) -> Tensor:
+        """The pixels of any of `groups` in maps (pixels, tokens): bool, of the latent's size."""
+        if threshold is None:
+            threshold = THRESHOLDS[self._by] if self.threshold is None else self.threshold
+        size = step.height, step.width
+        mask = maps.new_zeros(size, dtype=torch.bool)
+        for tokens in groups:
+            heat = maps[:, list(tokens)].sum(-1).view(1, 1, *next(iter(self._sites)).grid(*size))
+            if self._by == "nouns":
+                heat = heat - heat.amin()
+            if grow:
+                heat = F.max_pool2d(heat, 3, stride=1, padding=1)
+            heat = F.interpolate(heat, size=size, mode="nearest")[0, 0]
+            mask |= heat > threshold * heat.max()
+        return mask
 
 
-def _places(words: Sequence[str], source: Prompt, targets: Mapping[int, Prompt]) -> Places:
-    """The tokens of words in the source and in each target that have them."""
-    prompts = {SOURCE: source, **targets}
-    found = [positions_by_prompt(prompts, word) for word in words]
-    return {
-        number: (
-            [token for each in found for token in each.get(SOURCE, [])],
-            [token for each in found for token in each.get(number, [])],
-        )
-        for number in targets
-    }
-
-
-def _unshared(source: Prompt, target: Prompt) -> tuple[list[int], list[int]]:
-    """The tokens of the source's and of the target's words that the other does not have."""
-    alignment = align(source, target, "refine")
-    every = (alignment, *alignment.behind)
-    dropped = [token for each in every for unit in each.dropped for token in unit.tokens]
-    return dropped, [t for each in every for unit in each.unmatched for t in unit.tokens]
+def usual_blend(family: Family) -> By:
+    """What a blend goes by in models of a family, unless told."""
+    return "words" if family.order == "cross" else "nouns"

@@ -144,7 +144,7 @@ class SourceRecorder(Control):
         device = self._session.latents.given.device
         room = device if nbytes(specs) <= self.on_device else torch.device("cpu")
         self._run = SourceRun(kept, allocate(specs, self._begin_file(), header, room, device))
-        self._maps = map_sites(self._session.sites, step)
+        self._maps = _map_sites(self._session, step)
 
     @torch.no_grad()
     def attend(self, call: LayerCall, attention: Attention) -> None:
@@ -273,7 +273,7 @@ class SourceRecorder(Control):
                 specs[f"{name}/query"] = (shape, dtype)
                 specs[f"{name}/key"] = ((site.heads, step.tokens, each), dtype)
         calls = len(kept.timesteps)
-        finest = next(iter(map_sites(session.sites, step)))
+        finest = next(iter(_map_sites(session, step)))
         height, width = finest.grid(step.height, step.width)
         specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
         picture = (calls, session.latents.channels, step.height, step.width)
@@ -284,6 +284,11 @@ class SourceRecorder(Control):
 def _keep(room: Tensor, made: Tensor) -> None:
     """Copy what was made where it is kept; to memory that is pinned without waiting for it."""
     room.copy_(made, non_blocking=room.is_pinned())
+
+
+def _map_sites(session: Session, step: Step) -> frozenset[Site]:
+    """The sites of the blend's maps."""
+    return map_sites(session.sites, step, session.family.located(session.denoiser))
 
 
 def _width(site: Site, module: Any) -> int:

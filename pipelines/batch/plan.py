@@ -146,7 +146,7 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt
-            words = _plain_text(prompt, recipe.dialect)
+            words = _plain_text(prompt, recipe.notation)
             name = f"{slug(words, words=5)}-seed{recipe.seed}-{digest}"
         else:
             name = _checked_name(name)

@@ -51,25 +51,21 @@ class SharedSources:
         if self._kept is None or self._kept[0] != wanted:
             self._kept = None
             edits = [*self._edits(recipe), *([recipe] if recipe.edit else [])]
-            *_, source = keep_source(wanted, cross=_cross(edits), share=_share(edits))
+            cross, share = _windows(edits)
+            *_, source = keep_source(wanted, cross=cross, share=share)
             assert isinstance(source, Source)
             self._kept = wanted, source
         return self._kept[1]
 
 
-def _cross(edits: Sequence[Recipe]) -> "Window":
-    return _hull(
-        [
-            shares
-            for each in edits
-            if each.edit is not None
-            for shares in (each.edit.cross, *each.edit.words.values())
-        ]
-    )
+def _windows(edits: Sequence[Recipe]) -> "tuple[Window, Window]":
+    """The widest windows of edits, of words and of pixels."""
+    from crossattn.pipelines.edit_choices import windows
+    from crossattn.pipelines.settle import pipeline_of
 
-
-def _share(edits: Sequence[Recipe]) -> "Window":
-    return _hull([each.edit.share for each in edits if each.edit is not None])
+    each = [windows(recipe, pipeline_of(recipe)) for recipe in edits]
+    own = [shares for one in edits if one.edit is not None for shares in one.edit.words.values()]
+    return _hull([*(cross for cross, _ in each), *own]), _hull([share for _, share in each])
 
 
 def _hull(windows: Sequence[Shares]) -> "Window":

@@ -1,12 +1,13 @@
-"""Whether edits do what they say: colours, objects and places changed on emoji-sd, and judged.
+"""Whether edits do what they say: colours, objects and places changed, and judged.
 
 Captions of scenes that training never showed are edited into those of the same scenes with one
 thing changed. The judge says whether the change is there; the background's PSNR against the source
 is taken outside the changed thing's box as the judge sees it in the source (for a place: inside
 the things' boxes). Sources whose thing the judge does not see are passed over, and counted.
-Prints a Markdown table, and with --sheet draws the first pairs.
+Prints a Markdown table, now and then that of the pairs so far, and with --sheet draws the first.
 
 python samples/bench/editing_truth.py --pairs 200 --sheet samples/pictures/editing-truth.png
+python samples/bench/editing_truth.py --model emoji-sd3 --pairs 200
 """
 
 import argparse
@@ -29,12 +30,15 @@ from crossattn.pipelines.emoji_sd.judge import Judge, Verdict
 from crossattn.pipelines.emoji_sd.scenes import Scene, make_scene
 from crossattn.pipelines.emoji_sd.vocabulary import COLOURS, OBJECTS, PLACES, SIZES
 from crossattn.pipelines.load import Pipeline, load
+from crossattn.pipelines.model_defaults import defaults_of
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import run
 from crossattn.pipelines.sheets import Tile, contact_sheet
 
 FIRST_SEED = 2**23
 MARGIN = 8
+EVERY = 25
+"""After how many pairs the table is printed."""
 KINDS = ("colour", "object", "place")
 Way = Callable[[Pipeline, Source, str], Image.Image]
 
@@ -146,10 +150,14 @@ def ours(**how: object) -> Way:
 
 WAYS: dict[str, Way] = {
     "fresh": fresh,
+    "crossattn": ours(),
+    "crossattn, blend by words": ours(by="words"),
+    "crossattn, blend by nouns": ours(by="nouns"),
     "reference": reference,
     "PIE-Bench": pie_bench,
-    "crossattn": ours(),
-    "crossattn, share 0.4": ours(share=(0, 0.4)),
+    "crossattn, share 0.2": ours(cross=(0, 0), share=(0, 0.2)),
+    "crossattn, share 0.4": ours(cross=(0, 0), share=(0, 0.4)),
+    "crossattn, share 0.6": ours(cross=(0, 0), share=(0, 0.6)),
     "crossattn, no blend": ours(blend=None),
     "crossattn, refine": ours(mode="refine"),
     **{f"crossattn, cross {end}": ours(cross=(0, end)) for end in (0.2, 0.4, 0.5, 0.6, 0.8)},
@@ -170,22 +178,28 @@ def psnr(before: Image.Image, after: Image.Image, where: np.ndarray) -> float:
 def main() -> None:
     """Draw, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="emoji-sd")
     parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, help="of each picture; the model's own unless given")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS)[:4])
     parser.add_argument("--sheet", type=Path, help="where to draw the first pairs")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    pipe, judge = load(), Judge.load()
+    pipe, judge = load(options.model), Judge.load()
+    steps = options.steps or defaults_of(pipe).steps
+    print(f"{options.model}, {steps} steps; {describe('torch', 'diffusers')}", flush=True)
     tries = 0
     found: dict[str, list[tuple[str, bool, float]]] = {way: [] for way in options.ways}
     tiles: list[Tile] = []
     for pair in pairs():
-        if len(found[options.ways[0]]) == options.pairs:
+        count = len(found[options.ways[0]])
+        if count and (count == options.pairs or not count % EVERY):
+            print_table(found, tries)
+        if count == options.pairs:
             break
         tries += 1
         before, after = pair.texts
-        recipe = Recipe(prompt=before, seed=tries, steps=options.steps)
+        recipe = Recipe(model=options.model, prompt=before, seed=tries, steps=steps)
         *_, source = keep_source(recipe, pipe=pipe)
         seen = judge.look([source.result.image])[0]
         stays = pair.background(seen)
@@ -199,20 +213,23 @@ def main() -> None:
             found[way].append((pair.kind, verdict, background))
             row.append(Tile(picture, way, f"{background:.0f} dB{'' if verdict else ', missed'}"))
         tiles += row if len(tiles) < 12 * len(row) else []
-    print(f"{options.pairs} pairs ({tries} drawn), {options.steps} steps.")
-    print(describe("torch", "diffusers"), end="\n\n")
-    titles = [f"{kind}: done | {kind}: background" for kind in KINDS]
-    print(f"| way | done | background | {' | '.join(titles)} |")
-    print("|---" * (3 + 2 * len(KINDS)) + "|")
-    for way, rows in found.items():
-        cells = [_cells(rows), *(_cells([row for row in rows if row[0] == k]) for k in KINDS)]
-        print(f"| {way} | {' | '.join(cells)} |")
     if options.sheet:
         large = [Tile(tile.image.resize((256, 256)), tile.label, tile.note) for tile in tiles]
         title, footer = "Edits of held-out scenes", "dB: background against the source"
         columns = 1 + len(options.ways)
         page = contact_sheet(large, title=title, footer=footer, columns=columns, scale=False)
         page.save(options.sheet)
+
+
+def print_table(found: dict[str, list[tuple[str, bool, float]]], tries: int) -> None:
+    """Print what was found of each way so far, in all and by kind of change."""
+    print(f"\n{len(next(iter(found.values())))} pairs ({tries} drawn)\n")
+    titles = [f"{kind}: done | {kind}: background" for kind in KINDS]
+    print(f"| way | done | background | {' | '.join(titles)} |")
+    print("|---" * (3 + 2 * len(KINDS)) + "|")
+    for way, rows in found.items():
+        cells = [_cells(rows), *(_cells([row for row in rows if row[0] == k]) for k in KINDS)]
+        print(f"| {way} | {' | '.join(cells)} |", flush=True)
 
 
 def _cells(rows: list[tuple[str, bool, float]]) -> str:

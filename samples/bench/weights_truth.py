@@ -1,17 +1,19 @@
 """Which dialect's weights do what people expect: more of a word for a higher weight, and no less
 of the others.
 
-On emoji-sd, the words for falling snow are weighed from 0.25 to 2.5 in captions of scenes. A judge
-grades the snow; the table has the rank correlation of weight and snow over each scene, the snow at
-the lowest and the highest weight (0 none to 3 heavy), and in how many pictures the things and
-the place are still those of the caption.
+The words for falling snow are weighed from 0.25 to 2.5 in captions of scenes. A judge grades the
+snow; the table has the rank correlation of weight and mean snow, and of weight and snow over each
+scene, the snow at the lowest and the highest weight (0 none to 3 heavy), and in how many pictures
+the things and the place are still those of the caption, of those that have them at weight 1. Prints
+the table of the scenes so far, now and then.
 
 python samples/bench/weights_truth.py --scenes 40
+python samples/bench/weights_truth.py --model emoji-sd3 --scenes 40
 """
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import get_args
 
@@ -20,14 +22,17 @@ import torch
 from machine import describe
 
 from crossattn.pipelines.emoji_sd.captions import describe as caption
-from crossattn.pipelines.emoji_sd.judge import Judge
+from crossattn.pipelines.emoji_sd.judge import Judge, Verdict
 from crossattn.pipelines.emoji_sd.scenes import Scene, make_scene
 from crossattn.pipelines.emoji_sd.scores import rank_correlation
 from crossattn.pipelines.load import load
+from crossattn.pipelines.model_defaults import defaults_of
 from crossattn.pipelines.recipe import Dialect, Recipe
 from crossattn.pipelines.run import run
 
 FIRST_SEED = 2**24
+EVERY = 10
+"""After how many scenes the table is printed."""
 WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.5)
 
 
@@ -48,38 +53,71 @@ def weighed(scene: Scene, weight: float) -> str:
     return f"{words.text[:start]}({words.text[start:end]}:{weight:g}){words.text[end:]}"
 
 
+@dataclass
+class Judged:
+    """What a judge sees of one dialect: a row for each scene, a column for each weight."""
+
+    snow: list[list[float]] = field(default_factory=list)
+    things: list[bool] = field(default_factory=list)
+    places: list[bool] = field(default_factory=list)
+
+    def add(self, scene: Scene, seen: list[Verdict]) -> None:
+        """Count a scene's pictures; what is not there at weight 1 cannot be kept."""
+        plain = seen[WEIGHTS.index(1.0)]
+        self.snow.append([verdict.snow for verdict in seen])
+        for verdict in (one for one in seen if one is not plain):
+            names = [thing.name for thing in scene.things if plain.find(thing.name)]
+            self.things += [verdict.find(name) is not None for name in names]
+            if plain.place == scene.place:
+                self.places.append(verdict.place == scene.place)
+
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        snow = np.array(self.snow)
+        weights = np.array(WEIGHTS)
+        of_means = rank_correlation(np.stack([weights, snow.mean(0)], 1))
+        each = [rank_correlation(np.stack([weights, graded], 1)) for graded in snow]
+        shown = [f"{of_means:.2f}", f"{np.nanmean(each):.2f}"]
+        shown += [f"{amount:.2f}" for amount in snow.mean(0)]
+        return [*shown, *(f"{mean(kept or [False]):.0%}" for kept in (self.things, self.places))]
+
+
 def main() -> None:
     """Draw, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="emoji-sd")
     parser.add_argument("--scenes", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, help="of each picture; the model's own unless given")
+    parser.add_argument("--dialects", nargs="+", choices=get_args(Dialect))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    pipe, judge = load(), Judge.load()
-    chosen = [scene for scene, _ in zip(scenes(), range(options.scenes), strict=False)]
-    print(f"{options.scenes} scenes, weights {WEIGHTS}, {options.steps} steps.")
-    print(describe("torch", "diffusers"), end="\n\n")
-    print("| dialect | correlation | snow at 0.25 | at 1 | at 2.5 | things kept | place kept |")
-    print("|---|---|---|---|---|---|---|")
-    for dialect in get_args(Dialect):
-        snow = np.zeros((len(chosen), len(WEIGHTS)))
-        things: list[bool] = []
-        places: list[bool] = []
-        for row, scene in enumerate(chosen):
-            for column, weight in enumerate(WEIGHTS):
+    pipe, judge = load(options.model), Judge.load()
+    steps = options.steps or defaults_of(pipe).steps
+    print(f"{options.model}, weights {WEIGHTS}, {steps} steps; {describe('torch', 'diffusers')}")
+    found = {dialect: Judged() for dialect in options.dialects or get_args(Dialect)}
+    for row, (scene, _) in enumerate(zip(scenes(), range(options.scenes), strict=False)):
+        for dialect, judged in found.items():
+            seen = []
+            for weight in WEIGHTS:
+                said = weighed(scene, weight)
                 recipe = Recipe(
-                    prompt=weighed(scene, weight), seed=row, steps=options.steps, dialect=dialect
+                    model=options.model, prompt=said, seed=row, steps=steps, dialect=dialect
                 )
                 *_, result = run(recipe, pipe=pipe)
-                (verdict,) = judge.look([result.image])
-                snow[row, column] = verdict.snow
-                things += [verdict.find(thing.name) is not None for thing in scene.things]
-                places.append(verdict.place == scene.place)
-        pairs = [np.stack([np.array(WEIGHTS), graded], 1) for graded in snow]
-        correlation = np.nanmean([rank_correlation(each) for each in pairs])
-        cells = [f"{correlation:.2f}", *(f"{snow[:, column].mean():.2f}" for column in (0, 2, 4))]
-        cells += [f"{mean(things):.0%}", f"{mean(places):.0%}"]
-        print(f"| {dialect} | {' | '.join(cells)} |", flush=True)
+                seen += judge.look([result.image])
+            judged.add(scene, seen)
+        if row + 1 == options.scenes or not (row + 1) % EVERY:
+            print_table(found, row + 1)
+
+
+def print_table(found: dict[str, Judged], count: int) -> None:
+    """Print what was found so far."""
+    print(f"\n{count} scenes\n")
+    snow = " | ".join(f"snow at {weight:g}" for weight in WEIGHTS)
+    print(f"| dialect | of the means | of each scene | {snow} | things kept | place kept |")
+    print("|---" * (5 + len(WEIGHTS)) + "|")
+    for dialect, judged in found.items():
+        print(f"| {dialect} | {' | '.join(judged.cells())} |", flush=True)
 
 
 if __name__ == "__main__":

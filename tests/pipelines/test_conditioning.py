@@ -36,3 +36,28 @@ def test_a_prompt_is_embedded_as_its_systems_own_code_embeds_it(
     expected = torch.tensor(NUMBERS[dialect][source])
     assert got.shape[0] == len(expected)
     torch.testing.assert_close(got @ wave, expected, atol=2e-3, rtol=1e-3)
+
+
+def test_a_difference_is_to_the_prompt_without_the_words_laid_word_by_word(
+    steady_pipe: Any,
+) -> None:
+    weighed = embeds(steady_pipe, "a (red:1.5) car on grass", "difference")[-1]
+    whole, rest, empty = (
+        embeds(steady_pipe, text, "difference")[-1]
+        for text in ("a red car on grass", "a car on grass", "")
+    )
+    there = read("a red car on grass", tokenizers_of(steady_pipe))[0]
+    [red], end = [word for word in there.words if word.text == "red"], there.encodings[0].end
+    first, last = red.tokens[0][0], red.tokens[0][-1] + 1
+    assert end is not None
+    laid = whole.clone()
+    laid[:first], laid[first:last] = rest[:first], empty[first:last]
+    laid[last : end + 1] = rest[first : end + 1 - (last - first)]
+    laid[end + 1 :] = rest[end + 1 :]
+    torch.testing.assert_close(weighed, laid + 1.5 * (whole - laid))
+
+
+def test_all_of_a_prompt_is_weighed_against_no_words(steady_pipe: Any) -> None:
+    weighed = embeds(steady_pipe, "(a red car:2)", "difference")[-1]
+    whole, empty = (embeds(steady_pipe, text, "difference")[-1] for text in ("a red car", ""))
+    torch.testing.assert_close(weighed, empty + 2 * (whole - empty))

@@ -10,10 +10,12 @@ from crossattn import RecipeError
 from crossattn.controls import Refine, Replace, Reweight, SourceRecorder, Window
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
-from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.pipelines.edit_choices import windows
+from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import run
 
+BALL = "a big red ball on a beach"
 SOURCE, TARGET = "a red car on grass", "a red balloon on grass"
 DIALECTS = ["attention", "attention-normalised", "a1111", "comfy", "compel"]
 
@@ -32,9 +34,10 @@ def finish(events: Any) -> Any:
     return last
 
 
-def test_an_edit_and_its_controls_act_in_the_same_steps_unless_told() -> None:
-    usual = Window(*EditRecipe(prompt=TARGET).cross)
-    assert usual == Replace().window == Refine().window == SourceRecorder().cross
+def test_an_edit_and_its_controls_act_in_the_same_steps_unless_told(sd_pipe: Any) -> None:
+    cross, share = windows(Recipe(prompt=SOURCE, edit={"prompt": TARGET}), sd_pipe)
+    assert share == (0, 0)
+    assert Window(*cross) == Replace().window == Refine().window == SourceRecorder().cross
 
 
 def test_a_mask_of_the_whole_picture_has_no_outside_to_tell_of(sd_pipe: Any) -> None:
@@ -175,3 +178,39 @@ def test_a_source_of_another_recipe_is_refused(sd_pipe: Any) -> None:
 def test_an_edit_that_cannot_be_is_told_in_one_sentence(how: Any, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         recipe(edit=how)
+
+
+@pytest.fixture(scope="module")
+def joint_pipe() -> Any:
+    return load("emoji-sd3")
+
+
+def joint(pipe: Any, target: str, source: Source | None = None, **how: Any) -> Edited:
+    asked = Recipe(
+        model="emoji-sd3", prompt=BALL, steps=4, guidance=1.0, edit={"prompt": target, **how}
+    )
+    return finish(edit(asked, pipe=pipe, source=source))
+
+
+def test_in_joint_attention_pixels_follow_the_source_and_nouns_tell_where(joint_pipe: Any) -> None:
+    done = joint(joint_pipe, "a big blue ball on a beach")
+    assert [(one.control, one.steps) for one in done.report.touched] == [
+        ("ShareSelfAttention", 1),
+        ("LocalBlend", 4),
+    ]
+    made = done.result.recipe.edit
+    assert (made.cross, made.share, made.by, made.threshold) == ((0, 0), (0, 0.4), "nouns", 0.4)
+    ball = done.source.result.trace["ball"].resize(128, 128).mask(0.4)
+    assert (done.report.mask & ball).sum() > 0.9 * ball.sum()
+    named = joint(joint_pipe, "a big blue ball on a beach", done.source, blend=["ball"])
+    assert torch.equal(named.report.mask, done.report.mask)
+    held = joint(joint_pipe, "a big blue ball on a beach", done.source, protect=["ball"])
+    assert (held.report.mask & ball).sum() < 0.1 * ball.sum()
+
+
+def test_where_a_place_changes_all_may_but_what_stays(joint_pipe: Any) -> None:
+    done = joint(joint_pipe, "a big red ball at night")
+    assert done.result.recipe.edit.share == (0, 0.2)
+    ball = done.source.result.trace["ball"].resize(128, 128).mask(0.4)
+    assert (done.report.mask & ball).sum() < 0.1 * ball.sum()
+    assert done.report.mask.float().mean() > 0.5

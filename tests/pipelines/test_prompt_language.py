@@ -65,7 +65,7 @@ def test_a_prompt_weighs_alike_on_either_side_of_guidance(sd_pipe: Any, dialect:
     torch.testing.assert_close(one + two, alone + against, atol=2e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "difference"])
 def test_a_word_that_is_turned_around_is_reported_by_how_much_it_is_looked_at(
     sd_pipe: Any, dialect: str
 ) -> None:
@@ -76,6 +76,23 @@ def test_a_word_that_is_turned_around_is_reported_by_how_much_it_is_looked_at(
     assert (car.text, car.weight) == ("car", -1)
     assert car.mass == pytest.approx(plain.words[2].mass, rel=0.02)
     assert (turned.trace["car"].data >= 0).all()
+
+
+def test_a_difference_turned_around_goes_to_the_other_side(sd_pipe: Any) -> None:
+    plain, gone, turned = (
+        draw(sd_pipe, f"a (red:{weight}) car", steps=1, dialect="difference")
+        for weight in (1, 0, -1)
+    )
+    assert len({result.image.tobytes() for result in (plain, gone, turned)}) == 3
+    [red] = [word for word in turned.words if word.text == "red"]
+    assert red.weight == -1 and red.had == pytest.approx(plain.words[1].mass, rel=0.02)
+
+
+def test_weights_that_hardly_move_the_attention_say_so(sd_pipe: Any) -> None:
+    little = draw(sd_pipe, "a red (car:1.01)", steps=1, dialect="attention")
+    assert any("hardly changes a picture" in note for note in little.warnings)
+    much = draw(sd_pipe, "a red (car:9)", steps=1, dialect="attention")
+    assert not any("hardly changes a picture" in note for note in much.warnings)
 
 
 def test_a_negative_weight_is_its_size_with_the_value_turned_around(sd_pipe: Any) -> None:

@@ -25,6 +25,7 @@ edits = st.fixed_dictionaries(
     {"prompt": text, "cross": window, "share": window, "begin": share, "threshold": share},
     optional={
         "mode": st.sampled_from(["replace", "refine"]),
+        "by": st.sampled_from(["words", "nouns"]),
         "words": st.dictionaries(word, window, max_size=2),
         "blend": st.none() | st.lists(word, max_size=2),
     },

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.controls.blend import THRESHOLDS
+from crossattn.controls.support.window import CROSS_WINDOW
 from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.pipelines.replay import compare
 from crossattn.ui.cli import call
@@ -133,6 +134,5 @@ def test_explain_of_an_edit_prints_its_pairs_as_json(
 def test_the_help_tells_what_an_edit_is_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["edit", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    usual = EditRecipe(prompt="a boat")
-    for name, value in (("cross", usual.cross[1]), ("threshold", usual.threshold)):
-        assert f"[default: {value:g}]" in told.split(f"--{name} ")[1].split(" --")[0]
+    for name, value in (("cross", CROSS_WINDOW.end), ("threshold", THRESHOLDS["words"])):
+        assert f"[default: {value:g}, " in told.split(f"--{name} ")[1].split(" --")[0]

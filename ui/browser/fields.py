@@ -35,7 +35,7 @@ def recipe_of(
             f"The steps must be a whole number and the guidance a number, but are {steps} and "
             f"{guidance}; fill them in."
         )
-    fields: dict[str, Any] = {"scheduler": scheduler or None, "dialect": dialect}
+    fields: dict[str, Any] = {"scheduler": scheduler or None, "dialect": dialect or None}
     return Recipe(
         prompt=prompt,
         negative_prompt=negative,
@@ -76,7 +76,7 @@ def fields_of(recipe: Recipe) -> tuple[Any, ...]:
         recipe.guidance,
         size_text(recipe.width, recipe.height),
         recipe.scheduler or "",
-        recipe.dialect,
+        recipe.dialect or "",
         recipe.edit.prompt if recipe.edit else recipe.prompt,
     )
 

@@ -72,7 +72,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
             for word in trace.prompt.words
         ],
         "source": [
-            word.text for word in longest_prompt(recipe.prompt, recipe.dialect, recipe.steps).words
+            word.text for word in longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
         ],
         "tokens": _token_names(trace),
         "limit": trace.prompt.encodings[0].limit,
@@ -122,7 +122,7 @@ def title(made: Made) -> str:
         return f"edit: {swapped(made.recipe.prompt, edit.prompt)}"
     # Read anew: the traces of a whole history are not kept in memory.
     recipe = made.recipe
-    words = longest_prompt(recipe.prompt, recipe.dialect, recipe.steps).words
+    words = longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
     if made.recipe.regions:
         return f"held: {', '.join(one.word.replace('#', ' ') for one in made.recipe.regions)}"
     weighted = [f"{word.text} {word.weight:g}" for word in words if word.weight != 1]

@@ -5,7 +5,7 @@ from typing import Any
 
 from crossattn.controls import Alignment
 from crossattn.errors import CrossattnError, RecipeError
-from crossattn.pipelines.edit import aligned
+from crossattn.pipelines.edit_choices import aligned
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary

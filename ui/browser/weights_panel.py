@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser.parts import part
 
 MEANINGS = {
-    "compel": "Recommended: more of the word upwards, the picture without it downwards.",
+    "": "Recommended: as compel or, in a transformer, difference.",
+    "compel": "More of the word upwards, the picture without it downwards.",
+    "difference": "The whole text moves away from that without the word.",
     "comfy": "As ComfyUI: its text moves away from that of the empty prompt.",
     "a1111": "As Stable Diffusion WebUI: its text × weight. Gentle.",
     "attention": "Its attention × weight, and nothing else. Strong above 1.",
@@ -30,11 +31,9 @@ class WeightsPanel:
 
 def weights_panel() -> WeightsPanel:
     """Build the panel."""
-    usual = str(Recipe.model_fields["dialect"].default)
-    dialect = gr.Dropdown(
-        choices=list(MEANINGS), value=usual, label="A weight means", elem_id="dialect"
-    )
-    rows = part("weights", meaning=MEANINGS[usual])
+    choices = [(name or "what suits the model", name) for name in MEANINGS]
+    dialect = gr.Dropdown(choices=choices, value="", label="A weight means", elem_id="dialect")
+    rows = part("weights", meaning=MEANINGS[""])
     sweep = part("sweep", label="row", value={})
     dialect.change(
         _explain, dialect, rows, queue=False, show_progress="hidden", api_name="explain_dialect"

@@ -1,6 +1,6 @@
 """The grids that decide on composition, where pixels are few and words have found their places."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from crossattn.site import Site
 from crossattn.step import Step
@@ -19,8 +19,11 @@ def coarse_pixels(sites: Iterable[Site], step: Step) -> int:
     return step.frames * max(16 * 16, step.height * step.width // 16, coarsest)
 
 
-def map_sites(sites: Iterable[Site], step: Step) -> frozenset[Site]:
-    """The cross-attention sites that words are located by: those of the finest coarse grid."""
+def map_sites(sites: Iterable[Site], step: Step, known: Collection[str] = ()) -> frozenset[Site]:
+    """The cross-attention sites that words are located by: those of the finest coarse grid.
+
+    Of these, where blocks are `known` to find words best, the ones in such blocks.
+    """
     pixels: dict[Site, int] = {}
     for site in sites:
         if site.kind == "cross":
@@ -28,4 +31,5 @@ def map_sites(sites: Iterable[Site], step: Step) -> frozenset[Site]:
             pixels[site] = step.frames * height * width
     coarse = [count for count in pixels.values() if count <= coarse_pixels(pixels, step)]
     finest = max(coarse, default=0)
-    return frozenset(site for site, count in pixels.items() if count == finest)
+    found = frozenset(site for site, count in pixels.items() if count == finest)
+    return frozenset(site for site in found if site.block in known) or found

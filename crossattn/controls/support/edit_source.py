@@ -61,6 +61,9 @@ class EditSource(Protocol):
         None where the source is in the batch and is seen there.
         """
 
+    def whole_map(self) -> Tensor | None:
+        """The mean of these maps over the source's whole run, or None as `map`."""
+
 
 class FirstPrompt:
     """The source is the first prompt of the same batch; the k-th images of prompts are paired."""
@@ -108,6 +111,9 @@ class FirstPrompt:
 
     def map(self, step: Step) -> None:
         """Nothing: the source is in the batch."""
+
+    def whole_map(self) -> None:
+        """Nothing yet: the source runs beside its targets."""
 
 
 class OtherNoiseWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Turning words up and down by their embeddings, as three other systems do it.
+"""Turning words up and down by their embeddings: as three other systems do it, and as this one.
 
 Each takes what the text encoder made of the prompt, (tokens, channels), and a weight for each
 token, (tokens,), and returns new embeddings of the same precision, computed in float32 at least;
@@ -53,6 +53,19 @@ def compel(
         blended = blended + _away(_widened(masked), base, weights) * part
         total += part
     return (blended / total).to(embeds.dtype)
+
+
+def difference(embeds: Tensor, without: Sequence[tuple[Tensor, float]]) -> Tensor:
+    """Go away from, or towards, the prompt without the words that are weighed.
+
+    `without` has for all words of one weight w what the encoder makes of the prompt without them,
+    (tokens, channels), each token beside the same word's; all tokens become e₋ + w (e - e₋), for
+    in a text encoder words say what they mean in the tokens behind them too. Several weights add
+    up. samples/bench/weights_truth.py compares it with the others.
+    """
+    wide = _widened(embeds)
+    moved = sum(((wide - _widened(each)) * (weight - 1) for each, weight in without), wide)
+    return moved.to(embeds.dtype) if without else embeds
 
 
 def _away(embeds: Tensor, empty: Tensor, weights: Tensor) -> Tensor:

@@ -159,6 +159,10 @@ class SourceRun:
         self._check(step)
         return self.tensors[MAPS][step.evaluation]
 
+    def whole_map(self) -> Tensor:
+        """The source's mean map over the calls that were made: (pixels, tokens)."""
+        return self.tensors[MAPS][self.kept.begun :].mean(0)
+
     def predicted(self, calls: int) -> Tensor:
         """What the scheduler was given at the first `calls`: (calls, channels, height, width)."""
         return self.tensors[PREDICTED][:calls]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossattn.controls.support.embeddings import a1111, comfy, compel
+from crossattn.controls.support.embeddings import a1111, comfy, compel, difference
 
 GENERATOR = torch.Generator().manual_seed(0)
 EMBEDS, EMPTY, MASKED = torch.randn(3, 7, 5, generator=GENERATOR) + 0.5
@@ -46,6 +46,14 @@ def test_compel_at_weight_zero_is_the_prompt_without_the_word() -> None:
 def test_compel_turns_up_as_comfy_does() -> None:
     up = WEIGHTS.clamp(min=1)
     assert torch.equal(compel(EMBEDS, EMPTY, up), comfy(EMBEDS, EMPTY, up))
+
+
+def test_the_difference_that_words_make_is_what_is_weighed() -> None:
+    expected = EMPTY + (EMBEDS - EMPTY) * 1.5
+    torch.testing.assert_close(difference(EMBEDS, [(EMPTY, 1.5)]), expected)
+    both = expected - (EMBEDS - MASKED)
+    torch.testing.assert_close(difference(EMBEDS, [(EMPTY, 1.5), (MASKED, 0.0)]), both)
+    assert difference(EMBEDS, []) is EMBEDS
 
 
 WEIGHINGS = {

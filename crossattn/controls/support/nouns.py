@@ -1,0 +1,119 @@
+"""Which nouns change between two prompts: where a change of words will show in the picture.
+
+A phrase is what stands between little words (articles, prepositions and the like) and marks; its
+noun is its last word, passing over one that ends in -ing. Where a noun behind "in", "on" or "at"
+changes, the place does, and all of the picture may, but for the other nouns. The little words are
+English; a prompt without them has the phrases that its marks make.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from crossattn.controls.support.alignment import global_alignment
+from crossattn.word_spans import same_word
+from crossattn.words import Prompt
+
+
+def _each(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_PLACING = _each("in on at inside within upon")
+_JOINING = _each(
+    "with without to from by for over under above below behind before beside besides between near "
+    "outside around through across along into onto off against among beneath underneath "
+    "and or but nor as like than while is are was were be"
+)
+_POINTING = _each(
+    "a an the this that these those my your his her its our their some any every each no "
+    "left right next front back top bottom middle high close far up down away out there here"
+)
+_LITTLE = _PLACING | _JOINING | _POINTING | {"of"}
+# What ends in -ing and is a thing all the same.
+_THINGS = _each(
+    "building painting drawing clothing king ring wing string spring thing ceiling morning evening "
+    "wedding earring railing lightning pudding icing wiring"
+)
+
+
+@dataclass(frozen=True)
+class ChangedNouns:
+    """Positions of words: where two prompts differ.
+
+    `source` are nouns of the source that change or are said of something else, `target` new nouns
+    of the target. `things` are nouns of the source that stay, where a place changes around them;
+    None where none does.
+    """
+
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+    things: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class _Phrase:
+    """A run of words, the noun among them; whether it is a place, or a measure of what follows."""
+
+    words: tuple[int, ...]
+    noun: int
+    place: bool
+    measure: bool
+
+
+def changed_nouns(source: Prompt, target: Prompt) -> ChangedNouns:
+    """Which nouns change from one prompt to the other."""
+    old, new = ([same_word(word.text) for word in prompt.words] for prompt in (source, target))
+    links = [pair for pair in global_alignment(old, new) if None not in pair]
+    back = {right: left for left, right in links if left is not None and right is not None}
+    dropped = [at for at in range(len(old)) if at not in back.values()]
+    added = [at for at in range(len(new)) if at not in back]
+    before, after = list(_phrases(source)), list(_phrases(target))
+    gone, came = (
+        _touched(*each) for each in ((before, dropped, old), (after, added, new))
+    )  # the phrases that changed words stand in
+    place = any(each.place and each.noun in dropped for each in gone)
+    place |= any(each.place and each.noun in added for each in came)
+    nouns = {each.noun for each in gone if not (each.place and each.noun in dropped)}
+    nouns |= {back[each.noun] for each in came if each.noun in back}
+    fresh = {each.noun for each in came if each.noun in added and not each.place}
+    things = None
+    if place:
+        stay = [each for each in before if not (each.place or each.measure)]
+        things = tuple(each.noun for each in stay if each.noun not in nouns)
+    return ChangedNouns(tuple(sorted(nouns)), tuple(sorted(fresh)), things)
+
+
+def _touched(phrases: Sequence[_Phrase], changed: Sequence[int], words: list[str]) -> list[_Phrase]:
+    """The phrases of changed words; of little words, those on both sides, if nothing else is."""
+    found = [each for each in phrases if set(each.words) & set(changed)]
+    if found or not changed:
+        return found
+    before = [each for each in phrases if each.words[-1] < changed[0]]
+    behind = [each for each in phrases if each.words[0] > changed[-1]]
+    return before[-1:] + behind[:1]
+
+
+def _phrases(prompt: Prompt) -> Iterator[_Phrase]:
+    run: list[int] = []
+    leads = ""
+    words = [same_word(word.text) for word in prompt.words]
+    for at, word in enumerate(prompt.words):
+        if at and prompt.text[prompt.words[at - 1].span[1] : word.span[0]].strip():
+            yield from _phrase(run, words, leads)
+            run, leads = [], ""
+        if words[at] not in _LITTLE:
+            run.append(at)
+            continue
+        yield from _phrase(run, words, leads, measure=words[at] == "of")
+        run = []
+        if words[at] in _PLACING | _JOINING:
+            leads = words[at]
+    yield from _phrase(run, words, leads)
+
+
+def _phrase(
+    run: list[int], words: list[str], leads: str, measure: bool = False
+) -> Iterator[_Phrase]:
+    if run:
+        plain = [at for at in run if words[at] in _THINGS or not words[at].endswith("ing")]
+        yield _Phrase(tuple(run), (plain or run)[-1], leads in _PLACING, measure)

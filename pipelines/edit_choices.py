@@ -1,0 +1,92 @@
+"""What an edit leaves to the model, filled in: as samples/bench/editing_truth.py measured it."""
+
+from typing import TYPE_CHECKING
+
+from crossattn.controls import Alignment, align
+from crossattn.controls.blend import THRESHOLDS, usual_blend
+from crossattn.controls.support.blend_places import By
+from crossattn.controls.support.nouns import changed_nouns
+from crossattn.controls.support.window import CROSS_WINDOW
+from crossattn.denoiser import family_of
+from crossattn.encoders import tokenizers_of
+from crossattn.errors import ControlError
+from crossattn.pipelines.edit_recipe import EditRecipe, Shares
+from crossattn.pipelines.joint import denoiser_of
+from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.settle import read
+from crossattn.words import Prompt
+
+if TYPE_CHECKING:
+    from crossattn.pipelines.load import Pipeline
+
+NONE = (0.0, 0.0)
+PIXELS = (0.0, 0.4)
+"""When pixels look where the source's did in joint attention, unless told."""
+PIXELS_AROUND = (0.0, 0.2)
+"""The same where a place changes, and so most of the picture."""
+
+
+class SettledEdit(EditRecipe):
+    """An edit that leaves no choice."""
+
+    cross: Shares
+    share: Shares
+    by: By
+    threshold: float
+
+
+def settled_edit(recipe: Recipe, pipe: "Pipeline") -> SettledEdit:
+    """The edit of a recipe with every choice filled in.
+
+    Raises ControlError if the mode is "replace" and no word is swapped.
+    """
+    spec = recipe.edit
+    assert spec is not None
+    cross, share = windows(recipe, pipe)
+    by = spec.by or usual_blend(family_of(denoiser_of(pipe)))
+    choices = {
+        "mode": aligned(*_prompts(recipe, pipe), spec).mode,
+        "cross": cross,
+        "share": share,
+        "by": by,
+        "threshold": THRESHOLDS[by] if spec.threshold is None else spec.threshold,
+    }
+    return SettledEdit(**{**spec.model_dump(), **choices})
+
+
+def windows(recipe: Recipe, pipe: "Pipeline") -> tuple[Shares, Shares]:
+    """When words, and when pixels, look where the source's did in a recipe's edit.
+
+    Unless told, words do in cross-attention; in joint attention pixels do, which needs no alignment
+    of words.
+    """
+    spec = recipe.edit
+    assert spec is not None
+    cross: Shares = (CROSS_WINDOW.start, CROSS_WINDOW.end)
+    share: Shares = NONE
+    if family_of(denoiser_of(pipe)).order != "cross":
+        around = spec.blend == () and changed_nouns(*_prompts(recipe, pipe)).things is not None
+        cross, share = NONE, PIXELS_AROUND if around else PIXELS
+    return spec.cross or cross, spec.share or share
+
+
+def _prompts(recipe: Recipe, pipe: "Pipeline") -> tuple[Prompt, Prompt]:
+    assert recipe.edit is not None
+    tokenizers = tokenizers_of(pipe)
+    source, target = (
+        read(text, tokenizers, recipe.notation)[0] for text in (recipe.prompt, recipe.edit.prompt)
+    )
+    return source, target
+
+
+def aligned(source: Prompt, target: Prompt, spec: EditRecipe) -> Alignment:
+    """How the edit links the prompts; where it leaves the mode open, by whether words are swapped.
+
+    Raises ControlError if the mode is "replace" and no word is.
+    """
+    if spec.mode is not None:
+        return align(source, target, spec.mode)
+    try:
+        return align(source, target, "replace")
+    except ControlError:
+        return align(source, target, "refine")

@@ -1,0 +1,37 @@
+"""Which nouns a change of words is about, by the little words around them."""
+
+import pytest
+
+from crossattn import read_prompt
+from crossattn.controls.support.nouns import changed_nouns
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "old", "new", "stay"),
+    [
+        ("a red car on grass", "a blue car on grass", ["car"], [], None),
+        ("a car on grass", "a big red car on grass", ["car"], [], None),
+        ("a big red car, and a dog", "a car, and a dog", ["car"], [], None),
+        ("a red car on grass", "a red boat on grass", ["car"], ["boat"], None),
+        ("a cat and a dog", "an owl and a dog", ["cat"], ["owl"], None),
+        ("a cat", "a cat and a dog", [], ["dog"], None),
+        ("a grey dog running in snow", "a white dog running in snow", ["dog"], [], None),
+        ("a cat left of a dog", "a cat right of a dog", ["cat", "dog"], [], None),
+        ("a photo of a cat on grass", "a photo of a cat at the beach", [], [], ["cat"]),
+        ("in a field of grass, a cat", "high up in the mountains, a cat", [], [], ["cat"]),
+        ("a cat to the left of a dog", "a cat to the left of a dog at sea", [], [], ["cat", "dog"]),
+        ("a red cat on grass", "a blue cat on sand", ["cat"], [], []),
+        ("on green grass, a cat", "on red grass, a cat", ["grass"], [], None),
+        ("rote Katze, Hund", "blaue Katze, Hund", ["Katze"], [], None),
+        ("a red building", "a white building", ["building"], [], None),
+    ],
+)
+def test_the_nouns_of_changed_words_are_found(
+    source: str, target: str, old: list[str], new: list[str], stay: list[str] | None
+) -> None:
+    before, after = read_prompt(source), read_prompt(target)
+    found = changed_nouns(before, after)
+    assert [before.words[at].text for at in found.source] == old
+    assert [after.words[at].text for at in found.target] == new
+    things = found.things
+    assert (None if things is None else [before.words[at].text for at in things]) == stay
