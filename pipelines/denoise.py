@@ -27,6 +27,7 @@ from crossattn.pipelines.joint import (
 if TYPE_CHECKING:
     from PIL import Image
 
+    from crossattn.inversion import Following
     from crossattn.pipelines.load import Pipeline
     from crossattn.pipelines.recipe import SchedulerName
 
@@ -124,6 +125,8 @@ def denoise(
     width: int,
     generator: torch.Generator | list[torch.Generator],
     before: Sequence[Tensor] = (),
+    start: Tensor | None = None,
+    follow: "Following | None" = None,
 ) -> Iterator[Progress]:
     """Denoise a picture of `height` x `width` pixels, telling of every call of the denoiser.
 
@@ -131,7 +134,8 @@ def denoise(
     The noise comes from `generator`; a list of them makes one picture each, with as many rows in
     `text` (all negative ones first). The first calls are left out for which `before` has what the
     scheduler was given then, in a run from the same noise: (channels, height / factor, width /
-    factor) each.
+    factor) each. With `start` (1, channels, height / factor, width / factor) the latents begin
+    there instead; an edit that is to `follow` the run of a picture begins where that did.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device, **flow_shift(pipe, height, width))
@@ -141,40 +145,45 @@ def denoise(
     dtype = texts[0].embeds.dtype
     # A scheduler of second order asks twice within a step.
     step_at = {each: step for step, each in enumerate(dict.fromkeys(map(float, timesteps)))}
-    latents = pipe.prepare_latents(
-        count,
-        denoiser_of(pipe).config.in_channels,
-        height,
-        width,
-        dtype,
-        device,
-        generator,
-        None,
-    )
+    begin = follow.start if follow else start
+    if begin is None:
+        channels = denoiser_of(pipe).config.in_channels
+        latents = pipe.prepare_latents(
+            count, channels, height, width, dtype, device, generator, None
+        )
+    else:
+        latents = begin.to(device, dtype)
     joint = is_joint(pipe)
     extra = {} if joint else pipe.prepare_extra_step_kwargs(generator, 0.0)
     added = [None if joint else added_conditions(each, height, width) for each in texts]
     # SDXL begins so, and repeated timesteps would otherwise be found at their second place.
-    if (added[0] or before) and hasattr(pipe.scheduler, "set_begin_index"):
+    if (added[0] or before or follow) and hasattr(pipe.scheduler, "set_begin_index"):
         pipe.scheduler.set_begin_index(0)
+    elif follow:
+        # The model may first be shown another timestep than the schedule's.
+        pipe.scheduler.begin_index = 0
 
     for index, timestep in enumerate(timesteps):
         now = min(step_at[float(timestep)], len(texts) - 1)
         said = texts[now]
         copies = (1 + said.guided) * len(said.parts or (1,))
-        rows = torch.cat([latents] * copies) if copies > 1 else latents
-        rows = rows if joint else pipe.scheduler.scale_model_input(rows, timestep)
         if index < len(before):
             # The scheduler walks there, so that its history and what it draws are as they were.
             known = before[index][None].to(latents)
             latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
             continue
+        shown, at = latents, timestep
+        if follow:
+            shown, seen_at = follow.shown(index, latents)
+            at = torch.tensor(seen_at, device=device)
+        rows = torch.cat([shown] * copies) if copies > 1 else shown
+        rows = rows if joint else pipe.scheduler.scale_model_input(rows, timestep)
         if joint:
-            noise = velocity(pipe, rows, timestep, said.embeds, said.pooled)
+            noise = velocity(pipe, rows, at, said.embeds, said.pooled)
         else:
             noise = pipe.unet(
                 rows,
-                timestep,
+                at,
                 encoder_hidden_states=said.embeds,
                 timestep_cond=_guidance_embedding(pipe, guidance, latents),
                 added_cond_kwargs=added[now],
@@ -186,6 +195,8 @@ def denoise(
             if said.parts:
                 without, apart = without[:1], _summed(apart, said.parts)
             noise = without + guidance * apart
+        if follow:
+            noise = follow.answer(index, latents, noise)
         latents = pipe.scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
         yield Progress(index, len(timesteps), float(timestep), latents)
 

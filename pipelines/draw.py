@@ -13,6 +13,7 @@ from torch import Tensor
 from crossattn.control import Control
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import UnsupportedModelError
+from crossattn.inversion import Following, Inversion
 from crossattn.pipelines.denoise import (
     Conditioning,
     Progress,
@@ -61,14 +62,19 @@ def draw(
     controls: Sequence[Control] = (),
     before: Sequence[Tensor] = (),
     length: int = 1,
+    start: Tensor | None = None,
+    follow: Following | None = None,
+    inversion: Inversion | None = None,
 ) -> Generator[Progress | list[Result]]:
     """Make pictures in one batch of the model: `Progress` per call, then a `Result` of each recipe.
 
     The recipes differ in prompts and seed alone; what changes or weighs words, regions, `controls`
     and `before` are for one recipe only. Prompts are encoded in `length` stretches, or as many as
-    the longest needs. The pipeline itself is left as it is: each run has a scheduler of its own,
-    and attaches in a context of its own, so runs may be interleaved, left, or put into threads. The
-    other arguments and the errors are those of `run`.
+    the longest needs. Latents begin at `start`, or where the run that they `follow` did, as
+    `denoise` says; of an `inversion` its walk is made, and the picture is what it began with. The
+    pipeline itself is left as it is: each run has a scheduler of its own, and attaches in a context
+    of its own, so runs may be interleaved, left, or put into threads. The other arguments and the
+    errors are those of `run`.
     """
     first = recipes[0]
     source = None
@@ -78,6 +84,9 @@ def draw(
     pipe = with_own_scheduler(pipe, first.scheduler)
     started = time.perf_counter()
     settled = [settle(recipe, pipe, source) for recipe in recipes]
+    sampler = type(pipe.scheduler).__name__
+    if inversion:
+        pipe.scheduler, start = inversion.walk(pipe.scheduler.config), inversion.start
     steps, guidance, height, width = numbers(settled[0])
     with _READING:
         drawn_by = passages(settled, tokenizers_of(pipe))
@@ -116,6 +125,8 @@ def draw(
             width=width,
             generator=generators if len(generators) > 1 else generators[0],
             before=before,
+            start=start,
+            follow=follow,
         ):
             yield progress
         if not progress.latents.isfinite().all():
@@ -125,9 +136,10 @@ def draw(
                 else "The model's values stopped being numbers (NaN or infinite) on the way to the "
                 "picture; use dtype float32, or less guidance."
             )
+        finished = inversion.picture if inversion else progress.latents
         pictures = [
             decode(pipe, latents[None], texts[0][1].embeds.dtype, generator)
-            for latents, generator in zip(progress.latents, generators, strict=True)
+            for latents, generator in zip(finished, generators, strict=True)
         ]
     seconds = (time.perf_counter() - started) / len(recipes)
     results = []
@@ -143,7 +155,7 @@ def draw(
                 image=image,
                 trace=most.trace,
                 recipe=settled[index],
-                sampler=type(pipe.scheduler).__name__,
+                sampler=sampler,
                 seconds=seconds,
                 words=most.words,
                 warnings=(*dict.fromkeys(said), *_several(told)),

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.controls import (
@@ -20,18 +21,25 @@ from crossattn.controls import (
 )
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import RecipeError
+from crossattn.inversion import Following
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
 from crossattn.pipelines.edit_choices import SettledEdit, aligned, settled_edit
 from crossattn.pipelines.edit_report import EditReport, report
+from crossattn.pipelines.invert import Inverted, keep_picture, put_back, taken_up
 from crossattn.pipelines.named_words import check_words
+from crossattn.pipelines.places import place_of_edit
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.regions import target_regions
+from crossattn.pipelines.regions import mask_of, target_regions
 from crossattn.pipelines.result import Result
 from crossattn.pipelines.settle import pipeline_of, read
+from crossattn.trace import Trace
+from crossattn.words import Prompt
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from crossattn.pipelines.load import Pipeline
 
 WHOLE = Window()
@@ -39,11 +47,17 @@ WHOLE = Window()
 
 @dataclass(frozen=True)
 class Source:
-    """A picture and its run, kept for edits of it; `length` counts its prompt's stretches."""
+    """A picture and its run, kept for edits of it; `length` counts its prompt's stretches.
+
+    Of a picture that exists, `result` is what the autoencoder keeps of it, `picture` the picture
+    itself, and `seen` where its words are.
+    """
 
     result: Result
     run: SourceRun
     length: int = 1
+    picture: "Image.Image | None" = None
+    seen: Trace | None = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +84,18 @@ def keep_source(
 
     `cross` and `share` are the widest windows that the edits will have; with `file` the run is
     kept there rather than in memory. Its prompt is encoded in `length` stretches, as many as the
-    longest edit's has, or as many as it needs. Raises as `run` does.
+    longest edit's has, or as many as it needs. A picture that exists is inverted instead, and its
+    run is kept in memory. Raises as `run` does.
     """
+    if recipe.picture is not None:
+        pipe = pipe or pipeline_of(recipe)
+        kept: dict[str, Any] = {"bins": bins, "heads": heads, "cross": cross, "share": share}
+        for found in keep_picture(recipe, pipe, length=length, **kept):
+            if isinstance(found, Inverted):
+                yield Source(found.result, found.run, length, found.picture, found.seen)
+            else:
+                yield found
+        return
     recorder = SourceRecorder(cross=cross, self_attention=share, file=file)
     drawing = draw(
         [recipe.source], pipe=pipe, bins=bins, heads=heads, controls=[recorder], length=length
@@ -109,6 +133,8 @@ def edit(
     )
     length = max(stretches(before), stretches(after))
     start = recipe.source
+    if recipe.picture is not None:
+        start, _ = taken_up(start, pipe)
     held = target_regions(recipe.regions, before, after)
     alignment, spec = aligned(before, after, spec), settled_edit(recipe, pipe)
     runs = 1 if source else 2
@@ -130,51 +156,85 @@ def edit(
     _check(source.result.recipe, start)
     _check_length(source, length)
 
-    unshared = align(before, after, "refine")
-    differ = bool(unshared.unmatched or unshared.dropped)
-    controls = _controls(spec, source.run, differ)
+    controls = _controls(spec, source, before, after)
     target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect, regions=held)
-    known = _known(spec, source.run)
-    for event in draw([target], pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
+    settled = target.replace(prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump())
+    follow = None if source.picture is None else Following(source.run)
+    if recipe.picture is not None and recipe.picture.method == "negative-prompt":
+        target = target.replace(negative_prompt=recipe.prompt)
+    drawing = draw(
+        [target],
+        pipe=pipe,
+        bins=bins,
+        heads=heads,
+        controls=controls,
+        before=_known(spec, source.run),
+        follow=follow,
+    )
+    for event in drawing:
         if isinstance(event, list):
-            settled = target.replace(
-                prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump()
-            )
             result = replace(event[0], recipe=settled)
-            yield Edited(result, source, report(result, source.result, alignment, controls))
+            done = Edited(result, source, report(result, source.result, alignment, controls))
+            yield _put_back(done, controls)
         else:
-            done = (runs - 1) * event.total
-            yield replace(event, index=event.index + done, total=runs * event.total)
+            before_it = (runs - 1) * event.total
+            yield replace(event, index=event.index + before_it, total=runs * event.total)
 
 
-def _controls(spec: SettledEdit, source: SourceRun, differ: bool) -> list[Edit]:
-    """The edit's controls, but for those whose windows hold no step of so short a run.
-
-    `differ` says whether there are words for a blend to find by itself.
-    """
+def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) -> list[Edit]:
+    """The edit's controls, but for those whose windows hold no step of so short a run."""
     controls: list[Edit] = []
+    run = source.run
     words = {text: Window(*shares) for text, shares in spec.words.items()}
     cross, share = Window(*spec.cross), Window(*spec.share)
-    left = range(_first(spec, source), len(set(source.kept.timesteps)))
+    left = range(_first(spec, run), len(set(run.kept.timesteps)))
 
     def acts(window: Window) -> bool:
         return any(step in left for step in window.steps(left.stop))
 
     if any(acts(window) for window in (cross, *words.values())):
         kind = Replace if spec.mode == "replace" else Refine
-        controls.append(kind(cross, words=words, source=source))
+        controls.append(kind(cross, words=words, source=run))
     if acts(share):
-        controls.append(ShareSelfAttention(share, source=source))
-    if spec.blend or (spec.blend is not None and differ):
-        blend = LocalBlend(
-            spec.blend or None,
-            protect=spec.protect,
-            by=spec.by,
-            threshold=spec.threshold,
-            source=source,
-        )
-        controls.append(blend)
+        controls.append(ShareSelfAttention(share, source=run))
+    how: dict[str, Any] = {
+        "protect": spec.protect,
+        "by": spec.by,
+        "threshold": spec.threshold,
+        "source": run,
+    }
+    if spec.mask is not None:
+        controls.append(LocalBlend((), mask=mask_of(spec.mask), **how))
+    elif source.seen is not None:
+        place = place_of_edit(source.seen, before, after, spec.blend)
+        if place.mask is not None:
+            controls.append(LocalBlend(place.words, mask=place.mask, **how))
+    elif spec.blend or (spec.blend is not None and _differ(before, after)):
+        controls.append(LocalBlend(spec.blend or None, **how))
     return controls
+
+
+def _differ(before: Prompt, after: Prompt) -> bool:
+    """Whether there are words for a blend to find by itself."""
+    unshared = align(before, after, "refine")
+    return bool(unshared.unmatched or unshared.dropped)
+
+
+def _put_back(done: Edited, controls: Sequence[Edit]) -> Edited:
+    """An edit of a picture that exists with both pictures at its full size, where asked."""
+    asked, whole = done.result.recipe.picture, done.source.picture
+    if asked is None or whole is None or not asked.put_back:
+        return done
+    small = next((one.masks[0] for one in controls if isinstance(one, LocalBlend)), None)
+    mask = None
+    if small is not None:
+        size = whole.height, whole.width
+        mask = F.interpolate(small[None, None].float(), size=size, mode="nearest")[0, 0].bool()
+    return Edited(
+        replace(done.result, image=put_back(whole, done.result.image, small)),
+        replace(done.source, result=replace(done.source.result, image=whole)),
+        replace(done.report, mask=mask),
+    )
 
 
 def _first(spec: SettledEdit, source: SourceRun) -> int:

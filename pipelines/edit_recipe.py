@@ -16,6 +16,9 @@ def _in_order(shares: tuple[float, float]) -> tuple[float, float]:
 Shares = Annotated[tuple[Share, Share], Field(strict=False), AfterValidator(_in_order)]
 """A part of the schedule: its first and its last share, in order."""
 
+MaskRow = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[#.]+$")]
+"""A row of a mask: # inside, . outside."""
+
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 _SHARES = "two shares of the schedule from 0 to 1, the smaller first"
@@ -79,6 +82,21 @@ class EditRecipe(BaseModel):
         allow_inf_nan=False,
         description="a number from 0 to below 1 (blend), or that of what it goes by (null)",
     )
+
+    mask: tuple[MaskRow, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        strict=False,
+        description="rows of equal length, # where the picture may change and . elsewhere, or null",
+    )
+
+    @field_validator("mask")
+    @classmethod
+    def _rectangle(cls, mask: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if len({len(row) for row in mask or ()}) > 1:
+            raise ValueError("no mask")
+        return mask
 
     @field_validator("prompt")
     @classmethod

@@ -17,6 +17,7 @@ from pydantic import (
 from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import RecipeError
 from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.pipelines.picture_recipe import PictureRecipe
 from crossattn.pipelines.region_recipe import RegionRecipe
 from crossattn.whole_prompt import check_negative_prompt, check_prompt
 from crossattn.words import read_prompt
@@ -24,7 +25,11 @@ from crossattn.words import read_prompt
 SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
 
-_PARTS: dict[str, type[BaseModel]] = {"edit": EditRecipe, "regions": RegionRecipe}
+_PARTS: dict[str, type[BaseModel]] = {
+    "edit": EditRecipe,
+    "picture": PictureRecipe,
+    "regions": RegionRecipe,
+}
 # The rows of a plan have the same prompts over and over.
 _check_prompt = lru_cache(1024)(check_prompt)
 _check_negative_prompt = lru_cache(1024)(check_negative_prompt)
@@ -91,6 +96,10 @@ class Recipe(BaseModel):
         default=None,
         description="an edit into the picture of another prompt (protect only with blend), or null",
     )
+    picture: PictureRecipe | None = Field(
+        default=None,
+        description="a picture that exists, of which prompt is the caption, or null",
+    )
     regions: tuple[RegionRecipe, ...] = Field(
         default=(),
         max_length=100,
@@ -120,7 +129,9 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        _check_prompt(self.prompt, self.notation, several=self.edit is None, steps=self.steps)
+        # A caption says all of a picture at once, and so does what is edited.
+        drawn = self.edit is None and self.picture is None
+        _check_prompt(self.prompt, self.notation, several=drawn, steps=self.steps)
         _check_negative_prompt(self.negative_prompt, self.notation, steps=self.steps)
         if self.edit is not None:
             _check_prompt(self.edit.prompt, self.notation, several=False)

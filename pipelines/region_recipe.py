@@ -1,12 +1,8 @@
 """The part of a recipe that says where a word may go."""
 
-from typing import Annotated
-
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from crossattn.pipelines.edit_recipe import Shares, Text
-
-Row = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[#.]+$")]
+from crossattn.pipelines.edit_recipe import MaskRow, Shares, Text
 
 
 class RegionRecipe(BaseModel):
@@ -16,7 +12,7 @@ class RegionRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     word: Text = Field(description="a word or phrase of the prompt, or dog#2 for its second dog")
-    mask: tuple[Row, ...] = Field(
+    mask: tuple[MaskRow, ...] = Field(
         min_length=1,
         max_length=128,
         strict=False,

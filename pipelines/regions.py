@@ -49,7 +49,7 @@ def region_controls(regions: Sequence[RegionRecipe], prompt: Prompt) -> list[Hol
         left = [name for name in names if name not in shared]
         held = [one.word] if len(left) == len(names) else left
         if held:
-            controls.append(_hold(dict.fromkeys(held, _mask(one)), one))
+            controls.append(_hold(dict.fromkeys(held, mask_of(one.mask)), one))
     for name in of_word:
         if name in shared:
             controls += _hold_together(name, of_word[name])
@@ -63,7 +63,7 @@ def _hold_together(name: str, regions: Sequence[RegionRecipe]) -> Iterator[HoldR
             f"{quoted(name)} has several regions that are held differently; give them the same "
             "hold and window."
         )
-    masks = [_mask(one) for one in regions]
+    masks = [mask_of(one.mask) for one in regions]
     size = max(mask.shape[0] for mask in masks), max(mask.shape[1] for mask in masks)
     fitted = [F.interpolate(mask[None, None].float(), size=size)[0, 0].bool() for mask in masks]
     union = torch.stack(fitted).any(0)
@@ -75,8 +75,9 @@ def _hold(masks: Mapping[str, Tensor], like: RegionRecipe) -> HoldRegions:
     return HoldRegions(masks, strength=FULL_HOLD * like.hold, window=Window(*like.window))
 
 
-def _mask(region: RegionRecipe) -> Tensor:
-    return torch.tensor([[mark == "#" for mark in row] for row in region.mask])
+def mask_of(rows: Sequence[str]) -> Tensor:
+    """A mask as a recipe has it, rows of # and ., as bool (height, width)."""
+    return torch.tensor([[mark == "#" for mark in row] for row in rows])
 
 
 def target_regions(

@@ -49,6 +49,9 @@ class LocalBlend(FromSource):
     width) of the latent. Place it behind the edits of attention in a chain, so that it sees what
     they made of the maps.
 
+    With `mask`, bool (height, width), the places are settled before the run: it is brought to the
+    latent's size, and `words` (none unless given) add to it where the target has them.
+
     Raises `WordNotFoundError` for a word that neither prompt has, `ControlError` for no word.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
     """
@@ -62,6 +65,7 @@ class LocalBlend(FromSource):
         threshold: float | None = None,
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
+        mask: Tensor | None = None,
         source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
@@ -75,6 +79,7 @@ class LocalBlend(FromSource):
         self.threshold = threshold
         self.protect_threshold = protect_threshold
         self.window = window
+        self.mask = mask
         self._masks: dict[int, Tensor] = {}
         self._by: By = "words"
         self._changed: dict[int, BlendPlaces] = {}
@@ -95,6 +100,10 @@ class LocalBlend(FromSource):
         targets = self.targets(session)
         self._by = self.by or usual_blend(session.family)
         self._protected = named_places(self.protect, source, targets, self._by)
+        if self.mask is not None:
+            asked = named_places(self.words or (), source, targets, self._by)
+            self._changed = {n: BlendPlaces((), each.target) for n, each in asked.items()}
+            return
         if self.words is None:
             self._changed = {n: blend_places(source, each, self._by) for n, each in targets.items()}
         else:
@@ -124,7 +133,7 @@ class LocalBlend(FromSource):
     @torch.no_grad()
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Sum the maps of the source and target rows."""
-        if call.site not in self._sites:
+        if call.site not in self._sites or not self._looks:
             return
         pairs = self.origin.pairs(call.step.rows)
         images = {pair.image for pair in pairs}
@@ -141,7 +150,7 @@ class LocalBlend(FromSource):
             return latents
         blended = list(latents)
         for pair in self.origin.pairs(step.rows):
-            mask = self._mask(pair, step)
+            mask = self._mask(pair, step, latents.device)
             source = self.origin.latents(step, latents, pair.source)
             blended[pair.image] = torch.where(mask, latents[pair.image], source)
             self._masks[pair.image] = mask
@@ -153,10 +162,21 @@ class LocalBlend(FromSource):
         super().leave()
         self._sums = {}
 
+    @property
+    def _looks(self) -> bool:
+        """Whether any map is needed, or the mask is all that was given."""
+        return any((*self._changed.values(), *self._protected.values()))
+
     def _add(self, image: int, probs: Tensor) -> None:
         self._sums[image] = self._sums[image] + probs if image in self._sums else probs
 
-    def _mask(self, pair: Pair, step: Step) -> Tensor:
+    def _mask(self, pair: Pair, step: Step, device: torch.device) -> Tensor:
+        mask = torch.zeros(step.height, step.width, dtype=torch.bool, device=device)
+        if self.mask is not None:
+            given = self.mask[None, None].float().to(device)
+            mask |= F.interpolate(given, size=mask.shape, mode="nearest")[0, 0] > 0
+        if not self._looks:
+            return mask
         source = self._sums[SOURCE if SOURCE in self._sums else pair.source]
         target = self._sums[pair.image]
         changed, protected = self._changed[pair.prompt], self._protected[pair.prompt]

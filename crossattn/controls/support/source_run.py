@@ -13,6 +13,7 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.controls.support.ahead import Ahead
 from crossattn.controls.support.edit_source import Pair
+from crossattn.course import Course
 from crossattn.errors import ControlError, InputError
 from crossattn.rows import Rows
 from crossattn.session import Session
@@ -26,6 +27,9 @@ KEYS_VALUES = "keys_values"
 MAPS = "maps"
 LATENTS = "latents"
 PREDICTED = "predicted"
+START = "start"
+SEEN = "seen"
+SAID = "said"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,9 @@ class Kept:
 
     `timesteps` has one for each call of the denoiser; `cross` and `own` are the numbers of the
     calls whose cross- and self-attention is kept, `keys_values` of those whose keys and values are,
-    `begun` of the first one that was made; `height` and `width` are the latent's.
+    `begun` of the first one that was made; `height` and `width` are the latent's. Of a picture that
+    exists: the `method` that it was inverted by, the `course` walked, and of each step the timestep
+    that the denoiser saw the source at (`seen_at`).
     """
 
     prompt: Prompt
@@ -45,11 +51,14 @@ class Kept:
     width: int
     keys_values: tuple[int, ...] = ()
     begun: int = 0
+    method: str | None = None
+    course: Course | None = None
+    seen_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class SourceRun:
-    """The source of edits, run once (`SourceRecorder` makes it).
+    """The source of edits, run once (`SourceRecorder` makes it, or `invert` of a picture).
 
     Give it to an edit as `source=`, and to the pipeline the same noise, steps and size. `tensors`
     holds, by name: "cross/SITE/query" (calls, heads, pixels, width) and "cross/SITE/key" (heads,
@@ -58,7 +67,8 @@ class SourceRun:
     "keys_values/SITE/value" (calls, sides, heads, pixels, width), the sides being the conditional
     one and, under guidance, the negative; "maps" (calls, pixels, tokens), "latents" (calls,
     channels, height, width), and "predicted", shaped alike: what the scheduler was given to make
-    them.
+    them. Of a picture that exists there are "start" (1, channels, height, width), where its edits
+    begin, "seen", shaped as "latents", what the denoiser was shown, and "said", what it answered.
     """
 
     kept: Kept

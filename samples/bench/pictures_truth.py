@@ -1,0 +1,243 @@
+"""Whether pictures that exist are kept and edited: renders of scenes whose other side is known.
+
+Scenes that training never showed are rendered, not drawn, so what an edit should make of them is
+rendered too (the true counterfactual). Printed for each model are how well each method gives the
+picture back (40 renders), and of its edits how many the judge finds done, the background's PSNR
+against the picture, and the PSNR to the true counterfactual, beside what the autoencoder alone
+leaves and doing nothing. Rows are kept in --rows as they come, and a run goes on where one stopped;
+several may share the work with --part.
+
+python samples/bench/pictures_truth.py --pairs 100 --rows pictures-truth.jsonl
+"""
+
+import argparse
+import json
+import random
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import torch
+from editing_truth import Pair, pairs, psnr
+from machine import describe
+from PIL import Image
+
+from crossattn import CrossattnError
+from crossattn.inversion import Following
+from crossattn.pipelines.denoise import decode, denoise, encode, with_own_scheduler
+from crossattn.pipelines.edit import Source, edit, keep_source
+from crossattn.pipelines.emoji_sd.judge import Judge
+from crossattn.pipelines.emoji_sd.scenes import render
+from crossattn.pipelines.invert import encoded
+from crossattn.pipelines.load import Pipeline, load
+from crossattn.pipelines.recipe import Recipe
+
+STEPS = {"emoji-sd": 15, "emoji-sd3": 12}
+METHODS = (
+    "shift", "direct", "ddim", "virtual", "edit-friendly", "flowedit", "negative-prompt",
+)  # fmt: skip
+VARIANTS: dict[str, dict[str, object]] = {
+    "shift, no blend": {"blend": None},
+    "shift, share 0.4": {"cross": (0, 0), "share": (0, 0.4)},
+    "shift, guidance 4": {},
+}
+NOTHING = "nothing"
+RENDERS = 60
+"""Pairs whose picture is given back as well, some of which are passed over."""
+
+EVERYWHERE = np.ones((128, 128), bool)
+Row = dict[str, object]
+
+
+def rows(
+    model: str, pair: Pair, number: int, pipe: Pipeline, judge: Judge, ways: list[str]
+) -> Iterator[Row]:
+    """Those ways' rows for a pair; none where the judge does not see what is to be changed."""
+    before, after = (Image.fromarray(render(one).pixels) for one in (pair.before, pair.after))
+    seen = judge.look([before])[0]
+    stays = pair.background(seen)
+    if not pair.there(seen) or not stays.any():
+        return
+
+    def row(way: str, picture: Image.Image) -> Row:
+        done = pair.done(judge.look([picture])[0])
+        background, truth = psnr(before, picture, stays), psnr(after, picture, EVERYWHERE)
+        about = {"model": model, "pair": number, "kind": pair.kind, "way": way}
+        return about | {"done": done, "background": background, "truth": truth}
+
+    kept = _round(pipe, before)
+    if NOTHING in ways:
+        yield row(NOTHING, kept)
+        limit = psnr(before, kept, stays)
+        yield row("the autoencoder's limit", _round(pipe, after)) | {"background": limit}
+    text, target = pair.texts
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        before.save(path)
+        made: dict[str, Source] = {}
+        for way in ways:
+            if way == NOTHING:
+                continue
+            method = way.partition(",")[0]
+            guidance = 4.0 if "guidance 4" in way else None
+            recipe = Recipe(
+                model=model,
+                prompt=text,
+                steps=STEPS[model],
+                guidance=guidance,
+                picture={"path": str(path), "method": method, "put_back": False},
+                edit={"prompt": target, **VARIANTS.get(way, {})},
+            )
+            try:
+                name = f"{method} {guidance}"
+                if name not in made:
+                    *_, made[name] = keep_source(recipe, pipe=pipe)
+                *_, done = edit(recipe, pipe=pipe, source=made[name])
+            except CrossattnError:
+                # A method that this kind of model cannot do.
+                continue
+            yield row(way, done.result.image)
+
+
+def reconstruction(
+    model: str, number: int, pair: Pair, pipe: Pipeline, methods: list[str]
+) -> Iterator[Row]:
+    """How well the source's branch, evaluated again, gives a render back, by method."""
+    picture = Image.fromarray(render(pair.before).pixels)
+    clean = encoded(pipe, picture)
+    limit = psnr(picture, _round(pipe, picture), EVERYWHERE)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        picture.save(path)
+        for method in methods:
+            text = pair.texts[0]
+            named = {"path": str(path), "method": method}
+            recipe = Recipe(model=model, prompt=text, steps=STEPS[model], picture=named)
+            *_, source = keep_source(recipe, pipe=pipe)
+            latents = source.run.tensors["latents"][-1:]
+            if method == "shift":
+                latents = _again(pipe, source, text)
+            image, _ = decode(pipe, latents, torch.float32, torch.Generator())
+            yield {
+                "model": model,
+                "pair": number,
+                "way": f"back by {method}",
+                "psnr": psnr(picture, image, EVERYWHERE),
+                "limit": limit,
+                "error": float((latents - clean).detach().abs().max()),
+            }
+
+
+@torch.no_grad()
+def _again(pipe: Pipeline, source: Source, text: str) -> torch.Tensor:
+    """Where the source's own branch ends, with nothing of the inversion's answers kept."""
+    recipe = source.result.recipe
+    own = with_own_scheduler(pipe, recipe.scheduler)
+    said = encode(own, text, "", guidance=1.0)
+    *_, last = denoise(
+        own,
+        said,
+        steps=recipe.steps or 0,
+        guidance=1.0,
+        height=128,
+        width=128,
+        generator=torch.Generator(),
+        follow=Following(source.run),
+    )
+    return last.latents
+
+
+@torch.no_grad()
+def _round(pipe: Pipeline, picture: Image.Image) -> Image.Image:
+    """A picture through the autoencoder and back."""
+    return decode(pipe, encoded(pipe, picture), torch.float32, torch.Generator())[0]
+
+
+def table(rows: list[Row]) -> None:
+    """Print what the rows of one model come to."""
+    back = [row for row in rows if "error" in row]
+    for way in dict.fromkeys(row["way"] for row in back):
+        own = [row for row in back if row["way"] == way]
+        apart = mean(float(row["psnr"]) - float(row["limit"]) for row in own)
+        worst = max(float(row["error"]) for row in own)
+        print(
+            f"{way}: {mean(float(row['psnr']) for row in own):.2f} dB, {apart:+.2f} to the "
+            f"autoencoder's limit, largest latent error {worst:.1e} (n {len(own)})"
+        )
+    edits = [row for row in rows if "error" not in row]
+    kinds = ("colour", "object", "place")
+    titles = " | ".join(f"{kind}: done | {kind}: truth" for kind in kinds)
+    print(f"\n| way | n | done | background | to the truth | {titles} |")
+    print("|---" * (5 + 2 * len(kinds)) + "|")
+    for way in dict.fromkeys(row["way"] for row in edits):
+        own = [row for row in edits if row["way"] == way]
+        cells = [f"{way}", f"{len(own)}", _mean(own, "done"), _mean(own, "background")]
+        cells.append(_mean(own, "truth"))
+        for kind in kinds:
+            some = [row for row in own if row["kind"] == kind]
+            cells += [_mean(some, "done"), _mean(some, "truth")]
+        print(f"| {' | '.join(cells)} |")
+    for other in ("ddim", "direct"):
+        difference = _paired(edits, "shift", other)
+        if difference:
+            print(f"\nbackground, shift against {other}, pair by pair: {difference}")
+
+
+def _mean(rows: list[Row], name: str) -> str:
+    if not rows:
+        return ""
+    value = mean(float(row[name]) for row in rows)
+    return f"{value:.0%}" if name == "done" else f"{value:.1f} dB"
+
+
+def _paired(rows: list[Row], one: str, other: str) -> str:
+    of = {way: {r["pair"]: float(r["background"]) for r in rows if r["way"] == way}
+          for way in (one, other)}  # fmt: skip
+    apart = [of[one][pair] - of[other][pair] for pair in of[one] if pair in of[other]]
+    if not apart:
+        return ""
+    means = sorted(mean(random.Random(seed).choices(apart, k=len(apart))) for seed in range(1000))
+    return f"{mean(apart):+.1f} dB, 95 % of resamples {means[25]:+.1f} to {means[974]:+.1f}"
+
+
+def main() -> None:
+    """Invert, edit, judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--rows", type=Path, default=Path("pictures-truth.jsonl"))
+    ways = [NOTHING, *METHODS, *VARIANTS]
+    parser.add_argument("--ways", nargs="+", choices=ways, default=ways)
+    parser.add_argument("--part", default="1/1", help="1/4 does the first of every four pairs")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    part, parts = map(int, options.part.split("/"))
+    judge, pipes = Judge.load(), {model: load(model) for model in options.models}
+    options.rows.touch()
+    kept = [json.loads(line) for line in options.rows.read_text().splitlines()]
+    tried = {(row["model"], row["pair"], row["way"]) for row in kept}
+    # Some pairs are passed over, where the judge does not see the thing.
+    for number, pair in enumerate(islice(pairs(), 2 * options.pairs)):
+        for model, pipe in pipes.items():
+            had = {row["pair"] for row in kept if row["model"] == model} - {number}
+            if number % parts != part - 1 or len(had) >= -(-options.pairs // parts):
+                continue
+            todo = [way for way in (NOTHING, *options.ways) if (model, number, way) not in tried]
+            new = [*rows(model, pair, number, pipe, judge, todo)] if todo else []
+            if new and number < RENDERS:
+                back = [way for way in todo if way in ("shift", "direct", "ddim")]
+                new += reconstruction(model, number, pair, pipe, back)
+            kept += new
+            with options.rows.open("a") as file:
+                file.writelines(json.dumps(row) + "\n" for row in new)
+    print(describe("torch", "diffusers"))
+    for model in options.models:
+        print(f"\n{model}, {STEPS[model]} steps\n")
+        table([row for row in kept if row["model"] == model])
+
+
+if __name__ == "__main__":
+    main()
