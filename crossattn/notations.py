@@ -3,14 +3,14 @@
 import re
 
 from crossattn.errors import PromptError
+from crossattn.lora_tags import without_tags
 from crossattn.word_spans import quoted
 
 # Each finishes the sentence: "<what stands there>" is <sentence>
 _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
     (
-        re.compile(r"(?<!\\)<(?:lora|lyco|hypernet):[^<>]*>|\b(?:withLora|useLora)\([^()]*\)"),
-        "how a LoRA is asked for elsewhere, and prompts load none here: load it into a pipeline by "
-        "diffusers' load_lora_weights and run that, or take it out",
+        re.compile(r"(?<!\\)<(?:lyco|hypernet):[^<>]*>|\b(?:withLora|useLora)\([^()]*\)"),
+        "how a network is asked for elsewhere, and not here: a LoRA is written <lora:name:0.8>",
     ),
     (
         re.compile(r"(?<!\\)(?:\{[^{}]*\|[^{}]*\}|\{[\d-]+\$\$|\$\{|(?<!\w)__[\w/*.~-]+?__(?!\w))"),
@@ -57,8 +57,9 @@ KEYWORD = re.compile(r"(?:ADDCOL|ADDROW|ADDBASE|ADDCOMM|BREAK|AND)\b")
 
 def refuse_notations(source: str) -> None:
     """Raise PromptError, which names it, for what another system would not read as words."""
+    text = without_tags(source)
     for pattern, what in _REFUSED:
-        if found := pattern.search(source):
+        if found := pattern.search(text):
             raise PromptError(
                 f"{quoted(found.group())} is {what}; a backslash before its first mark makes it "
                 "plain text."

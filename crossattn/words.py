@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from crossattn.dialects import Dialect
 from crossattn.errors import PromptError, WordNotFoundError
+from crossattn.lora_tags import LoraTag
+from crossattn.marks import Mark, Weighted
 from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import changes, parts
 from crossattn.stretches import Room, Split, encode
-from crossattn.weight_syntax import Mark, Weighted, parse_weights
+from crossattn.weight_syntax import parse_weights
 from crossattn.weight_writing import format_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
 from crossattn.word_tokens import Encoding, TextReader, Token, merge_spans, read_pieces
@@ -71,6 +73,8 @@ class Prompt:
     """What each mark of the source did, in order."""
     dialect: Dialect = "compel"
     """Whose marks they are."""
+    loras: tuple[LoraTag, ...] = ()
+    """The LoRAs that it asks for, which recipes load, and nobody else."""
 
     @property
     def length(self) -> int:
@@ -225,7 +229,15 @@ def read_prompt(
             warnings.warn(message, PromptCutWarning, stacklevel=2)
     dropped = tuple(words[position] for position in sorted(frozenset().union(*cuts)))
     return Prompt(
-        source, text, tuple(words), tuple(encodings), dropped, read.breaks, read.marks, dialect
+        source,
+        text,
+        tuple(words),
+        tuple(encodings),
+        dropped,
+        read.breaks,
+        read.marks,
+        dialect,
+        read.loras,
     )
 
 
@@ -261,6 +273,7 @@ def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
             for position, word in enumerate(prompt.words)
         ),
         prompt.breaks,
+        prompt.loras,
     )
 
 

@@ -5,7 +5,7 @@ that can be watched, paused and left. Rows of a guided batch are [negative, posi
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -124,6 +124,7 @@ def denoise(
     width: int,
     generator: torch.Generator | list[torch.Generator],
     before: Sequence[Tensor] = (),
+    at_step: Callable[[int], None] | None = None,
 ) -> Iterator[Progress]:
     """Denoise a picture of `height` x `width` pixels, telling of every call of the denoiser.
 
@@ -131,7 +132,7 @@ def denoise(
     The noise comes from `generator`; a list of them makes one picture each, with as many rows in
     `text` (all negative ones first). The first calls are left out for which `before` has what the
     scheduler was given then, in a run from the same noise: (channels, height / factor, width /
-    factor) each.
+    factor) each. `at_step` is told the number of the step before each other call.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device, **flow_shift(pipe, height, width))
@@ -159,7 +160,8 @@ def denoise(
         pipe.scheduler.set_begin_index(0)
 
     for index, timestep in enumerate(timesteps):
-        now = min(step_at[float(timestep)], len(texts) - 1)
+        step = step_at[float(timestep)]
+        now = min(step, len(texts) - 1)
         said = texts[now]
         copies = (1 + said.guided) * len(said.parts or (1,))
         rows = torch.cat([latents] * copies) if copies > 1 else latents
@@ -169,6 +171,8 @@ def denoise(
             known = before[index][None].to(latents)
             latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
             continue
+        if at_step is not None:
+            at_step(step)
         if joint:
             noise = velocity(pipe, rows, timestep, said.embeds, said.pooled)
         else:

@@ -141,7 +141,10 @@ def edit(
     for event in draw([target], pipe=pipe, bins=bins, heads=heads, controls=controls, before=known):
         if isinstance(event, list):
             settled = target.replace(
-                prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump()
+                prompt=recipe.prompt,
+                regions=recipe.regions,
+                edit=spec.model_dump(),
+                digests={**target.digests, **event[0].recipe.digests},
             )
             result = replace(event[0], recipe=settled)
             yield Edited(result, source, report(result, source.result, alignment, controls))
@@ -212,7 +215,7 @@ def _check_length(source: Source, length: int) -> None:
 
 def _check(kept: Recipe, recipe: Recipe) -> None:
     made = kept.model_dump()
-    asked = recipe.model_dump(exclude={"versions", "dialect", "revision", "device"})
+    asked = recipe.model_dump(exclude={"versions", "digests", "dialect", "revision", "device"})
     for name, value in asked.items():
         if value is not None and made[name] != value:
             raise RecipeError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
+from crossattn.lora_tags import LoraTag
 from crossattn.pipelines.conditioning import condition, joined, stretches
 from crossattn.pipelines.denoise import Conditioning
 from crossattn.pipelines.recipe import Recipe
@@ -23,7 +24,7 @@ class Passage:
     """Steps of the run at which the prompts stay the same.
 
     One prompt and one negative for each picture, or for each part of a prompt with AND, whose
-    weights are `parts`. `notes` are sentences for people.
+    weights are `parts`. `loras` act on all of them. `notes` are sentences for people.
     """
 
     steps: tuple[int, ...]
@@ -32,6 +33,11 @@ class Passage:
     parts: tuple[float, ...] | None
     dialect: Dialect
     notes: tuple[tuple[str, ...], ...]
+
+    @property
+    def loras(self) -> tuple[LoraTag, ...]:
+        """The LoRAs that its prompts ask for."""
+        return tuple(tag for prompt in self.prompts for tag in prompt.loras)
 
     @property
     def length(self) -> int:
