@@ -25,7 +25,8 @@ class Weighted:
 
     `text` is what is left, `weights` has one for each of its characters, `breaks` are the places in
     it where a new stretch begins, `marks` says in order what each mark did. `loras` are the LoRAs
-    that it asks for, each with its place in the text.
+    that it asks for, each with its place in the text; `inversions` are the stretches of it that
+    were marked as textual inversions.
     """
 
     text: str
@@ -33,3 +34,4 @@ class Weighted:
     breaks: tuple[int, ...]
     marks: tuple[Mark, ...]
     loras: tuple[LoraTag, ...] = ()
+    inversions: tuple[tuple[int, int], ...] = ()

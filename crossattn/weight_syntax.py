@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 from crossattn.dialects import NOTATIONS, Dialect
 from crossattn.errors import PromptError
+from crossattn.inversion_marks import find_inversions, without_marks
 from crossattn.lora_tags import find_tags, without_tags
 from crossattn.marks import Mark, Weighted
 from crossattn.notations import KEYWORD
@@ -78,7 +79,8 @@ class _Reader:
     def __init__(self, source: str, dialect: Dialect) -> None:
         self.raw = source
         self.tags = tuple(find_tags(source, dialect))
-        self.source = source = without_tags(source)
+        self.inversions = tuple(find_inversions(source, dialect))
+        self.source = source = without_marks(without_tags(source), dialect)
         self.notation = NOTATIONS[dialect]
         self.words = find_words(source)
         self.word_starts = [start for start, _ in self.words]
@@ -94,6 +96,9 @@ class _Reader:
         for start, end, tag in self.tags:
             self._drop(start, end)
             self._mark(start, end, tag.does)
+        for start, name, end in self.inversions:
+            self._drop(start, name)
+            self._mark(start, end, "loads a textual inversion")
         opened: list[int] = []
         at = 0
         plain_from = 0  # just after the last bracket, mark or escape: a weight is read from here on
@@ -257,7 +262,8 @@ class _Reader:
         breaks += [len(text)] * (len(self.breaks) - len(breaks))
         marks = tuple(sorted(self.marks, key=lambda mark: (mark.start, -mark.end)))
         loras = tuple(replace(tag, at=sum(self.kept[:start])) for start, _, tag in self.tags)
-        return Weighted("".join(text), tuple(weights), tuple(breaks), marks, loras)
+        named = tuple((sum(self.kept[:at]), sum(self.kept[:end])) for _, at, end in self.inversions)
+        return Weighted("".join(text), tuple(weights), tuple(breaks), marks, loras, named)
 
 
 def _rounded(weight: float) -> float:

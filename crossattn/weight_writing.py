@@ -15,15 +15,21 @@ def format_weights(
     weighted: Iterable[tuple[int, int, float]],
     breaks: Sequence[int] = (),
     loras: Sequence[LoraTag] = (),
+    inversions: Sequence[tuple[int, int]] = (),
 ) -> str:
     """Return a source that parse_weights reads as this text with these (start, end, weight) spans.
 
     The spans are words in order; weights of 1 are not written, marks in the text are escaped, and
     each of the `breaks` and `loras` is written again, a LoRA never within a weighted word. It reads
-    the same in every dialect.
+    the same in every dialect, unless it has `inversions`, marked as in ComfyUI.
     """
-    pieces: list[tuple[int, int, float | LoraTag]] = [one for one in weighted if one[2] != 1]
-    pieces = sorted([*((tag.at, tag.at, tag) for tag in loras), *pieces], key=lambda one: one[:2])
+    weights = [one for one in weighted if one[2] != 1]
+    marked = {start: "embedding:" for start, _ in inversions}
+    plain = marked.keys() - {start for start, _, _ in weights}
+    pieces: list[tuple[int, int, float | str]] = [*weights]
+    pieces += [(tag.at, tag.at, str(tag)) for tag in loras]
+    pieces += [(start, start, marked[start]) for start in plain]
+    pieces.sort(key=lambda one: one[:2])
     stretches = []
     edges = (0, *breaks, len(text))
     for number, (begin, beyond) in enumerate(pairwise(edges)):
@@ -35,19 +41,19 @@ def format_weights(
                 continue
             if start > done:
                 written.append(_escape(text[done:start], after_word=bool(written)))
-            if isinstance(what, LoraTag):
-                written.append(str(what))
+            if isinstance(what, str):
+                written.append(what)
             else:
-                written.append(_weighed(text[start:end], what))
+                written.append(_weighed(text[start:end], what, marked.get(start, "")))
             done = max(done, end)
         written.append(_escape(text[done:beyond], after_word=bool(written)))
         stretches.append("".join(written))
     return "BREAK ".join(stretches)
 
 
-def _weighed(word: str, weight: float) -> str:
+def _weighed(word: str, weight: float, mark: str) -> str:
     weight = checked_weight(weight, quoted(word))
-    written = _escape(word, after_word=False)
+    written = mark + _escape(word, after_word=False)
     # Two whole numbers and a colon would be a ratio.
     point = ".0" if word[-1].isdecimal() and weight == int(weight) else ""
     return written if weight == 1 else f"({written}:{weight:g}{point})"

@@ -23,7 +23,7 @@ def check_prompt(
     if not several:
         read_prompt(source, dialect=dialect)
         return
-    refuse_notations(source)
+    refuse_notations(source, dialect)
     for said, _ in plan(source, steps or 50):
         for part in said:
             read_prompt(part.source, dialect=dialect)

@@ -22,7 +22,7 @@ from crossattn.stretches import Room, Split, encode
 from crossattn.weight_syntax import parse_weights
 from crossattn.weight_writing import format_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
-from crossattn.word_tokens import Encoding, TextReader, Token, merge_spans, read_pieces
+from crossattn.word_tokens import Encoding, Piece, TextReader, Token, merge_spans, read_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -75,6 +75,8 @@ class Prompt:
     """Whose marks they are."""
     loras: tuple[LoraTag, ...] = ()
     """The LoRAs that it asks for, which recipes load, and nobody else."""
+    inversions: tuple[tuple[int, int], ...] = ()
+    """Where in the text the textual inversions stand that it asks for by a mark."""
 
     @property
     def length(self) -> int:
@@ -183,7 +185,7 @@ def read_prompt(
     refuse_unreadable(source)
     if syntax:
         _refuse_several(source)
-        refuse_notations(source)
+        refuse_notations(source, dialect)
         read = parse_weights(source, dialect)
     else:
         read = Weighted(source, (1.0,) * len(source), (), ())
@@ -193,7 +195,8 @@ def read_prompt(
         for name, each in (tokenizers or {}).items()
     }
     pieces = {name: read_pieces(name, each, text) for name, each in readers.items()}
-    spans = merge_spans(find_words(text), list(pieces.values()))
+    named = [Piece(0, "", span, special=False) for span in read.inversions]
+    spans = merge_spans(find_words(text), [*pieces.values(), named])
     split = _SPLITS.get(dialect, "words") if syntax else "anywhere"
 
     encodings: list[Encoding] = []
@@ -238,6 +241,7 @@ def read_prompt(
         read.marks,
         dialect,
         read.loras,
+        read.inversions,
     )
 
 
@@ -274,6 +278,7 @@ def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
         ),
         prompt.breaks,
         prompt.loras,
+        prompt.inversions,
     )
 
 

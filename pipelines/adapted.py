@@ -1,4 +1,4 @@
-"""Pipelines with LoRAs: each run has one of its own, and the one that it is made from stays plain.
+"""Pipelines with LoRAs and textual inversions: each run has one of its own, the model stays plain.
 
 The copy has modules of its own over the very same weights, into which diffusers loads the files;
 so it costs little memory, and nothing that is loaded, scaled or attached there is seen elsewhere.
@@ -21,6 +21,7 @@ from torch import nn
 from crossattn.errors import ModelLoadError, RecipeError
 from crossattn.lora_tags import LoraTag
 from crossattn.pipelines.adapter_files import AdapterFile
+from crossattn.pipelines.inversion import load_inversion
 from crossattn.pipelines.joint import denoiser_of
 from crossattn.pipelines.model_files import check_safetensors
 
@@ -39,10 +40,11 @@ _kept: "WeakKeyDictionary[nn.Module, list[Adapted]]" = WeakKeyDictionary()
 
 
 class RunPipeline:
-    """What one run draws with; `notes` are sentences for people."""
+    """What one run draws with, with `files` loaded; `notes` are sentences for people."""
 
-    def __init__(self, pipe: "Pipeline") -> None:
+    def __init__(self, pipe: "Pipeline", files: Sequence[AdapterFile] = ()) -> None:
         self.pipe = pipe
+        self.files = tuple(files)
         self.notes: list[str] = []
 
     def act(self, loras: Sequence[LoraTag]) -> None:
@@ -56,14 +58,20 @@ class Adapted(RunPipeline):
     """
 
     def __init__(self, pipe: "Pipeline", files: Sequence[AdapterFile]) -> None:
-        super().__init__(copy.copy(pipe))
-        self.files = tuple(files)
+        super().__init__(copy.copy(pipe), files)
         self._now: dict[str, tuple[float, float]] | None = None
         for part in _COPIED:
             if isinstance(module := getattr(pipe, part, None), nn.Module):
                 setattr(self.pipe, part, _over_same_weights(module))
+        if any(file.kind != "LoRA" for file in files):
+            for part in ("tokenizer", "tokenizer_2"):
+                if (tokenizer := getattr(pipe, part, None)) is not None:
+                    setattr(self.pipe, part, copy.deepcopy(tokenizer))
         for number, file in enumerate(self.files):
-            self._load(file, f"lora_{number}")
+            if file.kind == "LoRA":
+                self._load(file, f"lora_{number}")
+            else:
+                load_inversion(self.pipe, file)
         self.act(())
 
     def act(self, loras: Sequence[LoraTag]) -> None:
@@ -129,7 +137,7 @@ def adapted(pipe: "Pipeline", files: Sequence[AdapterFile]) -> Iterator[RunPipel
     if not files:
         yield RunPipeline(pipe)
         return
-    _check(pipe)
+    _check(pipe, files)
     key = denoiser_of(pipe)
     with READING:
         idle = _kept.setdefault(key, [])
@@ -147,21 +155,21 @@ def adapted(pipe: "Pipeline", files: Sequence[AdapterFile]) -> Iterator[RunPipel
             del idle[:-MOST_KEPT]
 
 
-def _check(pipe: "Pipeline") -> None:
-    if importlib.util.find_spec("peft") is None:
+def _check(pipe: "Pipeline", files: Sequence[AdapterFile]) -> None:
+    loras = any(file.kind == "LoRA" for file in files)
+    if loras and importlib.util.find_spec("peft") is None:
         raise ModelLoadError(
             "LoRAs are loaded by diffusers with the package peft, which is not installed: pip "
             "install 'crossattn[lora]'."
         )
-    if not hasattr(pipe, "load_lora_weights"):
+    if loras and not hasattr(pipe, "load_lora_weights"):
         raise ModelLoadError(f"diffusers loads no LoRA into a {type(pipe).__name__}.")
     if getattr(pipe, "_all_hooks", None) or any(
         getattr(getattr(pipe, part, None), "peft_config", None) for part in _COPIED
     ):
         raise ModelLoadError(
-            "LoRAs of a prompt are loaded into a plain pipeline, and this one has adapters of its "
-            "own or is moved between devices: take that off it, or take the LoRAs out of the "
-            "prompt."
+            "What a prompt names is loaded into a plain pipeline, and this one has adapters of its "
+            "own or is moved between devices: take that off it, or the names out of the prompt."
         )
 
 

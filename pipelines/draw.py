@@ -87,7 +87,7 @@ def _draw(
     settled = [settle(recipe, pipe, source) for recipe in recipes]
     steps, guidance, height, width = numbers(settled[0])
     with READING:
-        drawn_by = passages(settled, tokenizers_of(pipe))
+        drawn_by = passages(settled, tokenizers_of(pipe), own.files)
         length = max(length, *(passage.length for passage in drawn_by))
         texts = []
         for passage in drawn_by:

@@ -6,9 +6,9 @@ from crossattn.words import read_prompt
 
 
 def drawn_alone(recipe: Recipe) -> bool:
-    """Return whether a recipe edits, has LoRAs, or words that are held, weighed or changed."""
+    """Return whether a recipe edits, loads files, or has words that are held, weighed or changed."""
     texts = recipe.prompt, recipe.negative_prompt
-    if recipe.edit or recipe.regions or any(map(is_scheduled, texts)):
+    if recipe.edit or recipe.regions or recipe.embeddings or any(map(is_scheduled, texts)):
         return True
     if len(parts(recipe.prompt)) > 1:
         return True

@@ -21,6 +21,7 @@ from crossattn.controls import (
 )
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import ControlError, RecipeError
+from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
@@ -105,6 +106,7 @@ def edit(
     if pipe is None:
         pipe = pipeline_of(recipe)
     check_words(recipe)
+    adapter_files(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (
         read(text, tokenizers, recipe.dialect)[0] for text in (recipe.prompt, spec.prompt)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
 from crossattn.lora_tags import LoraTag
+from crossattn.pipelines.adapter_files import AdapterFile, as_tokens
 from crossattn.pipelines.conditioning import condition, joined, stretches
 from crossattn.pipelines.denoise import Conditioning
 from crossattn.pipelines.recipe import Recipe
@@ -61,8 +62,10 @@ class Passage:
         return joined(plain), replace(joined(heavy), parts=self.parts)
 
 
-def passages(recipes: Sequence[Recipe], tokenizers: dict[str, Any]) -> tuple[Passage, ...]:
-    """Return what settled recipes are drawn by, in the order of the run.
+def passages(
+    recipes: Sequence[Recipe], tokenizers: dict[str, Any], files: Sequence[AdapterFile] = ()
+) -> tuple[Passage, ...]:
+    """Return what settled recipes are drawn by, in the order of the run; `files` are loaded.
 
     Several recipes are drawn together only if each is of one passage and has no AND. Raises
     PromptError for a prompt that cannot be read.
@@ -82,7 +85,10 @@ def passages(recipes: Sequence[Recipe], tokenizers: dict[str, Any]) -> tuple[Pas
         for step in range(steps):
             prompt, negative = (at_step(text, step, steps) for text in _texts(recipe))
             when.setdefault((prompt, negative), []).append(step)
-    return tuple(_passage(*texts, tuple(own), tokenizers, dialect) for texts, own in when.items())
+    return tuple(
+        _passage(*(as_tokens(text, files) for text in texts), tuple(own), tokenizers, dialect)
+        for texts, own in when.items()
+    )
 
 
 def _texts(recipe: Recipe) -> tuple[str, str]:

@@ -207,6 +207,15 @@ def choices(
     revision: Revision = None,
     config: Config = None,
     loras: Loras = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="CROSSATTN_EMBEDDINGS",
+            help="Where the textual inversions lie that words name (.safetensors).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -246,6 +255,7 @@ def choices(
         "revision": revision,
         "config": config,
         "loras": loras,
+        "embeddings": embeddings,
         "device": device,
         "dtype": dtype,
         "threads": threads,
