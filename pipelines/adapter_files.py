@@ -91,7 +91,8 @@ def as_tokens(source: str, files: Iterable[AdapterFile]) -> str:
     for file in files:
         if file.kind != "LoRA":
             name = rf"(?<!\w){re.escape(file.name)}(?!\w)"
-            source = re.sub(name, lambda _, spelled=file.name: spelled, source, flags=re.IGNORECASE)
+            spelled = file.name.replace("\\", r"\\")
+            source = re.sub(name, spelled, source, flags=re.IGNORECASE)
     return source
 
 
@@ -102,8 +103,8 @@ def _there(what: str, folder: str | None) -> list[Path]:
             f"The prompt asks for {what}, and the recipe says no folder to look in; give the one "
             f"that has it ({field}, {option})."
         )
-    place = Path(folder).expanduser()
-    if not place.is_dir():
+    place = _folder(folder)
+    if place is None:
         raise RecipeError(
             f"The prompt asks for {what}, but there is no folder {folder}; give the one that has "
             f"it ({field}, {option})."
@@ -114,8 +115,8 @@ def _there(what: str, folder: str | None) -> list[Path]:
 def _file(kind: Literal["LoRA", "textual inversion"], name: str, folder: str | None) -> AdapterFile:
     what = f"the {kind} {quoted(name)}"
     there = _there(what, folder)
-    assert folder is not None
-    place = Path(folder).expanduser()
+    place = _folder(folder)
+    assert folder is not None and place is not None
     asked = name.replace("\\", "/").removesuffix(_SUFFIX)
     by_path = {_name(path, place): path for path in there}
     same = str.lower if kind == "textual inversion" else str
@@ -133,6 +134,15 @@ def _file(kind: Literal["LoRA", "textual inversion"], name: str, folder: str | N
         raise RecipeError(f"{folder} has no {quoted(asked + _SUFFIX)}; {_hint(asked, by_path)}")
     stat = found[0].stat()
     return AdapterFile(kind, name, found[0], _digest(found[0], stat.st_mtime_ns, stat.st_size))
+
+
+def _folder(name: str | None) -> Path | None:
+    try:
+        place = Path(name or "").expanduser()
+        return place if place.is_dir() else None
+    except (OSError, RuntimeError):
+        # Too long for a path, or in the home of somebody who does not exist.
+        return None
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -6,7 +6,7 @@ from crossattn.words import read_prompt
 
 
 def drawn_alone(recipe: Recipe) -> bool:
-    """Return whether a recipe edits, loads files, or has words that are held, weighed or changed."""
+    """Return whether a recipe edits, loads files, or holds, weighs or changes words."""
     texts = recipe.prompt, recipe.negative_prompt
     if recipe.edit or recipe.regions or recipe.embeddings or any(map(is_scheduled, texts)):
         return True

@@ -86,8 +86,10 @@ def passages(
             prompt, negative = (at_step(text, step, steps) for text in _texts(recipe))
             when.setdefault((prompt, negative), []).append(step)
     return tuple(
-        _passage(*(as_tokens(text, files) for text in texts), tuple(own), tokenizers, dialect)
-        for texts, own in when.items()
+        _passage(
+            as_tokens(prompt, files), as_tokens(negative, files), tuple(own), tokenizers, dialect
+        )
+        for (prompt, negative), own in when.items()
     )
 
 
