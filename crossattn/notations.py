@@ -2,15 +2,17 @@
 
 import re
 
+from crossattn.dialects import Dialect
 from crossattn.errors import PromptError
+from crossattn.inversion_marks import MARK, NAME, without_marks
+from crossattn.lora_tags import without_tags
 from crossattn.word_spans import quoted
 
 # Each finishes the sentence: "<what stands there>" is <sentence>
 _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
     (
-        re.compile(r"(?<!\\)<(?:lora|lyco|hypernet):[^<>]*>|\b(?:withLora|useLora)\([^()]*\)"),
-        "how a LoRA is asked for elsewhere, and prompts load none here: load it into a pipeline by "
-        "diffusers' load_lora_weights and run that, or take it out",
+        re.compile(r"(?<!\\)<(?:lyco|hypernet):[^<>]*>|\b(?:withLora|useLora)\([^()]*\)"),
+        "how a network is asked for elsewhere, and not here: a LoRA is written <lora:name:0.8>",
     ),
     (
         re.compile(r"(?<!\\)(?:\{[^{}]*\|[^{}]*\}|\{[\d-]+\$\$|\$\{|(?<!\w)__[\w/*.~-]+?__(?!\w))"),
@@ -31,9 +33,8 @@ _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
         "compel's long way to write a weight: write (word:1.3)",
     ),
     (
-        re.compile(r"\bembedding:[^\W\d][\w./\\-]*"),
-        "ComfyUI's way to ask for a textual inversion: load it into the pipeline, and write the "
-        "token that it was loaded as",
+        re.compile(MARK + NAME),
+        "ComfyUI's way to ask for a textual inversion: in this dialect write its name alone",
     ),
     (
         re.compile(r"(?<![\w\\])(?:ADDCOL|ADDROW|ADDBASE|ADDCOMM)\b"),
@@ -55,10 +56,11 @@ KEYWORD = re.compile(r"(?:ADDCOL|ADDROW|ADDBASE|ADDCOMM|BREAK|AND)\b")
 """Words in capitals that mean something unless a backslash stands before them."""
 
 
-def refuse_notations(source: str) -> None:
+def refuse_notations(source: str, dialect: Dialect = "compel") -> None:
     """Raise PromptError, which names it, for what another system would not read as words."""
+    text = without_marks(without_tags(source), dialect)
     for pattern, what in _REFUSED:
-        if found := pattern.search(source):
+        if found := pattern.search(text):
             raise PromptError(
                 f"{quoted(found.group())} is {what}; a backslash before its first mark makes it "
                 "plain text."

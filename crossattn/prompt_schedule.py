@@ -19,7 +19,7 @@ from crossattn.word_spans import quoted
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*")
 _AND = re.compile(r"(?<!\\)\bAND\b")
 _PART_WEIGHT = re.compile(r"\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$")
-_MARK = re.compile(r"\\.|[()\[\]|:]", re.DOTALL)
+_MARK = re.compile(r"\\.|<lora:[^<>]*>|[()\[\]|:]", re.DOTALL)
 DEEPEST = 50
 """Schedules may stand in each other this deep."""
 

@@ -1,9 +1,10 @@
 """Weights written into a prompt, read from it.
 
-`(a cat:1.3)` weighs in every dialect. What brackets without a number, `cat++` and weights in each
-other mean is for the dialect to say (`crossattn.dialects`); marks that it does not know are text.
-`BREAK` begins a new stretch. A backslash makes the next mark plain. Also plain in every dialect,
-because nobody means a weight by it:
+`(a cat:1.3)` weighs in every dialect, and `<lora:name:0.8>` is a file to load and no text. What
+brackets without a number, `cat++` and weights in each other mean is for the dialect to say
+(`crossattn.dialects`); marks that it does not know are text. `BREAK` begins a new stretch. A
+backslash makes the next mark plain. Also plain in every dialect, because nobody means a weight by
+it:
 
 - a bracket without a partner, or with no word between the two: ":)", "(!)";
 - a bare bracket in the middle of a word: "cat(s)";
@@ -17,10 +18,13 @@ Only the meaning as weights is read here; what a weight does is for the controls
 import re
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crossattn.dialects import NOTATIONS, Dialect
 from crossattn.errors import PromptError
+from crossattn.inversion_marks import find_inversions, without_marks
+from crossattn.lora_tags import find_tags, without_tags
+from crossattn.marks import Mark, Weighted
 from crossattn.notations import KEYWORD
 from crossattn.word_spans import find_words, quoted
 
@@ -40,34 +44,6 @@ _WAITING_HYPHEN = re.compile(
 _ESCAPED = re.compile(rf"[()\[\]\\:+\-<>{{}}_.$|]|{KEYWORD.pattern}")
 _BREAK = re.compile(r"BREAK\b\s*")
 _INTEREST = re.compile(r"[\\()\[\]+-]|B(?=REAK\b)")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A stretch of the source that is more than text, or looks so; `does` says what it does.
-
-    `foreign` marks weigh words in other dialects, and nothing in this one.
-    """
-
-    start: int
-    end: int
-    text: str
-    does: str
-    foreign: bool = False
-
-
-@dataclass(frozen=True)
-class Weighted:
-    """A prompt whose marks were read.
-
-    `text` is what is left, `weights` has one for each of its characters, `breaks` are the places in
-    it where a new stretch begins, `marks` says in order what each mark did.
-    """
-
-    text: str
-    weights: tuple[float, ...]
-    breaks: tuple[int, ...]
-    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True)
@@ -101,8 +77,10 @@ class _Reader:
     """One pass over a source: brackets and marks become groups, all else is kept as text."""
 
     def __init__(self, source: str, dialect: Dialect) -> None:
-        self.source = source
-        self.dialect = dialect
+        self.raw = source
+        self.tags = tuple(find_tags(source, dialect))
+        self.inversions = tuple(find_inversions(source, dialect))
+        self.source = source = without_marks(without_tags(source), dialect)
         self.notation = NOTATIONS[dialect]
         self.words = find_words(source)
         self.word_starts = [start for start, _ in self.words]
@@ -115,6 +93,12 @@ class _Reader:
 
     def read(self) -> Weighted:
         source = self.source
+        for start, end, tag in self.tags:
+            self._drop(start, end)
+            self._mark(start, end, tag.does)
+        for start, name, end in self.inversions:
+            self._drop(start, name)
+            self._mark(start, end, "loads a textual inversion")
         opened: list[int] = []
         at = 0
         plain_from = 0  # just after the last bracket, mark or escape: a weight is read from here on
@@ -244,11 +228,11 @@ class _Reader:
         self.kept[start:end] = [False] * (end - start)
 
     def _mark(self, start: int, end: int, does: str) -> None:
-        self.marks.append(Mark(start, end, self.source[start:end], does))
+        self.marks.append(Mark(start, end, self.raw[start:end], does))
 
     def _mark_foreign(self, start: int, end: int, does: str) -> None:
         does = f"{does} nothing in {self.notation.system}"
-        self.marks.append(Mark(start, end, self.source[start:end], does, foreign=True))
+        self.marks.append(Mark(start, end, self.raw[start:end], does, foreign=True))
 
     def _result(self) -> Weighted:
         opening: dict[int, list[_Group]] = {}
@@ -277,7 +261,9 @@ class _Reader:
                 weights.append(1.0 if at in self.spaced else _rounded(products[-1]))
         breaks += [len(text)] * (len(self.breaks) - len(breaks))
         marks = tuple(sorted(self.marks, key=lambda mark: (mark.start, -mark.end)))
-        return Weighted("".join(text), tuple(weights), tuple(breaks), marks)
+        loras = tuple(replace(tag, at=sum(self.kept[:start])) for start, _, tag in self.tags)
+        named = tuple((sum(self.kept[:at]), sum(self.kept[:end])) for _, at, end in self.inversions)
+        return Weighted("".join(text), tuple(weights), tuple(breaks), marks, loras, named)
 
 
 def _rounded(weight: float) -> float:

@@ -1,12 +1,14 @@
 """A whole prompt, with all that it says in the course of a run: its checks, text and marks."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crossattn.dialects import Dialect
 from crossattn.errors import PromptError
+from crossattn.lora_tags import LoraTag
+from crossattn.marks import Mark
 from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import Switch, Turns, at_step, changes, parts, plan
-from crossattn.weight_syntax import Mark
 from crossattn.word_spans import quoted
 from crossattn.words import Prompt, read_prompt
 
@@ -21,7 +23,7 @@ def check_prompt(
     if not several:
         read_prompt(source, dialect=dialect)
         return
-    refuse_notations(source)
+    refuse_notations(source, dialect)
     for said, _ in plan(source, steps or 50):
         for part in said:
             read_prompt(part.source, dialect=dialect)
@@ -34,12 +36,31 @@ def check_negative_prompt(source: str, dialect: Dialect, *, steps: int | None = 
             raise PromptError(
                 "AND stands in the negative prompt, which is one prompt; write \\AND for the word."
             )
-        for word in read_prompt(said[0].source, dialect=dialect).words:
+        read = read_prompt(said[0].source, dialect=dialect)
+        if read.loras:
+            raise PromptError(
+                f"The negative prompt has {quoted(str(read.loras[0]))}, but a LoRA acts on the "
+                "whole picture; write it into the prompt."
+            )
+        for word in read.words:
             if word.weight < 0:
                 raise PromptError(
                     f"The negative prompt turns {quoted(word.text)} around by the weight "
                     f"{word.weight:g}; ask for it in the prompt instead."
                 )
+
+
+def loras(source: str, dialect: Dialect, steps: int | None = None) -> tuple[LoraTag, ...]:
+    """Return the LoRAs that a prompt asks for in the course of a run, as often as they differ.
+
+    Raises PromptError for a prompt that cannot be read.
+    """
+    if "<lora:" not in source:
+        return ()
+    passages = plan(source, steps or 50)
+    said = dict.fromkeys(part.source for prompts, _ in passages for part in prompts)
+    found = (tag for text in said for tag in read_prompt(text, dialect=dialect).loras)
+    return tuple(dict.fromkeys(replace(tag, at=0) for tag in found))
 
 
 def longest_prompt(source: str, dialect: Dialect = "compel", steps: int | None = None) -> Prompt:

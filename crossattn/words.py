@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from crossattn.dialects import Dialect
 from crossattn.errors import PromptError, WordNotFoundError
+from crossattn.lora_tags import LoraTag
+from crossattn.marks import Mark, Weighted
 from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import changes, parts
 from crossattn.stretches import Room, Split, encode
-from crossattn.weight_syntax import Mark, Weighted, parse_weights
+from crossattn.weight_syntax import parse_weights
 from crossattn.weight_writing import format_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
-from crossattn.word_tokens import Encoding, TextReader, Token, merge_spans, read_pieces
+from crossattn.word_tokens import Encoding, Piece, TextReader, Token, merge_spans, read_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -75,6 +77,10 @@ class Prompt:
     """What each mark of the source did, in order."""
     dialect: Dialect = "compel"
     """Whose marks they are."""
+    loras: tuple[LoraTag, ...] = ()
+    """The LoRAs that it asks for, which recipes load, and nobody else."""
+    inversions: tuple[tuple[int, int], ...] = ()
+    """Where in the text the textual inversions stand that it asks for by a mark."""
 
     @property
     def length(self) -> int:
@@ -183,7 +189,7 @@ def read_prompt(
     refuse_unreadable(source)
     if syntax:
         _refuse_several(source)
-        refuse_notations(source)
+        refuse_notations(source, dialect)
         read = parse_weights(source, dialect)
     else:
         read = Weighted(source, (1.0,) * len(source), (), ())
@@ -193,7 +199,8 @@ def read_prompt(
         for name, each in (tokenizers or {}).items()
     }
     pieces = {name: read_pieces(name, each, text) for name, each in readers.items()}
-    spans = merge_spans(find_words(text), list(pieces.values()))
+    named = [Piece(0, "", span, special=False) for span in read.inversions]
+    spans = merge_spans(find_words(text), [*pieces.values(), named])
     split = _SPLITS.get(dialect, "words") if syntax else "anywhere"
 
     encodings: list[Encoding] = []
@@ -229,7 +236,16 @@ def read_prompt(
             warnings.warn(message, PromptCutWarning, stacklevel=2)
     dropped = tuple(words[position] for position in sorted(frozenset().union(*cuts)))
     return Prompt(
-        source, text, tuple(words), tuple(encodings), dropped, read.breaks, read.marks, dialect
+        source,
+        text,
+        tuple(words),
+        tuple(encodings),
+        dropped,
+        read.breaks,
+        read.marks,
+        dialect,
+        read.loras,
+        read.inversions,
     )
 
 
@@ -265,6 +281,8 @@ def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
             for position, word in enumerate(prompt.words)
         ),
         prompt.breaks,
+        prompt.loras,
+        prompt.inversions,
     )
 
 

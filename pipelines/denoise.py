@@ -5,7 +5,7 @@ that can be watched, paused and left. Rows of a guided batch are [negative, posi
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -127,6 +127,7 @@ def denoise(
     before: Sequence[Tensor] = (),
     start: Tensor | None = None,
     follow: "Following | None" = None,
+    at_step: Callable[[int], None] | None = None,
 ) -> Iterator[Progress]:
     """Denoise a picture of `height` x `width` pixels, telling of every call of the denoiser.
 
@@ -135,7 +136,8 @@ def denoise(
     `text` (all negative ones first). The first calls are left out for which `before` has what the
     scheduler was given then, in a run from the same noise: (channels, height / factor, width /
     factor) each. With `start` (1, channels, height / factor, width / factor) the latents begin
-    there instead; an edit that is to `follow` the run of a picture begins where that did.
+    there instead; an edit that is to `follow` the run of a picture begins where that did. `at_step`
+    is told the number of the step before each other call.
     """
     device = pipe._execution_device
     pipe.scheduler.set_timesteps(steps, device=device, **flow_shift(pipe, height, width))
@@ -164,7 +166,8 @@ def denoise(
         pipe.scheduler.begin_index = 0
 
     for index, timestep in enumerate(timesteps):
-        now = min(step_at[float(timestep)], len(texts) - 1)
+        step = step_at[float(timestep)]
+        now = min(step, len(texts) - 1)
         said = texts[now]
         copies = (1 + said.guided) * len(said.parts or (1,))
         if index < len(before):
@@ -172,6 +175,8 @@ def denoise(
             known = before[index][None].to(latents)
             latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
             continue
+        if at_step is not None:
+            at_step(step)
         shown, at = latents, timestep
         if follow:
             shown, seen_at = follow.shown(index, latents)

@@ -1,6 +1,5 @@
 """The one place that draws: recipes that share a shape in, pictures and their traces out."""
 
-import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,8 +11,10 @@ from torch import Tensor
 
 from crossattn.control import Control
 from crossattn.encoders import tokenizers_of
-from crossattn.errors import UnsupportedModelError
+from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.inversion import Following, Inversion
+from crossattn.pipelines.adapted import READING, RunPipeline, adapted
+from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.denoise import (
     Conditioning,
     Progress,
@@ -23,7 +24,7 @@ from crossattn.pipelines.denoise import (
 )
 from crossattn.pipelines.during import During
 from crossattn.pipelines.joint import is_joint
-from crossattn.pipelines.load import find_model
+from crossattn.pipelines.load import ModelSource, find_model
 from crossattn.pipelines.own_context import in_own_context
 from crossattn.pipelines.passages import Passage, passages
 from crossattn.pipelines.recipe import Recipe
@@ -42,13 +43,10 @@ from crossattn.pipelines.weighting import weigh_controls, weighted
 from crossattn.recorder import Recorder
 from crossattn.session import attach
 from crossattn.word_spans import quoted
+from crossattn.words import Prompt
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
-
-
-_READING = threading.Lock()
-"""Runs in threads share a model's tokenizers, which keep how they were last asked to pad."""
 
 
 @on_its_threads
@@ -81,17 +79,54 @@ def draw(
     if pipe is None:
         source = find_model(first.model, first.revision, first.config)
         pipe = pipeline_of(first)
-    pipe = with_own_scheduler(pipe, first.scheduler)
+    files = {file for recipe in recipes for file in adapter_files(recipe)}
+    if files and len(recipes) > 1:
+        raise RecipeError(f"A picture with {min(map(str, files))} is drawn alone, not with others.")
+    with adapted(pipe, adapter_files(first)) as own:
+        yield from _draw(
+            recipes,
+            own,
+            source,
+            bins=bins,
+            heads=heads,
+            controls=controls,
+            before=before,
+            length=length,
+            start=start,
+            follow=follow,
+            inversion=inversion,
+        )
+
+
+def _draw(
+    recipes: Sequence[Recipe],
+    own: RunPipeline,
+    source: ModelSource | None,
+    *,
+    bins: int,
+    heads: bool,
+    controls: Sequence[Control],
+    before: Sequence[Tensor],
+    length: int,
+    start: Tensor | None,
+    follow: Following | None,
+    inversion: Inversion | None,
+) -> Generator[Progress | list[Result]]:
+    pipe = with_own_scheduler(own.pipe, recipes[0].scheduler)
     started = time.perf_counter()
     settled = [settle(recipe, pipe, source) for recipe in recipes]
     sampler = type(pipe.scheduler).__name__
     if inversion:
         pipe.scheduler, start = inversion.walk(pipe.scheduler.config), inversion.start
     steps, guidance, height, width = numbers(settled[0])
-    with _READING:
-        drawn_by = passages(settled, tokenizers_of(pipe))
+    with READING:
+        drawn_by = passages(settled, tokenizers_of(pipe), own.files)
         length = max(length, *(passage.length for passage in drawn_by))
-        texts = [passage.encode(pipe, guidance, length) for passage in drawn_by]
+        texts = []
+        for passage in drawn_by:
+            own.act(passage.loras)
+            texts.append(passage.encode(pipe, guidance, length))
+    acting = {step: passage.loras for passage in drawn_by for step in passage.steps}
     watched = [
         _Watched.of(
             passage, plain, settled[0], len(drawn_by), min(bins, steps), heads, is_joint(pipe)
@@ -127,6 +162,7 @@ def draw(
             before=before,
             start=start,
             follow=follow,
+            at_step=lambda step: own.act(acting[step]),
         ):
             yield progress
         if not progress.latents.isfinite().all():
@@ -147,7 +183,7 @@ def draw(
         ours = slice(index, index + 1) if len(recipes) > 1 else slice(None)
         told = [part for one in watched for part in one.traces(ours)]
         most = max(told, key=lambda part: len(part.steps))
-        said = [note for one in watched for note in one.passage.notes[index]]
+        said = [*own.notes, *(note for one in watched for note in one.passage.notes[index])]
         said += [note for part in told for note in notes_on_weights(part.words)]
         said += notes_on(settled[index], [part.trace.prompt for part in told], censored=censored)
         results.append(
@@ -223,11 +259,17 @@ class _Watched:
 
 def _several(told: Sequence[PassageTrace]) -> Iterator[str]:
     if len(told) > 1:
-        texts = "; ".join(f"{quoted(part.text.strip())} at {_steps(part.steps)}" for part in told)
+        texts = "; ".join(f"{_said(part.trace.prompt)} at {_steps(part.steps)}" for part in told)
         yield (
             f"Several prompts drew this picture: {texts}. The words and maps are those of the one "
             "with the most steps; all are in Result.passages."
         )
+
+
+def _said(prompt: Prompt) -> str:
+    """A prompt and its LoRAs, as people are told of them."""
+    loras = " and ".join(map(str, prompt.loras))
+    return quoted(prompt.text.strip()) + (f" with {loras}" if loras else "")
 
 
 def _steps(steps: Sequence[int]) -> str:

@@ -6,11 +6,11 @@ from crossattn.words import read_prompt
 
 
 def drawn_alone(recipe: Recipe) -> bool:
-    """Return whether a recipe edits, or has words that are held, weighed or changed."""
+    """Return whether a recipe edits, loads files, or holds, weighs or changes words."""
     texts = recipe.prompt, recipe.negative_prompt
-    if recipe.edit or recipe.regions or any(map(is_scheduled, texts)):
+    if recipe.edit or recipe.regions or recipe.embeddings or any(map(is_scheduled, texts)):
         return True
     if len(parts(recipe.prompt)) > 1:
         return True
-    read = (read_prompt(text, dialect=recipe.notation) for text in texts)
-    return any(word.weight != 1 for prompt in read for word in prompt.words)
+    read = [read_prompt(text, dialect=recipe.notation) for text in texts]
+    return any(p.loras or any(word.weight != 1 for word in p.words) for p in read)

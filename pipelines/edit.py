@@ -22,6 +22,7 @@ from crossattn.controls import (
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import RecipeError
 from crossattn.inversion import Following
+from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
@@ -33,7 +34,7 @@ from crossattn.pipelines.places import place_of_edit
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import mask_of, target_regions
 from crossattn.pipelines.result import Result
-from crossattn.pipelines.settle import pipeline_of, read
+from crossattn.pipelines.settle import pipeline_of, read, usual_dialect
 from crossattn.trace import Trace
 from crossattn.words import Prompt
 
@@ -127,6 +128,7 @@ def edit(
     if pipe is None:
         pipe = pipeline_of(recipe)
     check_words(recipe)
+    adapter_files(recipe)
     tokenizers = tokenizers_of(pipe)
     before, after = (
         read(text, tokenizers, recipe.notation)[0] for text in (recipe.prompt, spec.prompt)
@@ -157,7 +159,8 @@ def edit(
     _check_length(source, length)
 
     controls = _controls(spec, source, before, after)
-    target = source.result.recipe.replace(prompt=spec.prompt, dialect=recipe.dialect, regions=held)
+    dialect = recipe.dialect or usual_dialect(pipe)
+    target = source.result.recipe.replace(prompt=spec.prompt, dialect=dialect, regions=held)
     settled = target.replace(prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump())
     follow = None if source.picture is None else Following(source.run)
     if recipe.picture is not None and recipe.picture.method == "negative-prompt":
@@ -173,7 +176,8 @@ def edit(
     )
     for event in drawing:
         if isinstance(event, list):
-            result = replace(event[0], recipe=settled)
+            digests = {**target.digests, **event[0].recipe.digests}
+            result = replace(event[0], recipe=settled.replace(digests=digests))
             done = Edited(result, source, report(result, source.result, alignment, controls))
             yield _put_back(done, controls)
         else:
@@ -260,7 +264,7 @@ def _check_length(source: Source, length: int) -> None:
 
 def _check(kept: Recipe, recipe: Recipe) -> None:
     made = kept.model_dump()
-    asked = recipe.model_dump(exclude={"versions", "dialect", "revision", "device"})
+    asked = recipe.model_dump(exclude={"versions", "digests", "dialect", "revision", "device"})
     for name, value in asked.items():
         if value is not None and made[name] != value:
             raise RecipeError(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
+from crossattn.lora_tags import LoraTag
+from crossattn.pipelines.adapter_files import AdapterFile, as_tokens
 from crossattn.pipelines.conditioning import condition, joined, stretches
 from crossattn.pipelines.denoise import Conditioning
 from crossattn.pipelines.recipe import Recipe
@@ -23,7 +25,7 @@ class Passage:
     """Steps of the run at which the prompts stay the same.
 
     One prompt and one negative for each picture, or for each part of a prompt with AND, whose
-    weights are `parts`. `notes` are sentences for people.
+    weights are `parts`. `loras` act on all of them. `notes` are sentences for people.
     """
 
     steps: tuple[int, ...]
@@ -32,6 +34,11 @@ class Passage:
     parts: tuple[float, ...] | None
     dialect: Dialect
     notes: tuple[tuple[str, ...], ...]
+
+    @property
+    def loras(self) -> tuple[LoraTag, ...]:
+        """The LoRAs that its prompts ask for."""
+        return tuple(tag for prompt in self.prompts for tag in prompt.loras)
 
     @property
     def length(self) -> int:
@@ -55,8 +62,10 @@ class Passage:
         return joined(plain), replace(joined(heavy), parts=self.parts)
 
 
-def passages(recipes: Sequence[Recipe], tokenizers: dict[str, Any]) -> tuple[Passage, ...]:
-    """Return what settled recipes are drawn by, in the order of the run.
+def passages(
+    recipes: Sequence[Recipe], tokenizers: dict[str, Any], files: Sequence[AdapterFile] = ()
+) -> tuple[Passage, ...]:
+    """Return what settled recipes are drawn by, in the order of the run; `files` are loaded.
 
     Several recipes are drawn together only if each is of one passage and has no AND. Raises
     PromptError for a prompt that cannot be read.
@@ -76,7 +85,12 @@ def passages(recipes: Sequence[Recipe], tokenizers: dict[str, Any]) -> tuple[Pas
         for step in range(steps):
             prompt, negative = (at_step(text, step, steps) for text in _texts(recipe))
             when.setdefault((prompt, negative), []).append(step)
-    return tuple(_passage(*texts, tuple(own), tokenizers, dialect) for texts, own in when.items())
+    return tuple(
+        _passage(
+            as_tokens(prompt, files), as_tokens(negative, files), tuple(own), tokenizers, dialect
+        )
+        for (prompt, negative), own in when.items()
+    )
 
 
 def _texts(recipe: Recipe) -> tuple[str, str]:

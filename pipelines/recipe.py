@@ -106,6 +106,18 @@ class Recipe(BaseModel):
         strict=False,
         description="words of the prompt, each with a mask that it is held to",
     )
+    loras: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="the folder of the LoRAs (.safetensors) that <lora:name:0.8> names",
+    )
+    embeddings: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="the folder of the textual inversions (.safetensors) that words name",
+    )
     dtype: DtypeName = Field(default="float32", description="one of float32, bfloat16, float16")
     device: str | None = Field(
         default=None, pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$", description="cpu, mps, cuda or cuda:1"
@@ -118,6 +130,10 @@ class Recipe(BaseModel):
     )
     versions: dict[str, str] = Field(
         default_factory=dict, description="the versions of the libraries that made the picture"
+    )
+    digests: dict[str, str] = Field(
+        default_factory=dict,
+        description="the SHA-256 of each LoRA and textual inversion that made the picture",
     )
 
     @field_validator("prompt")

@@ -33,3 +33,6 @@ def drifted(then: Recipe, now: Recipe) -> Iterator[str]:
     if then.threads != now.threads:
         count = then.threads or "an unknown number of"
         yield f"It was made on {count} CPU threads, and now on {now.threads}."
+    for name in sorted(then.digests.keys() | now.digests.keys()):
+        if then.digests.get(name) != now.digests.get(name):
+            yield f"It was made with another file for the {name} than lies here now."

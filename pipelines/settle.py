@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import RecipeError
+from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.joint import check_drawn, is_joint
 from crossattn.pipelines.load import ModelSource, load
 from crossattn.pipelines.model_defaults import defaults_of
@@ -28,8 +29,8 @@ def pipeline_of(recipe: Recipe) -> "Pipeline":
 def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) -> Recipe:
     """Fill in every choice that a recipe leaves to the model.
 
-    Raises RecipeError if its size does not suit the model, UnsupportedModelError if recipes cannot
-    draw with it.
+    Raises RecipeError if its size does not suit the model or a file that its prompt names is not
+    there, UnsupportedModelError if recipes cannot draw with it.
     """
     check_drawn(pipe)
     own = defaults_of(pipe)
@@ -49,7 +50,11 @@ def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) 
         "dialect": usual_dialect(pipe),
     }
     open_choices = {key: value for key, value in choices.items() if getattr(recipe, key) is None}
-    return recipe.replace(**open_choices, versions={name: version(name) for name in LIBRARIES})
+    return recipe.replace(
+        **open_choices,
+        versions={name: version(name) for name in LIBRARIES},
+        digests={str(file): file.digest for file in adapter_files(recipe)},
+    )
 
 
 def usual_dialect(pipe: "Pipeline") -> Dialect:

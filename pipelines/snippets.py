@@ -24,6 +24,8 @@ OPTIONS = (
     "guidance",
     "scheduler",
     "dialect",
+    "loras",
+    "embeddings",
     "dtype",
     "threads",
 )
@@ -116,7 +118,7 @@ def _changed(edit: EditRecipe, *names: str) -> list[str]:
 
 def _chosen(recipe: Recipe) -> dict[str, Any]:
     """The fields that say what to draw, the model always: not where, nor with which versions."""
-    fields = recipe.model_dump(exclude_defaults=True, exclude={"versions", "device"})
+    fields = recipe.model_dump(exclude_defaults=True, exclude={"versions", "digests", "device"})
     if fields.get("threads") == OWN.get(recipe.model):
         fields.pop("threads", None)
     return {"model": recipe.model, **fields}

@@ -26,7 +26,8 @@ _SAMPLERS = {
     "dpmpp_2m": "dpm++",
 }
 _SETTING = re.compile(r'\s*([A-Za-z][\w \-/.]*):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
-_LORA = re.compile(r"\s*<(?:lora|lyco|hypernet):[^<>]*>")
+_LORA = re.compile(r"\s*<lora:[^<>]*>")
+_OTHER_NETWORK = re.compile(r"\s*<(?:lyco|hypernet):[^<>]*>")
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
 
 
@@ -54,6 +55,11 @@ class _Found:
         if plain not in _SAMPLERS or plain != name.lower():
             self.left.append(f"sampler: {name}")
 
+    def lora(self, name: str, *strengths: Any) -> None:
+        """Write a LoRA that stands beside the prompt into it, as its dialect does."""
+        said = ":".join(map(str, (name.removesuffix(".safetensors"), *strengths)))
+        self.fields["prompt"] += f" <lora:{said}>"
+
     def number(self, name: str, value: Any, kind: type[int] | type[float]) -> None:
         """Take a number over, or list what is none."""
         try:
@@ -62,10 +68,11 @@ class _Found:
             self.left.append(f"{name}: {value}")
 
 
-def take_over(path: Path, model: str | None = None) -> TakenOver:
+def take_over(path: Path, model: str | None = None, loras: str | None = None) -> TakenOver:
     """Read the recipe of a picture by AUTOMATIC1111 (or Forge), InvokeAI or ComfyUI.
 
-    `model` is where the picture's model lies here. Raises InputError for a picture that carries
+    `model` is where the picture's model lies here, `loras` the folder of its LoRAs; without one
+    they are left out. Raises InputError for a picture that carries
     none of their settings, PromptError or RecipeError for settings that cannot be a recipe.
     """
     with opened(path) as image:
@@ -83,11 +90,12 @@ def take_over(path: Path, model: str | None = None) -> TakenOver:
             "a picture again often drop them."
         )
     for name in ("prompt", "negative_prompt"):
-        text = str(found.fields.get(name, ""))
-        found.left += [f"{tag.group().strip()} of the {name}" for tag in _LORA.finditer(text)]
-        found.fields[name] = _LORA.sub("", text)
-    if model:
-        found.fields["model"] = model
+        left = [_OTHER_NETWORK, *([] if loras and name == "prompt" else [_LORA])]
+        for kind in left:
+            text = str(found.fields.get(name, ""))
+            found.left += [f"{tag.group().strip()} of the {name}" for tag in kind.finditer(text)]
+            found.fields[name] = kind.sub("", text)
+    found.fields |= {key: value for key, value in (("model", model), ("loras", loras)) if value}
     found.left.append("the noise: the same seed is other noise in another program")
     recipe = Recipe(**found.fields, dialect=found.dialect)
     return TakenOver(found.program, recipe, tuple(dict.fromkeys(found.left)))
@@ -153,9 +161,17 @@ def _invokeai(data: Mapping[str, Any]) -> _Found:
             found.number("guidance", value, float)
         elif name == "scheduler":
             found.sampler(str(value))
+        elif name == "loras" and isinstance(value, list):
+            continue
         elif value not in (None, "", [], {}, False) and name != "app_version":
             shown = value.get("name", value) if isinstance(value, dict) else value
             found.left.append(f"{name}: {shown!s:.100}")
+    for each in data.get("loras") or ():
+        model = each.get("model", each.get("lora", {})) if isinstance(each, dict) else {}
+        if isinstance(model, dict) and (lora := model.get("name", model.get("model_name"))):
+            found.lora(str(lora), each.get("weight", 1))
+        else:
+            found.left.append(f"loras: {each!s:.100}")
     return found
 
 
@@ -191,6 +207,14 @@ def _comfyui(path: Path, graph: Mapping[str, Any]) -> _Found:
         text(inputs.get("positive")),
         text(inputs.get("negative")),
     )
+    at = inputs.get("model")
+    while isinstance(at, list) and str(at[0]) in nodes and str(at[0]) not in used:
+        given = nodes[str(at[0])].get("inputs", {})
+        used |= {str(at[0])} if "lora_name" in given else set()
+        if "lora_name" in given:
+            strength = given.get("strength_model", 1)
+            found.lora(str(given["lora_name"]), strength, given.get("strength_clip", 0))
+        at = given.get("model")
     for name, ours, kind in (
         ("seed", "seed", int),
         ("noise_seed", "seed", int),

@@ -20,11 +20,13 @@ def import_(
             metavar="NAME", help="Where its model lies here." + opt.by_default("emoji-sd")
         ),
     ] = None,
+    loras: opt.Loras = None,
 ) -> None:
     """Print the recipe of a picture that another program made, and say what is not in it.
 
     The recipe is JSON, and a plan of one row for a batch. Weights keep the meaning that they have
-    in that program; LoRAs, other samplers and the like are told and left out.
+    in that program; LoRAs are asked for in --loras; other samplers and the like are told and left
+    out.
 
     \b
     [dim]crossattn import picture.png --model owner/name > recipe.json
@@ -32,7 +34,7 @@ def import_(
     """
     from crossattn.pipelines.takeover import take_over
 
-    taken = take_over(picture, model)
+    taken = take_over(picture, model, loras)
     for left in taken.left:
         warn(f"Not taken over from {taken.program}: {left}.")
     print_json(taken.recipe.model_dump(exclude_defaults=True) | {"dialect": taken.recipe.dialect})

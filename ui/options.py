@@ -103,6 +103,15 @@ Config = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Loras = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        envvar="CROSSATTN_LORAS",
+        help="Where the LoRAs lie that <lora:name:0.8> in a prompt names (.safetensors).",
+        rich_help_panel=MODEL,
+    ),
+]
 PictureOutput = Annotated[
     Path | None,
     typer.Option(
@@ -198,6 +207,16 @@ def choices(
     model: Model = "emoji-sd",
     revision: Revision = None,
     config: Config = None,
+    loras: Loras = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="CROSSATTN_EMBEDDINGS",
+            help="Where the textual inversions lie that words name (.safetensors).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -236,6 +255,8 @@ def choices(
         "model": model,
         "revision": revision,
         "config": config,
+        "loras": loras,
+        "embeddings": embeddings,
         "device": device,
         "dtype": dtype,
         "threads": threads,
@@ -262,13 +283,16 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
 def recipe_of(prompt: str, chosen: dict[str, Any], **more: Any) -> "Recipe":
     """Build a recipe from a prompt and what `choices` gave.
 
-    Raises RecipeError if it does not do, WordNotFoundError for a word that no prompt has.
+    Raises RecipeError if it does not do, also for a file that it names and that is not there,
+    WordNotFoundError for a word that no prompt has.
     """
+    from crossattn.pipelines.adapter_files import adapter_files
     from crossattn.pipelines.named_words import check_words
     from crossattn.pipelines.recipe import Recipe
 
     recipe = Recipe(prompt=prompt, **chosen, **more)
     check_words(recipe)
+    adapter_files(recipe)
     return recipe
 
 

@@ -23,6 +23,7 @@ def replay(
             metavar="NAME", help="cpu, cuda, cuda:1 or mps." + opt.by_default("the recipe's")
         ),
     ] = None,
+    loras: opt.Loras = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +48,8 @@ def replay(
     then = read_recipe(picture)
     before = read_picture(picture)
     place = opt.picture_path(output, picture.stem) if output else None
-    changes = {key: value for key, value in (("model", model), ("device", device)) if value}
+    asked = {"model": model, "device": device, "loras": loras}
+    changes = {key: value for key, value in asked.items() if value}
     with progress_bar("drawing again") as follow:
         from crossattn.pipelines.export import write_picture
         from crossattn.pipelines.run import run

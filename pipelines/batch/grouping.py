@@ -63,5 +63,5 @@ def _shape(recipe: Recipe) -> Hashable | None:
     """Return what pictures drawn at once have in common; None for one that is drawn alone."""
     if (recipe.device or likely_device()) == "cpu" or drawn_alone(recipe):
         return None
-    own = {"prompt", "negative_prompt", "seed", "versions"}
+    own = {"prompt", "negative_prompt", "seed", "versions", "digests"}
     return tuple(recipe.model_dump(exclude=own).values())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossattn.errors import CrossattnError, InputError
+from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.batch.rows import Row, read_rows
 from crossattn.pipelines.batch.sweep import Point, Sweep, with_defaults
 from crossattn.pipelines.batch.values import finite, joined, plain
@@ -110,7 +111,7 @@ def make_plan(
 
 def recipe_fields(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe sets, without what is as ever: its shortest form as a row."""
-    return recipe.model_dump(mode="json", exclude_defaults=True, exclude={"versions"})
+    return recipe.model_dump(mode="json", exclude_defaults=True, exclude={"versions", "digests"})
 
 
 def full_fields(recipe: Recipe) -> dict[str, Any]:
@@ -141,8 +142,9 @@ def _items(sweep: Sweep, where: str) -> Iterator[Item]:
         if isinstance(fields.get("edit"), str):
             fields["edit"] = {"prompt": fields["edit"]}
         # What once made a picture is no part of what is asked for.
-        recipe = Recipe(**_set(fields)).model_copy(update={"versions": {}})
+        recipe = Recipe(**_set(fields)).model_copy(update={"versions": {}, "digests": {}})
         check_words(recipe)
+        adapter_files(recipe)
         digest = fingerprint(recipe)
         if name is None:
             prompt = recipe.edit.prompt if recipe.edit else recipe.prompt

@@ -118,14 +118,19 @@ class ModelRenderer:
         return (result, None) if result else self._sources.draw(recipe)
 
     def made_with(self, recipes: Iterable[Recipe]) -> dict[str, Any]:
-        """Return the versions of the libraries and a digest of every model's files.
+        """Return the versions of the libraries and a digest of every model's files and LoRA.
 
         Raises ModelLoadError if a model is not there; a hub model is fetched.
         """
         from importlib.metadata import version
 
+        from crossattn.pipelines.adapter_files import adapter_files
+
+        recipes = tuple(recipes)
         models = {(each.model, each.revision, each.config) for each in recipes}
+        files = {str(file): file.digest for each in recipes for file in adapter_files(each)}
         return {
+            **({"files": dict(sorted(files.items()))} if files else {}),
             "trace": self.trace,
             "versions": {name: version(name) for name in LIBRARIES},
             "models": {

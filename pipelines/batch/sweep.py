@@ -25,7 +25,7 @@ KEYS = ("sweep", "zip", "weights", "seeds")
 MOST_VALUES = 100_000
 """Values that one list or range may have."""
 
-_NAMED = ("weights", "axes", "sweep", "zip", "versions")
+_NAMED = ("weights", "axes", "sweep", "zip", "versions", "digests")
 """Fields that hold others by names which may have dots of their own."""
 
 Point = dict[str, Any]

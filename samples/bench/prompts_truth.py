@@ -10,11 +10,16 @@ in the negative prompt, drawn with emoji-sd and judged.
   one. Counted are the pictures that show it.
 
 python samples/bench/prompts_truth.py --scenes 40
+
+With `--kept FILE` what the judge saw is kept, so that a run that was stopped goes on where it was.
 """
 
 import argparse
+import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from statistics import mean
 from typing import Any, get_args
 
@@ -23,7 +28,7 @@ from machine import describe
 
 from crossattn.dialects import Dialect
 from crossattn.pipelines.emoji_sd.captions import describe as caption
-from crossattn.pipelines.emoji_sd.judge import Judge, Verdict
+from crossattn.pipelines.emoji_sd.judge import Judge, Sighting, Verdict
 from crossattn.pipelines.emoji_sd.scenes import Scene, make_scene
 from crossattn.pipelines.emoji_sd.vocabulary import COLOURS
 from crossattn.pipelines.load import load
@@ -34,19 +39,33 @@ FIRST_SEED = 2**25
 TURNED = (-0.5, -1.0, -2.0)
 WHEN = (0.0, 0.1, 0.3, 0.6)
 NEGATIVE = (None, 1.0, 2.0)
+TABLES = ("turned", "changed", "negated")
 
 
 class Drawing:
-    """Draws prompts with emoji-sd, and has them judged."""
+    """Draws prompts with emoji-sd, and has them judged; what was judged before is not drawn again.
 
-    def __init__(self, steps: int) -> None:
-        self.pipe, self.judge, self.steps = load(), Judge.load(), steps
+    What was seen is kept in `file`, a line a picture, if there is one.
+    """
+
+    def __init__(self, steps: int, file: Path | None) -> None:
+        self.pipe, self.judge, self.steps, self.file = load(), Judge.load(), steps, file
+        self.seen: dict[str, Verdict] = {}
+        for line in file.read_text("utf-8").splitlines() if file and file.exists() else ():
+            asked, seen = json.loads(line)
+            things = tuple(Sighting(**thing) for thing in seen.pop("things"))
+            self.seen[asked] = Verdict(things, **seen)
 
     def __call__(self, prompt: str, seed: int, **fields: Any) -> Verdict:
         recipe = Recipe(prompt=prompt, seed=seed, steps=self.steps, **fields)
-        *_, result = run(recipe, pipe=self.pipe)
-        (verdict,) = self.judge.look([result.image])
-        return verdict
+        asked = recipe.model_dump_json(exclude_defaults=True)
+        if asked not in self.seen:
+            *_, result = run(recipe, pipe=self.pipe)
+            (self.seen[asked],) = self.judge.look([result.image])
+            if self.file:
+                with self.file.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([asked, asdict(self.seen[asked])]) + "\n")
+        return self.seen[asked]
 
 
 def scenes(things: int) -> Iterator[tuple[int, Scene]]:
@@ -89,7 +108,7 @@ def turned_around(draw: Drawing, count: int) -> Iterator[str]:
             seen = draw(said, seed, dialect=dialect)
             gone.append(seen.find(scene.things[0].name) is None)
             kept.append(seen.find(scene.things[1].name) is not None)
-        yield f"| {dialect} | {weight:g} | {mean(gone):.0%} | {mean(kept):.0%} |"
+        yield f"| {dialect} | {weight:g} | {len(gone)} | {mean(gone):.0%} | {mean(kept):.0%} |"
 
 
 def changed(draw: Drawing, count: int) -> Iterator[str]:
@@ -121,10 +140,12 @@ def negated(draw: Drawing, count: int) -> Iterator[str]:
                 name = scene.things[0].name
                 against = "" if weight is None else f"({name}:{weight:g})"
                 text = caption(scene).text
-                there = draw(text, seed, negative_prompt=against, dialect=dialect).find(name)
+                # A weight of 1 is no weight, whatever the dialect.
+                heavy = {"dialect": dialect} if weight not in (None, 1.0) else {}
+                there = draw(text, seed, negative_prompt=against, **heavy).find(name)
                 seen.append(there is not None)
             cells.append(f"{mean(seen):.0%}")
-        yield f"| {dialect} | {' | '.join(cells)} |"
+        yield f"| {dialect} | {len(chosen)} | {' | '.join(cells)} |"
 
 
 def table(heads: Sequence[str], rows: Iterator[str]) -> None:
@@ -141,17 +162,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=40)
     parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--kept", type=Path, metavar="FILE")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    draw = Drawing(options.steps)
+    draw = Drawing(options.steps, options.kept)
     print(f"{options.scenes} scenes, {options.steps} steps.")
     print(describe("torch", "diffusers"), end="\n\n")
-    heads = "dialect", "weight", "the thing is gone", "the other is there"
-    table(heads, turned_around(draw, options.scenes))
-    heads = "[old:new:when]", "things seen", "in the new colour", "in the old colour"
-    table(heads, changed(draw, options.scenes))
-    weights = ("none" if weight is None else f"{weight:g}" for weight in NEGATIVE)
-    table(["dialect", *(f"shown at {weight}" for weight in weights)], negated(draw, options.scenes))
+    if "turned" in options.tables:
+        heads = "dialect", "weight", "scenes", "the thing is gone", "the other is there"
+        table(heads, turned_around(draw, options.scenes))
+    if "changed" in options.tables:
+        heads = "[old:new:when]", "things seen", "in the new colour", "in the old colour"
+        table(heads, changed(draw, options.scenes))
+    if "negated" in options.tables:
+        weights = ("none" if weight is None else f"{weight:g}" for weight in NEGATIVE)
+        shown = (f"shown at {weight}" for weight in weights)
+        table(["dialect", "scenes", *shown], negated(draw, options.scenes))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from crossattn.dialects import NOTATIONS, Dialect
 from crossattn.errors import PromptError
+from crossattn.lora_tags import LoraTag
 from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import Part, changes, parts
 from crossattn.weight_syntax import checked_weight, parse_weights
@@ -292,6 +294,22 @@ def test_breaks_are_written_again() -> None:
     read = parse_weights("a (cat:1.5) BREAK BREAK a (dog:0.5)")
     spans = [(*span, read.weights[span[0]]) for span in find_words(read.text)]
     assert format_weights(read.text, spans, read.breaks) == "a (cat:1.5) BREAK BREAK a (dog:0.5)"
+
+
+@settings(deadline=None)
+@given(prompts, st.data(), st.sampled_from(DIALECTS))
+def test_loras_are_no_text_and_are_written_again(
+    text: str, data: st.DataObject, dialect: Dialect
+) -> None:
+    places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=3)))
+    loras = [LoraTag("ink", 0.5, 1, at) for at in places]
+    weighted = [(*span, data.draw(st.sampled_from([1, 1.3]))) for span in find_words(text)]
+    source = format_weights(text, weighted, loras=loras)
+    read = parse_weights(source, dialect)
+    assert read.text == text
+    assert [replace(tag, at=0) for tag in read.loras] == [replace(tag, at=0) for tag in loras]
+    for start, end, weight in weighted:
+        assert read.weights[start:end] == (weight,) * (end - start)
 
 
 def test_a_prompt_without_weights_is_written_as_it_stands() -> None:

@@ -242,7 +242,9 @@ def test_an_edit_into_a_longer_prompt_keeps_its_source_in_as_many_stretches(sd_p
 @pytest.mark.parametrize(
     ("prompt", "sentence"),
     [
-        ("a cat <lora:pastel:0.7>", '"<lora:pastel:0.7>" is how a LoRA is asked for elsewhere'),
+        ("a cat <hypernet:pastel:0.7>", "is how a network is asked for elsewhere"),
+        ("a cat <lora:pastel", "begins a LoRA and does not end it"),
+        ("a cat <lora:pastel:strong>", "is no LoRA that can be read"),
         ("a {red|blue} cat", "a choice of dynamic prompts"),
         ("a __colour__ cat", "a choice of dynamic prompts"),
         ("{2$$red$$blue} cat", "a choice of dynamic prompts"),

@@ -99,7 +99,7 @@ def test_a_picture_by_comfyui_is_taken_over(tmp_path: Path) -> None:
     assert taken.left[:3] == (
         "schedule: karras",
         "CheckpointLoaderSimple: sd15.safetensors",
-        "LoraLoader: pastel.safetensors",
+        "<lora:pastel:1:0> of the prompt",
     )
 
 
@@ -135,3 +135,19 @@ def test_import_prints_the_recipe_and_what_is_not_in_it(
     out, err = capsys.readouterr()
     assert json.loads(out)["seed"] == 123
     assert "Not taken over from AUTOMATIC1111: Clip skip: 2." in err
+
+
+def test_loras_are_taken_over_where_their_folder_is_said(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    taken = take_over(picture(tmp_path, parameters=A1111), loras=folder)
+    assert "a [red:blue:0.3] car <lora:pastel:0.7>,\nBREAK" in taken.recipe.prompt
+    assert taken.recipe.loras == folder
+    assert not any("pastel" in left for left in taken.left)
+    node = {"lora_name": "ink.safetensors", "strength_model": 0.8, "strength_clip": 0.3}
+    graph = {**GRAPH, "9": {"class_type": "LoraLoader", "inputs": node | {"model": ["4", 0]}}}
+    taken = take_over(picture(tmp_path, prompt=json.dumps(graph)), loras=folder)
+    assert taken.recipe.prompt == "a (red (car:1.3):1.1) <lora:ink:0.8:0.3>"
+    named = INVOKE | {"loras": [{"model": {"name": "ink"}, "weight": 0.75}]}
+    said = picture(tmp_path, invokeai_metadata=json.dumps(named))
+    assert take_over(said, loras=folder).recipe.prompt == "a red++ car <lora:ink:0.75>"
+    assert "<lora:ink:0.75> of the prompt" in take_over(said).left

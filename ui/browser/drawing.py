@@ -78,7 +78,7 @@ class Sources:
         settled, asked = kept.result.recipe, recipe.source
         same = all(
             getattr(asked, name) in (None, getattr(settled, name))
-            for name in Recipe.model_fields.keys() - {"versions", "revision", "device"}
+            for name in Recipe.model_fields.keys() - {"versions", "digests", "revision", "device"}
         )
         return kept if same else None
 
