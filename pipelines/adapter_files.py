@@ -40,11 +40,11 @@ def adapter_files(recipe: Recipe) -> tuple[AdapterFile, ...]:
     cannot be read.
     """
     texts = [recipe.prompt, *([recipe.edit.prompt] if recipe.edit else [])]
-    tags = (tag for text in texts for tag in loras(text, recipe.dialect, recipe.steps))
+    tags = (tag for text in texts for tag in loras(text, recipe.notation, recipe.steps))
     names = dict.fromkeys(tag.name for tag in tags)
     files = [_file("LoRA", name, recipe.loras) for name in names]
     marked = any("embedding:" in text for text in (*texts, recipe.negative_prompt))
-    if marked if recipe.dialect == "comfy" else recipe.embeddings is not None:
+    if marked if recipe.notation == "comfy" else recipe.embeddings is not None:
         files += _inversions(recipe, texts)
     return tuple(files)
 
@@ -65,11 +65,11 @@ def _inversions(recipe: Recipe, drawn: Sequence[str]) -> Iterator[AdapterFile]:
 def _named(source: str, recipe: Recipe) -> list[str]:
     """The names of textual inversions in a prompt, in small letters, as their tokens are."""
     read = [
-        read_prompt(part.source, dialect=recipe.dialect)
+        read_prompt(part.source, dialect=recipe.notation)
         for parts, _ in plan(source, recipe.steps or 50)
         for part in parts
     ]
-    if recipe.dialect == "comfy":
+    if recipe.notation == "comfy":
         marked = (p.text[slice(*span)].lower() for p in read for span in p.inversions)
         return list(dict.fromkeys(marked))
     there = "|".join(
