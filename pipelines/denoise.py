@@ -166,8 +166,7 @@ def denoise(
         pipe.scheduler.begin_index = 0
 
     for index, timestep in enumerate(timesteps):
-        step = step_at[float(timestep)]
-        now = min(step, len(texts) - 1)
+        now = min(step_at[float(timestep)], len(texts) - 1)
         said = texts[now]
         copies = (1 + said.guided) * len(said.parts or (1,))
         if index < len(before):
@@ -176,7 +175,7 @@ def denoise(
             latents = pipe.scheduler.step(known, timestep, latents, **extra, return_dict=False)[0]
             continue
         if at_step is not None:
-            at_step(step)
+            at_step(now)
         shown, at = latents, timestep
         if follow:
             shown, seen_at = follow.shown(index, latents)
