@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 import torch
+from machine import describe as describe_machine
 from PIL import Image
 
 from crossattn import Recorder, read_prompt
@@ -57,7 +58,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     found = scores(options.model, options.scenes)
-    print(f"{options.scenes} fresh scenes, {len(next(iter(found.values())))} nouns\n")
+    print(f"{options.scenes} fresh scenes, {len(next(iter(found.values())))} nouns.")
+    print(describe_machine("torch", "diffusers"), end="\n\n")
     print("| sites joined by | mean IoU | 95 % interval of the mean |\n|---|---|---|")
     rng = np.random.default_rng(0)
     for name, values in found.items():
