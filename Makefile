@@ -1,10 +1,17 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up first.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Test processes at once.
 JOBS ?= 2
+# Where the benchmarks keep what they print; on a machine with a GPU, docs/measured/gpu.
+MEASURED ?= docs/measured/cpu
 
+# What pip and setuptools say to those who know them looks like a fault to others.
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_WARN_SCRIPT_LOCATION := 1
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .PHONY: demo test quick lint types docs docs-pictures release train train-smoke bench clean
@@ -59,14 +66,16 @@ train-smoke: $(VENV)/.installed
 # diffusers' community pipeline as P2P=pipeline_prompt2prompt.py to measure editing against it.
 bench: $(VENV)/.installed
 	$(PIP) install --no-deps --upgrade --target .bench -r requirements-bench.txt
-	PYTHONPATH=.bench $(BIN)/python samples/bench/recording.py
-	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P),@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
-	$(BIN)/python samples/bench/truth.py
-	$(BIN)/python samples/bench/editing_truth.py
-	$(BIN)/python samples/bench/weights_truth.py
-	$(BIN)/python samples/bench/cold_start.py
-	$(BIN)/python samples/bench/page.py
-	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what || exit 1; done
+	mkdir -p $(MEASURED)
+	PYTHONPATH=.bench $(BIN)/python samples/bench/recording.py | tee $(MEASURED)/recording.md
+	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P) | tee $(MEASURED)/editing.md,@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
+	$(BIN)/python samples/bench/truth.py | tee $(MEASURED)/truth.md
+	$(BIN)/python samples/bench/editing_truth.py | tee $(MEASURED)/editing_truth.md
+	$(BIN)/python samples/bench/weights_truth.py | tee $(MEASURED)/weights_truth.md
+	$(BIN)/python samples/bench/cold_start.py | tee $(MEASURED)/cold_start.md
+	$(BIN)/python samples/bench/page.py | tee $(MEASURED)/page.md
+	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what || exit 1; done | tee $(MEASURED)/batch.md
+	$(BIN)/python docs/make_measured.py
 
 clean:
 	rm -rf build dist out site *.egg-info

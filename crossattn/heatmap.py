@@ -1,6 +1,7 @@
 """A word's map over the picture, and how it is drawn."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ INFERNO = (
     (249, 201, 50),
     (252, 255, 164),
 )
+SHADES = 2048
 
 
 def resize(maps: Tensor, height: int, width: int) -> Tensor:
@@ -83,6 +85,14 @@ class HeatMap:
 
 
 def inferno(heat: np.ndarray) -> np.ndarray:
-    """Inferno colours, float (..., 3) in 0 to 255, of heat (...) in 0 to 1."""
-    at = np.linspace(0, 1, len(INFERNO))
-    return np.stack([np.interp(heat, at, channel) for channel in np.array(INFERNO).T], -1)
+    """Inferno colours, float32 (..., 3) in 0 to 255, of heat (...) in 0 to 1."""
+    return _colours()[(heat * (SHADES - 1)).round().astype(np.intp)]
+
+
+@cache
+def _colours() -> np.ndarray:
+    """The scale in steps finer than eight bits: (SHADES, 3)."""
+    at, points = np.linspace(0, 1, len(INFERNO)), np.array(INFERNO).T
+    shades = np.linspace(0, 1, SHADES)
+    colours = np.stack([np.interp(shades, at, channel) for channel in points], -1)
+    return colours.astype(np.float32)

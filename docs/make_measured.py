@@ -23,7 +23,8 @@ TITLES = {
 }
 HEAD = """# Measured
 
-This page is written by `docs/make_measured.py` from what the scripts in `samples/bench/` printed; `make bench` runs them and keeps their output.
+This page is written by `docs/make_measured.py` from what the scripts in `samples/bench/` printed;
+`make bench` runs them and keeps their output.
 """
 
 

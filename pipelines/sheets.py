@@ -106,7 +106,7 @@ def film(frames: Sequence[Image.Image], *, milliseconds: int = 420) -> bytes:
         duration=durations,
         loop=0,
         quality=82,
-        method=3,
+        method=2,
     )
     return file.getvalue()
 

@@ -14,7 +14,6 @@ from typing import Any
 import diffusers
 import pytest
 from PIL import Image
-from tiny_joint import flux
 
 from crossattn.pipelines.load import load
 from crossattn.pipelines.shipped import SHIPPED
@@ -26,6 +25,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT) for path in ROOT.joinpath("docs").rglob("*.md"))
 PAGES = [Path("README.md"), *(page for page in PAGES if "measured" not in page.parts)]
 BLOCK = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+STEPS = 5
+"""The fewest of which some lie in the windows of edits."""
+
 BUILT_BY = re.compile(r"^\.PHONY: (.*)$", re.MULTILINE)
 
 
@@ -37,24 +39,26 @@ def blocks(page: Path, *languages: str) -> Iterator[tuple[str, str]]:
 
 
 def quickly(pipeline: type) -> Any:
-    """Its `__call__`, but with two steps, and 64 pixels unless the model is ours."""
+    """Its `__call__`, but with a few steps, and 64 pixels unless the model is ours."""
     draw: Any = pipeline.__call__
 
     @functools.wraps(draw)
     def drawn(self: Any, *arguments: Any, **options: Any) -> Any:
         size = {} if self is load("emoji-sd") else {"height": 64, "width": 64}
-        return draw(self, *arguments, **{**size, **options, "num_inference_steps": 2})
+        return draw(self, *arguments, **{**size, **options, "num_inference_steps": STEPS})
 
     return drawn
 
 
 @pytest.fixture
-def here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, sd_folder: Path
-) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdxl_pipe: Any) -> Path:
     """A folder with what the pages take for granted, where models are small and runs are short."""
+    # The tiny transformers stand in modules beside their tests.
+    monkeypatch.syspath_prepend(ROOT / "tests" / "crossattn" / "families")
+    from tiny_joint import flux
+
     tiny = {
-        "StableDiffusionXLPipeline": lambda: request.getfixturevalue("sdxl_pipe"),
+        "StableDiffusionXLPipeline": lambda: sdxl_pipe,
         "FluxPipeline": flux,
     }
     for name, make in tiny.items():
@@ -64,7 +68,7 @@ def here(
         kind = getattr(diffusers, name)
         monkeypatch.setattr(kind, "__call__", quickly(kind))
     for name, model in SHIPPED.items():
-        monkeypatch.setitem(SHIPPED, name, model.__class__(**{**vars(model), "steps": 2}))
+        monkeypatch.setitem(SHIPPED, name, model.__class__(**{**vars(model), "steps": STEPS}))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
     (tmp_path / "samples").symlink_to(ROOT / "samples")
@@ -87,6 +91,7 @@ def run_shell(line: str, sd_folder: Path, capsys: pytest.CaptureFixture[str]) ->
         words = [str(sd_folder) if "/stable-diffusion" in word else word for word in words]
         if words[1] == "ui":
             words = ["crossattn", "ui", "--help"]
+        capsys.readouterr()
         code = call(words[1:])
         said = capsys.readouterr()
         if "import" in words:
@@ -129,7 +134,7 @@ def test_every_block_is_of_a_language_that_is_run_or_of_another_tool(page: Path)
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 120
-    links = [link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
+    links = re.findall(r"\]\((?!http)([^)#]+)", text)
     assert len(links) > 10
     assert not [link for link in links if not (ROOT / link).exists()]
 
