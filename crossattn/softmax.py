@@ -120,7 +120,7 @@ class UnformedMap:
                 bias = bias.expand(len(self.query), each, -1, -1).flatten(0, 1)
         with without_autocast(query):
             logits = torch.baddbmm(bias, key, query.mT, beta=beta, alpha=self.scale)
-        return logits if self.query.ndim == 3 else logits.unflatten(0, (len(self.query), -1))
+        return logits if self.query.ndim == 3 else torch.unflatten(logits, 0, (len(self.query), -1))
 
     @staticmethod
     def _part(whole: Tensor, heads: slice, positions: slice) -> Tensor:
