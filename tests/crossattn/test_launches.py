@@ -14,7 +14,15 @@ from tiny_pictures import run
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from crossattn import Attention, Control, LayerCall, Recorder, attach, softmax
-from crossattn.controls import Box, HoldRegions, Replace, Reweight, ShareSelfAttention, Window
+from crossattn.controls import (
+    Box,
+    HoldRegions,
+    PaintRegions,
+    Replace,
+    Reweight,
+    ShareSelfAttention,
+    Window,
+)
 
 PROMPT = "a red car on grass"
 SITES = 6
@@ -60,11 +68,12 @@ WHOLE = Window()
         ([PROMPT], lambda: Reweight({"car": 2.0}), 3),
         ([PROMPT], lambda: Reweight({"car": 2.0}, normalised=True), 2),
         ([PROMPT], lambda: HoldRegions({"car": Box(0, 0, 0.5, 1)}), 2),
+        ([PROMPT], lambda: PaintRegions({"car": Box(0, 0, 0.5, 1)}), 7),
         ([PROMPT, TARGET], lambda: Replace(WHOLE), 7),
         ([PROMPT, TARGET], lambda: ShareSelfAttention(WHOLE), 2),
         ([PROMPT, TARGET, TARGET], lambda: ShareSelfAttention(WHOLE), 2),
     ],
-    ids=["weight", "weight, normalised", "region", "replace", "share", "share for two"],
+    ids=["weight", "weight, normalised", "region", "painted", "replace", "share", "share for two"],
 )
 def test_an_edit_takes_few_launches_a_site(
     sd_pipe: Any, prompts: list[str], control: Callable[[], Control], most: int
