@@ -38,6 +38,16 @@ def way_on(device: torch.device) -> Way:
     return CACHED if device.type == "cpu" else FEW_LAUNCHES
 
 
+def heads_at_once(heads: int, each: int, most: int) -> Iterator[slice]:
+    """As many heads at a time as have `most` logits, a head having `each`; all of them as `ALL`."""
+    step = max(1, most // each)
+    if step >= heads:
+        yield ALL
+        return
+    for head in range(0, heads, step):
+        yield slice(head, min(head + step, heads))
+
+
 def without_autocast(tensor: Tensor) -> AbstractContextManager[None]:
     """Keep autocast, where it is on, from the precision of products on that tensor's device."""
     kind = tensor.device.type

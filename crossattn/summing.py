@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.record import Record, Side
-from crossattn.softmax import way_on
+from crossattn.softmax import heads_at_once, way_on
 from crossattn.step import LayerCall
 
 
@@ -96,9 +96,5 @@ def chunks(rows: slice, heads: int, each: int, most: int) -> Iterator[tuple[slic
     together = max(1, most // (each * heads))
     for row in range(rows.start, rows.stop, together):
         some = slice(row, min(row + together, rows.stop))
-        if each * heads <= most:
-            yield some, slice(None)
-            continue
-        step = max(1, most // each)
-        for head in range(0, heads, step):
-            yield some, slice(head, min(head + step, heads))
+        for part in heads_at_once(heads, each, most):
+            yield some, part

@@ -15,7 +15,7 @@ from crossattn.controls.support.token_positions import positions_by_prompt
 from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
-from crossattn.softmax import without_autocast
+from crossattn.softmax import heads_at_once, way_on, without_autocast
 from crossattn.step import LayerCall
 
 
@@ -160,15 +160,15 @@ class PaintRegions(_Regional):
 
     def scaled(self, bias: Tensor, call: LayerCall, attention: Attention, row: int) -> Tensor:
         """Times log(σ + 1) · max(QK), which stays on the model's device."""
-        # A head at a time, so that the logits are never all there at once.
-        with without_autocast(attention.query):
-            largest = torch.stack(
-                [
-                    (attention.scale * query @ key.T).max()
-                    for query, key in zip(attention.query[row], attention.key[row], strict=True)
-                ]
-            )
-        return bias * (largest.max() * math.log1p(min(call.step.sigma, 1e4)))
+        query, key = attention.query[row], attention.key[row]
+        most = way_on(query.device).formed
+        with without_autocast(query):
+            largest = [
+                (attention.scale * query[heads] @ key[heads].mT).max()
+                for heads in heads_at_once(len(query), attention.pixels * attention.tokens, most)
+            ]
+        of_all = largest[0] if len(largest) == 1 else torch.stack(largest).max()
+        return bias * (of_all * math.log1p(min(call.step.sigma, 1e4)))
 
 
 def outside(mask: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,15 @@ from tiny_pictures import run
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from crossattn import Attention, Control, LayerCall, Recorder, attach, softmax
+from crossattn.controls import (
+    Box,
+    HoldRegions,
+    PaintRegions,
+    Replace,
+    Reweight,
+    ShareSelfAttention,
+    Window,
+)
 
 PROMPT = "a red car on grass"
 SITES = 6
@@ -46,6 +56,31 @@ def test_recording_both_sides_of_guidance_takes_as_many_for_each(sd_pipe: Any) -
     one = added(sd_pipe, [PROMPT], Recording())
     both = added(sd_pipe, [PROMPT], Recording(negative=True), negative="")
     assert both.total() == 2 * one.total() == 2 * 6 * SITES
+
+
+TARGET = "a blue car on grass"
+WHOLE = Window()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "control", "most"),
+    [
+        ([PROMPT], lambda: Reweight({"car": 2.0}), 3),
+        ([PROMPT], lambda: Reweight({"car": 2.0}, normalised=True), 2),
+        ([PROMPT], lambda: HoldRegions({"car": Box(0, 0, 0.5, 1)}), 2),
+        ([PROMPT], lambda: PaintRegions({"car": Box(0, 0, 0.5, 1)}), 7),
+        ([PROMPT, TARGET], lambda: Replace(WHOLE), 7),
+        ([PROMPT, TARGET], lambda: ShareSelfAttention(WHOLE), 2),
+        ([PROMPT, TARGET, TARGET], lambda: ShareSelfAttention(WHOLE), 2),
+    ],
+    ids=["weight", "weight, normalised", "region", "painted", "replace", "share", "share for two"],
+)
+def test_an_edit_takes_few_launches_a_site(
+    sd_pipe: Any, prompts: list[str], control: Callable[[], Control], most: int
+) -> None:
+    sd_pipe.unet.half()
+    launches = added(sd_pipe, prompts, control(), negative="")
+    assert most * (SITES - 1) < launches.total() <= most * SITES, launches
 
 
 @pytest.mark.parametrize("settings", [{}, {"heads": True, "bins": 2}, {"negative": True}])

@@ -14,6 +14,7 @@ from crossattn import ControlError, Recorder, UnsupportedModelError, attach, rea
 from crossattn.controls import Reweight
 from crossattn.encoders import tokenizers_of
 from crossattn.guidance import UnreadWeightsWarning
+from crossattn.heard import Heard
 from crossattn.prompt_2 import TwoTextsWarning
 
 A, B = "a red car", "a blue dog"
@@ -81,6 +82,29 @@ def test_each_run_has_the_words_that_it_was_given(sd_pipe: Any) -> None:
         drawn(sd_pipe, B)
     assert first.prompt.text == A
     assert recorder.trace.prompt.text == B
+
+
+def test_a_text_is_compared_once_however_often_the_model_is_called(
+    sd_pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[torch.Tensor] = []
+    match = Heard._match
+
+    def noting(self: Heard, embeds: torch.Tensor) -> Any:
+        compared.append(embeds)
+        return match(self, embeds)
+
+    monkeypatch.setattr(Heard, "_match", noting)
+    recorder, sample = Recorder(), torch.zeros(1, 4, 8, 8)
+    sd_pipe.scheduler.set_timesteps(3)
+    with attach(sd_pipe, recorder, prompt="a red car"), torch.no_grad():
+        sides = sd_pipe.encode_prompt("a red car", "cpu", 1, True)
+        for timestep in sd_pipe.scheduler.timesteps:
+            for text in sides:  # guidance by calls of their own
+                noise = sd_pipe.unet(sample, timestep, encoder_hidden_states=text).sample
+            sd_pipe.scheduler.step(noise, timestep, sample)
+    assert len(compared) == 2
+    assert recorder.trace.view.visits == 3
 
 
 def test_embeddings_made_before_go_by_what_the_pipeline_says(sd_pipe: Any) -> None:

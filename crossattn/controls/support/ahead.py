@@ -33,8 +33,8 @@ class Ahead(threading.local):
         """The entry `at` of a tensor, on the device."""
         if device != self._device:
             self._there, self._device = {}, device
-            stream: Any = torch.cuda.Stream
-            self._stream = stream(device) if device.type == "cuda" else None
+            streams: Any = torch.cuda.Stream
+            self._stream = streams(device) if device.type == "cuda" else None
         if at not in self._there:
             self._there = {at: self._fetched(at)}
         fetched, done = self._there[at]
