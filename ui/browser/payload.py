@@ -214,6 +214,8 @@ def _depth(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _order(place: str) -> tuple[int, str]:
-    side, _, index = place.partition(".")
-    return ("down", "mid", "up").index(side), index
+def _order(block: str) -> tuple[int, int]:
+    """Where a block stands: a UNet's go down, mid, up; a transformer's by their numbers."""
+    side, _, index = block.partition(".")
+    sides = ("down", "mid", "up")
+    return sides.index(side) if side in sides else 0, int(index) if index.isdecimal() else 0

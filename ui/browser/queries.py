@@ -10,7 +10,7 @@ from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
 from crossattn.pipelines.export import word_film, word_sheet
-from crossattn.pipelines.load import EMBEDDED, find_model
+from crossattn.pipelines.load import find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
@@ -203,7 +203,7 @@ def alignment_rows(
 
 def unknown(text: str, model: str) -> dict[str, list[str]]:
     """The words that a model never saw, with near ones that it knows; none where that is open."""
-    if model != EMBEDDED and find_model(model).folder != model_path():
+    if model not in SHIPPED and find_model(model).folder != model_path():
         return {}
     return unknown_words(text)
 
