@@ -3,8 +3,10 @@
 import { ask, find, on, state } from "./store.js";
 import { changed } from "./fields.js";
 import { sameWords } from "./hints.js";
+import { mountNegative } from "./negative.js";
 
 export function mount(root, { trigger }) {
+  mountNegative(root);
   find("#go", root).addEventListener("click", () => {
     ask("start", "#go");
     trigger("submit");
