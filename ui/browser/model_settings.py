@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from crossattn.errors import CrossattnError
-from crossattn.pipelines.load import EMBEDDED, find_model
+from crossattn.pipelines.load import find_model
+from crossattn.pipelines.shipped import SHIPPED
 from crossattn.ui.browser.bounds import LONGEST_SIDE, MOST_STEPS
 from crossattn.ui.browser.drawing import size_text
+
+_SHIPPED_SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class ModelSettings:
 
 def settings_of(model: str) -> ModelSettings:
     """Those of a model; where its files do not say, those of Stable Diffusion."""
-    if model == EMBEDDED:
-        return ModelSettings(128, 25, 4.0)
+    if model in SHIPPED:
+        return ModelSettings(_SHIPPED_SIDE, SHIPPED[model].steps, SHIPPED[model].guidance)
     steps, guidance = _usual()
     try:
         folder = find_model(model).folder

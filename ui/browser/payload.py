@@ -40,7 +40,6 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
     `also` are pictures that were made on the way, for the history.
     """
     trace = shelf.trace(made)
-    seen = stacks.joined(trace)
     recipe = made.recipe
     held = (one.model_dump(mode="json") for one in recipe.regions)
     source = [read_prompt(recipe.prompt)] if recipe.edit else []
@@ -48,7 +47,6 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "id": made.id,
         "cards": [card(one) for one in (*also, made)],
         "stem": _stem(recipe),
-        "prompt": trace.prompt.raw,
         "width": recipe.width,
         "height": recipe.height,
         "seconds": made.seconds,
@@ -60,6 +58,24 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "edit": _edited(made),
         "fields": fields_of(recipe),
         "regions": list(word_by_word(held, *source, trace.prompt)),
+        "source": [
+            word.text for word in longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
+        ],
+        **maps_of(trace),
+        "code": {
+            "Python": python_script(recipe),
+            "Command line": command_line(recipe),
+            "JSONL": batch_line(recipe),
+            "Recipe": recipe.to_json(),
+        },
+    }
+
+
+def maps_of(trace: Trace) -> dict[str, Any]:
+    """The words of a picture with their maps over the whole run, and what can be looked into."""
+    seen = stacks.joined(trace)
+    return {
+        "prompt": trace.prompt.raw,
         "words": [
             {
                 "text": word.text,
@@ -71,9 +87,6 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
             }
             for word in trace.prompt.words
         ],
-        "source": [
-            word.text for word in longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
-        ],
         "tokens": _token_names(trace),
         "limit": trace.prompt.encodings[0].limit,
         "grid": stacks.grid(trace),
@@ -82,12 +95,6 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "rest": unexplained(trace),
         "stack": stacks.whole(trace),
         **_depth(trace),
-        "code": {
-            "Python": python_script(recipe),
-            "Command line": command_line(recipe),
-            "JSONL": batch_line(recipe),
-            "Recipe": recipe.to_json(),
-        },
     }
 
 
@@ -214,6 +221,8 @@ def _depth(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _order(place: str) -> tuple[int, str]:
-    side, _, index = place.partition(".")
-    return ("down", "mid", "up").index(side), index
+def _order(block: str) -> tuple[int, int]:
+    """Where a block stands: a UNet's go down, mid, up; a transformer's by their numbers."""
+    side, _, index = block.partition(".")
+    sides = ("down", "mid", "up")
+    return sides.index(side) if side in sides else 0, int(index) if index.isdecimal() else 0

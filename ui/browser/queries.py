@@ -10,7 +10,7 @@ from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
 from crossattn.pipelines.export import word_film, word_sheet
-from crossattn.pipelines.load import EMBEDDED, find_model
+from crossattn.pipelines.load import find_model
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
@@ -21,6 +21,7 @@ from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import bounds, stacks
 from crossattn.ui.browser.drawing import Models, data_url, from_data_url
 from crossattn.ui.browser.model_queue import Queue
+from crossattn.ui.browser.own_picture import look_into, read_own
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.weight_writing import format_weights
@@ -28,6 +29,8 @@ from crossattn.word_spans import same_word
 from crossattn.words import Prompt, with_weights
 
 Asked = dict[str, Any]
+LOOK = 0.5
+"""Seconds after which somebody who waits looks at the queue anew."""
 SKETCH = 8
 """Steps of a quick look."""
 
@@ -51,7 +54,15 @@ class Queries:
         asked = self.read, self.known, self.write, self.swap, self.align, self.steps, self.heads
         return [
             _told(one)
-            for one in (*asked, self.overlays, self.sheet, self.film, self.sketches, self.quick)
+            for one in (
+                *asked,
+                self.overlays,
+                self.sheet,
+                self.film,
+                self.sketches,
+                self.quick,
+                self.look,
+            )
         ]
 
     def read(self, asked: Asked) -> Asked:
@@ -154,6 +165,18 @@ class Queries:
         """What a picture looked like after each call of the model: {run}; data URLs."""
         return {"sketches": self.shelf.get(asked["run"]).sketches}
 
+    def look(self, asked: Asked) -> Asked:
+        """The words of a `prompt` found in a `picture` (data URL) by a `model`."""
+        model = str(asked["model"])
+        caption, _ = self._read(str(asked["prompt"]), model)
+        bounds.check(Recipe(prompt=caption.raw, model=model), self.offered)
+        picture = read_own(str(asked["picture"]))
+        with self.queue.place() as place:
+            while place.wait(LOOK):
+                pass
+            pipe = self.models.load(Recipe(prompt=caption.raw, model=model))
+            return look_into(picture, caption.text, model, pipe)
+
     def _read(self, text: str, model: str) -> tuple[Prompt, list[str]]:
         if model not in self.offered:
             raise RecipeError("That model is not offered here; choose one of the list.")
@@ -203,7 +226,7 @@ def alignment_rows(
 
 def unknown(text: str, model: str) -> dict[str, list[str]]:
     """The words that a model never saw, with near ones that it knows; none where that is open."""
-    if model != EMBEDDED and find_model(model).folder != model_path():
+    if model not in SHIPPED and find_model(model).folder != model_path():
         return {}
     return unknown_words(text)
 

@@ -23,6 +23,7 @@ from crossattn.errors import CrossattnError, InputError
 from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.shipped import SHIPPED
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.header_panel import LARGEST_UPLOAD
 from crossattn.ui.browser.page import AT_ONCE, build_page
@@ -35,10 +36,10 @@ SESSIONS = 64
 
 def models_offered(model: str) -> dict[str, str]:
     """Models that the page offers, names in recipes to names shown: `model`, ours, the hub's."""
-    names = [model, EMBEDDED, *(one.name for one in cached_models())]
+    names = [model, *SHIPPED, *(one.name for one in cached_models())]
     offered = {}
     for name in dict.fromkeys(names):
-        if name == EMBEDDED and name != model and not find_model(name).folder.is_dir():
+        if name in SHIPPED and name != model and not SHIPPED[name].folder.is_dir():
             continue
         offered[name] = Path(name).name
     return offered

@@ -1,5 +1,4 @@
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -7,7 +6,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,15 +19,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-SWITCHES = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+sys.path.insert(0, str(Path(__file__).parent))
 PATIENCE = 150_000
 """Milliseconds that a page is given: the machine may be busy."""
 expect.set_options(timeout=PATIENCE)
@@ -43,11 +33,6 @@ OVERLAY = """() => {
     return [...all.slice(at(x, y), at(x, y) + 4)];
   });
 }"""
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-INSTALL = (
-    ["apt-get", "install", "-y", "-qq", "chromium"],
-    [sys.executable, "-m", "playwright", "install", "chromium"],
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
@@ -57,21 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             item.add_marker("slow")
 
 
-def find_browser(own: str) -> str | None:
-    """A Chromium on this machine, or `own`, Playwright's; installed if there is none."""
-    for command in ([], *INSTALL):
-        if command and shutil.which(command[0]):
-            with suppress(subprocess.TimeoutExpired):
-                subprocess.run(command, capture_output=True, timeout=600, check=False)
-        found = next(filter(None, map(shutil.which, NAMES)), None)
-        if found or Path(own).exists():
-            return found or own
-    return None
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
+    from chromium import SWITCHES, find_browser
+
     with sync_playwright() as playwright:
         found = find_browser(playwright.chromium.executable_path)
         if found is None:

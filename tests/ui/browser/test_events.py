@@ -114,3 +114,12 @@ def test_the_first_edit_of_a_picture_that_was_just_drawn_costs_one_run(events: E
     assert Recipe.from_json(edited[1]["code"]["Recipe"]).edit is not None
     with pytest.raises(gr.Error, match="target prompt is blank"):
         list(events.edit(*fields, " ", plan, NOBODY, session.made))
+
+
+def test_a_transformer_is_drawn_and_looked_into_as_a_unet_is(events: Events) -> None:
+    events.offered = {"emoji-sd3": "emoji-sd3"}
+    told = Session(events).draw("a red balloon")
+    assert [place for place, _ in told["layers"]] == [f"blocks.{index}" for index in range(6)]
+    assert [word["text"] for word in told["words"]] == ["a", "red", "balloon"]
+    assert 0 < told["weak"] < told["covered"] < 0.1, "levels are of what the text gets"
+    assert "on the picture itself" in told["rest"]

@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from crossattn.ui.browser.model_settings import settings_of
 
 
-def test_the_embedded_model_has_its_own() -> None:
-    usual = settings_of("emoji-sd")
+@pytest.mark.parametrize(("model", "steps"), [("emoji-sd", 25), ("emoji-sd3", 12)])
+def test_models_that_ship_have_their_own(model: str, steps: int) -> None:
+    usual = settings_of(model)
     assert usual.sizes == ["128 × 128", "160 × 96", "96 × 160"]
-    assert (usual.steps, usual.guidance) == (25, 4.0)
+    assert (usual.steps, usual.guidance) == (steps, 4.0)
 
 
 def test_another_model_has_those_of_its_files_and_of_its_pipeline(sd_folder: Path) -> None:

@@ -93,4 +93,4 @@ def test_a_file_may_be_dropped_anywhere(person: Any) -> None:
         }"""
     )
     person.page.dispatch_event("#stage", "drop", {"dataTransfer": transfer})
-    person.is_told("strange.png is not a picture in a known format")
+    person.see("#notice").to_have_text("strange.png is no picture that the browser can show.")

@@ -55,7 +55,9 @@ def test_a_model_that_is_not_there_is_told_before_the_page_opens() -> None:
 
 
 def test_the_model_asked_for_is_offered_first(tmp_path: Any) -> None:
-    assert next(iter(models_offered(str(tmp_path)))) == str(tmp_path)
+    offered = list(models_offered(str(tmp_path)))
+    assert offered[0] == str(tmp_path)
+    assert offered[1:3] == ["emoji-sd", "emoji-sd3"]
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(address: str, tmp_path: Any) -> None:

@@ -42,3 +42,15 @@ def test_what_no_word_explains_is_told_beside_all_tokens(drawn: Any) -> None:
     drawn.page.click("#all-tokens")
     drawn.see("#word-bar").to_contain_text("of all attention rests on no word")
     drawn.page.click("#all-tokens")
+
+
+def test_negative_words_are_chips_that_are_weighed_and_taken_out(person: Any) -> None:
+    page = person.page
+    page.fill("#negative textarea", "snow, a ghost")
+    person.see("#negative-words .negative").to_have_count(3)
+    page.click("[aria-label='ghost, more of it kept out']")
+    person.see("#negative textarea").to_have_value("snow, a (ghost:1.1)")
+    person.see("[aria-label='ghost, more of it kept out']").to_be_focused()
+    page.click("[aria-label='snow, no longer kept out']")
+    person.see("#negative-words .negative").to_have_count(2)
+    person.see("#negative textarea").to_have_value("a (ghost:1.1)")

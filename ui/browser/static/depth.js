@@ -108,7 +108,7 @@ function curves(stack) {
 
 async function heads() {
   const { run } = state;
-  if (run.shipped) return;
+  if (run.shipped || run.own) return;
   const grid = find("#heads", box);
   const hint = find("#head-hint", box);
   if (!run.heads) {

@@ -3,8 +3,10 @@
 import { ask, find, on, state } from "./store.js";
 import { changed } from "./fields.js";
 import { sameWords } from "./hints.js";
+import { mountNegative } from "./negative.js";
 
 export function mount(root, { trigger }) {
+  mountNegative(root);
   find("#go", root).addEventListener("click", () => {
     ask("start", "#go");
     trigger("submit");
@@ -24,7 +26,9 @@ function agreement() {
   const regions = held.length ? ` ${held.join(", ")} ${held.length > 1 ? "are" : "is"} held to a region.` : "";
   const source = run.edit ? run.source : null;
   const same = source ? source.join() === reading.words.map(({ text }) => text).join() : sameWords(reading);
+  if (!same && run.own) return "Another caption: find its words in your picture.";
   if (!same) return `New words: generate to see where they go.${regions}`;
+  if (run.own) return "Your own picture; the prompt is its caption.";
   const undrawn = weights.filter((weight, index) => weight !== run.words[index].weight).length;
   const open = changed();
   if (undrawn) open.unshift(plural(undrawn, "weight"));

@@ -1,6 +1,7 @@
 // Under the prompt: how many words and tokens it has, what the model does not know, examples.
 
 import "./fields.js";
+import { mountOwn } from "./own.js";
 import { mountPalette } from "./palette.js";
 import { ask, element, find, offer, on, server, set, state, type, whenThere } from "./store.js";
 
@@ -23,6 +24,7 @@ const seen = {}; // what was read last
 
 export function mount(root) {
   mountPalette();
+  mountOwn(root);
   const box = find(".try", root);
   for (const [name, text] of Object.entries(EXAMPLES)) {
     const choose = () => type("#prompt textarea", text);

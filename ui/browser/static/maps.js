@@ -34,8 +34,8 @@ export function fetchHeads(view) {
 }
 
 async function fetched(key, get) {
-  if (state.run.shipped) {
-    ask("warn", "This picture came with the page; generate it to look into its steps.");
+  if (state.run.shipped || state.run.own) {
+    ask("warn", `This picture ${state.run.own ? "was brought along" : "came with the page"}; generate one to look into its steps.`);
     return state.run.stack;
   }
   if (!stacks.has(key)) remember(key, get());
@@ -52,7 +52,7 @@ async function fetched(key, get) {
 // What the picture looked like after each call of the model; none of one that came with the page.
 export async function fetchSketches() {
   const { run } = state;
-  if (run.sketches || run.shipped) return;
+  if (run.sketches || run.shipped || run.own) return;
   const answer = await server.sketches({ run: run.id });
   run.sketches = answer.sketches ?? [];
 }

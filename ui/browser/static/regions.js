@@ -3,11 +3,10 @@
 import { all, ask, element, fill, find, icon, offer, on, percent, radios, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 import { HUES } from "./draw.js";
-import { largest, mapOf, numberOf } from "./maps.js";
+import { numberOf } from "./maps.js";
+import { blank, edge, fromRows, insideOf, rowsOf, SENT, SIDE } from "./region_masks.js";
 import { windowAxis, windowRow } from "./windows.js";
 
-const SIDE = 256; // of the canvas that is brushed on
-const SENT = 64; // and of the mask that is sent
 const UNDOS = 12;
 const settings = { hold: 1, window: [0, 0.6] };
 let box;
@@ -91,21 +90,6 @@ const freeHue = (regions) => {
   return times.indexOf(Math.min(...times));
 };
 
-const blank = () => {
-  const canvas = element("canvas", { width: SIDE, height: SIDE });
-  return { canvas, context: canvas.getContext("2d", { willReadFrequently: true }) };
-};
-
-function fromRows(mask, hue) {
-  const made = blank();
-  made.context.fillStyle = HUES[hue];
-  const [high, wide] = [SIDE / mask.length, SIDE / mask[0].length];
-  mask.forEach((row, y) => [...row].forEach((mark, x) => {
-    if (mark === "#") made.context.fillRect(x * wide, y * high, wide, high);
-  }));
-  return { ...made, hue };
-}
-
 const brushing = () => Boolean(state.run) && state.tab === "Regions" && !state.comparing;
 let showing = true; // whether the regions lie over the picture; a new picture is seen bare first
 const brushed = () => state.run.words[state.current].name;
@@ -188,29 +172,6 @@ function drawRegions() {
     context.globalAlpha = chosen ? 1 : 0.6;
     context.drawImage(edge(canvas), 0, 0);
   }
-}
-
-// A line around what is brushed.
-function edge(canvas) {
-  const made = element("canvas", { width: SIDE, height: SIDE });
-  const context = made.getContext("2d");
-  for (let part = 0; part < 12; part++) {
-    const angle = (part / 12) * 2 * Math.PI;
-    context.drawImage(canvas, 1.1 * Math.cos(angle), 1.1 * Math.sin(angle));
-  }
-  context.globalCompositeOperation = "destination-out";
-  context.drawImage(canvas, 0, 0);
-  return made;
-}
-
-// Rows of "#" and "." of a region.
-function rowsOf({ canvas }) {
-  const small = element("canvas", { width: SENT, height: SENT });
-  const context = small.getContext("2d");
-  context.drawImage(canvas, 0, 0, SENT, SENT);
-  const { data } = context.getImageData(0, 0, SENT, SENT);
-  return Array.from({ length: SENT }, (_, y) =>
-    Array.from({ length: SENT }, (_, x) => (data[(y * SENT + x) * 4 + 3] > 127 ? "#" : ".")).join(""));
 }
 
 const filled = () => [...state.regions]
@@ -302,17 +263,4 @@ function item({ name, region, mask }) {
     statusOf(name, mask),
     element("button", { type: "button", "aria-label": `Remove the region of ${text}`, onclick: remove }, icon("x")),
   );
-}
-
-// How much of the word's attention lies in its region in the picture as it is.
-function insideOf(index, mask) {
-  const [rows, columns] = state.run.grid;
-  const map = mapOf(`w${index}`, [state.run.stack, 0]);
-  let inside = 0;
-  map.forEach((value, at) => {
-    const y = Math.floor(((Math.floor(at / columns) + 0.5) / rows) * SENT);
-    const x = Math.floor((((at % columns) + 0.5) / columns) * SENT);
-    if (mask[y][x] === "#") inside += value;
-  });
-  return inside / (map.reduce((sum, value) => sum + value, 0) || largest(map));
 }

@@ -1,8 +1,9 @@
 // Runs: each button that starts one turns into Cancel while it is under way, and keeps the focus.
 
+import { carriesText } from "./own.js";
 import { all, ask, find, offer, on, set, state } from "./store.js";
 
-const RUNS = ["#go", "#weights-draw", "#edit-run", "#regions-draw", "#sweep-word", "#sweep-seeds"];
+const RUNS = ["#go", "#weights-draw", "#edit-run", "#regions-draw", "#sweep-word", "#sweep-seeds", "#own-look"];
 let running = false; // whether a run was asked for and not cancelled
 let largest = 0; // bytes that a dropped file may have
 
@@ -84,12 +85,14 @@ function readMessages() {
   }
 }
 
-// A file may be dropped anywhere: it goes where files go, and the browser does not leave the page.
-function droppedElsewhere(event) {
+// A file may be dropped anywhere: one that carries a recipe is opened, any other picture is looked
+// into, and the browser does not leave the page.
+async function droppedElsewhere(event) {
   event.preventDefault();
   const [file] = event.dataTransfer.files;
   const input = find("#drop input[type=file]");
-  if (!file || !input) return;
+  if (!file || !input || state.busy) return;
+  if (file.type.startsWith("image/") && !(await carriesText(file))) return void ask("bring", file);
   const list = new DataTransfer();
   list.items.add(file);
   input.files = list.files;

@@ -198,6 +198,7 @@ function captionParts() {
   }
   if (pinned().length) return [legend(), ...tail, ...legendButtons()];
   if (looked()) return [line(...wordText(looked())), ...tail, ramp(looked())];
+  if (run.own) return [line("Point at a word to see where the model finds it in your picture.")];
   if (run.shipped) return [line(TEACHES[Math.min(taught, TEACHES.length - 1)])];
   return [line("Point at a word to see where it went, double-click it to replace it."), ...tail];
 }
@@ -207,7 +208,7 @@ let sketching = false;
 let sketchAgain = false;
 async function quick() {
   sketchAgain = true;
-  if (sketching || state.busy || state.run.edit || !state.run.code) return;
+  if (sketching || state.busy || state.run.edit || !state.run.code?.Recipe) return;
   sketching = true;
   while (sketchAgain && !state.busy) {
     sketchAgain = false;

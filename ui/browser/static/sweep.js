@@ -22,7 +22,7 @@ export function mount(root, { props, trigger, watch }) {
   at.addEventListener("change", () => look(null));
   watch("value", () => show(root, props.value));
   on("run current busy", () => {
-    const ready = state.run && !state.run.edit && state.run.words.length;
+    const ready = state.run && !state.run.edit && !state.run.own && state.run.words.length;
     const button = find("#sweep-word", root);
     if (ready && !state.busy) button.textContent = `${labelOf(`w${state.current}`)} from 0 to 2.5`;
     for (const one of [button, find("#sweep-seeds", root)]) one.disabled = !ready;

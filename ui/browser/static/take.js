@@ -38,9 +38,12 @@ export function mount(root) {
 const stem = () => (ask("named") || state.run.stem).replace(/[^\w-]+/g, "-");
 
 function show(root) {
-  for (const button of all("#files button, #copy", root)) button.disabled = !state.run;
+  const own = Boolean(state.run?.own);
+  for (const button of all("#files button, #copy", root)) {
+    button.disabled = !state.run || (own && !/stage|history/.test(button.textContent));
+  }
   const name = find("#picture-name", root);
-  name.disabled = !state.run;
+  name.disabled = !state.run || own;
   name.value = ask("named") ?? "";
   const code = find("#code", root);
   code.textContent = state.run?.code[kind] ?? "The code that makes the picture will be here.";

@@ -1,0 +1,67 @@
+"""A picture of one's own: it is brought along, and the words of the prompt are found in it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+DROP = """([picture, name]) => {
+  const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, {type: "image/jpeg"}));
+  document.querySelector("#stage").dispatchEvent(
+    new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    file = tmp_path / "garden.jpg"
+    Image.radial_gradient("L").resize((300, 200)).convert("RGB").save(file)
+    return file
+
+
+def test_the_words_of_a_caption_are_found_in_a_picture_of_ones_own(
+    person: Any, photo: Path
+) -> None:
+    page = person.page
+    page.fill("#prompt textarea", "a white ball")
+    page.set_input_files("#own-file", photo)
+    person.see(".chip").to_have_count(3)
+    person.wait()
+    person.see("#go-hint").to_have_text("Your own picture; the prompt is its caption.")
+    shape = page.locator("#stage").bounding_box()
+    assert shape["width"] / shape["height"] == pytest.approx(1.5, rel=0.02)
+    person.chip("ball").hover()
+    person.sees_over("heat")
+    person.see("#caption").to_contain_text("ball covers")
+    page.mouse.move(2, 2)
+    page.fill("#prompt textarea", "a round white ball")
+    person.see("#go-hint").to_contain_text("Another caption")
+    page.click("#own-look")
+    person.see(".chip").to_have_count(4)
+    person.chip("ball").dblclick()
+    page.keyboard.type("moon")
+    page.keyboard.press("Enter")
+    person.see("#notice").to_contain_text("generate one from its caption")
+    person.see("#strip .card").to_have_count(0)
+    person.write("a red car", steps=1).generate()
+    person.see("#own-look").to_be_hidden()
+
+
+def test_a_photograph_that_is_dropped_is_looked_into(person: Any, photo: Path) -> None:
+    import base64
+
+    person.page.fill("#prompt textarea", "a white ball")
+    encoded = base64.b64encode(photo.read_bytes()).decode()
+    person.page.evaluate(DROP, [encoded, photo.name])
+    person.see(".chip").to_have_count(3)
+    person.wait()
+
+
+def test_a_file_that_is_no_picture_is_told_in_a_sentence(person: Any, tmp_path: Path) -> None:
+    file = tmp_path / "notes.png"
+    file.write_text("hello")
+    person.page.set_input_files("#own-file", file)
+    person.see("#notice").to_have_text("notes.png is no picture that the browser can show.")

@@ -1,0 +1,51 @@
+// A picture of one's own: the prompt is its caption, and its words are found in it.
+
+import { ask, element, find, offer, on, server, state } from "./store.js";
+
+const MOST = 1024; // pixels a side that are sent
+let picture = null; // the data URL of the one that was brought last
+let count = 0;
+
+export function mountOwn(root) {
+  const file = find("#own-file", root);
+  find("#own-open", root).addEventListener("click", () => file.click());
+  file.addEventListener("change", () => {
+    if (file.files[0]) bring(file.files[0]);
+    file.value = "";
+  });
+  find("#own-look", root).addEventListener("click", look);
+  offer("bring", bring);
+  on("run", () => (find("#own-look", root).hidden = !state.run?.own));
+}
+
+// Whether a file may carry a recipe: PNGs with texts inside do.
+export async function carriesText(file) {
+  const bytes = new Uint8Array(await file.slice(0, 2 ** 20).arrayBuffer());
+  const text = new TextDecoder("latin1").decode(bytes);
+  return text.startsWith("\x89PNG") && /tEXt|iTXt|zTXt/.test(text);
+}
+
+async function bring(file) {
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  try {
+    await image.decode();
+  } catch {
+    return void ask("warn", `${file.name} is no picture that the browser can show.`);
+  }
+  const scale = Math.min(1, MOST / Math.max(image.width, image.height));
+  const canvas = element("canvas", { width: Math.round(image.width * scale), height: Math.round(image.height * scale) });
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  picture = canvas.toDataURL("image/png");
+  await look();
+}
+
+async function look() {
+  if (state.busy) return;
+  ask("start", "#own-look");
+  const answer = await server.look({ picture, prompt: find("#prompt textarea").value, model: state.model });
+  if (!state.busy) return; // cancelled
+  ask("finished");
+  if (answer.problem) return void ask("warn", answer.problem);
+  ask("show", { ...answer, id: `own-${++count}`, picture: { url: picture }, before: null, trace: null, cards: null, edit: null });
+}
