@@ -39,7 +39,8 @@ def edit_sheet(done: Edited) -> Image.Image:
         shared = f"{float(done.report.mask.float().mean()):.0%}"
         tiles.append(Tile(fitted(_shaded(done)), "may change", shared))
     recipe = after.recipe
-    footer = f"{after.recipe.edit.mode} · seed {recipe.seed} · {recipe.steps} steps"
+    by = "" if recipe.picture is None else f"{recipe.picture.method} · "
+    footer = f"{by}{after.recipe.edit.mode} · seed {recipe.seed} · {recipe.steps} steps"
     title = f"{before.trace.prompt.text}, edited into {after.trace.prompt.text}"
     return contact_sheet(tiles, title=title, footer=footer, columns=len(tiles), scale=False)
 

@@ -36,15 +36,18 @@ def write_picture(result: Result, path: Path) -> Path:
 def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> list[Path]:
     """Write the picture, an overlay per word, contact sheet, film, trace and recipe: all or none.
 
-    `latents` are those after each call of the denoiser, in order. `folder` gets a number if it is
-    there and not empty. Returns the files. Raises InputError if they cannot be written.
+    `latents` are those after each call of the denoiser, in order; of a picture that exists there
+    are none, and no film. `folder` gets a number if it is there and not empty. Returns the files.
+    Raises InputError if they cannot be written.
     """
     with new_folder(folder) as place:
-        names = ["picture.png", "contact-sheet.png", "film.webp"]
+        names = ["picture.png", "contact-sheet.png"]
         (place / names[0]).write_bytes(to_png(result.image, result.recipe, result.sampler))
         word_sheet(result.image, result.trace, result.recipe, result.sampler).save(place / names[1])
-        sketches = previews(latents, result.image)
-        (place / names[2]).write_bytes(word_film(result.image, result.trace, sketches))
+        if latents:
+            names.append("film.webp")
+            sketches = previews(latents, result.image)
+            (place / names[-1]).write_bytes(word_film(result.image, result.trace, sketches))
         large = enlarged(result.image)
         (place / "words").mkdir()
         for number, heat in enumerate(result.trace.words, start=1):
@@ -58,8 +61,12 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
 
 def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str) -> Image.Image:
     """Return a sheet of a picture and the maps of its words over it, with what it was made by."""
-    facts = [Path(recipe.model).name, f"seed {recipe.seed}", f"{recipe.steps} steps"]
-    facts += [f"guidance {recipe.guidance:g}", sampler.removesuffix("Scheduler")]
+    facts = [Path(recipe.model).name, f"seed {recipe.seed}"]
+    if recipe.picture is not None:
+        facts.insert(0, Path(recipe.picture.path).name)
+    else:
+        facts += [f"{recipe.steps} steps", f"guidance {recipe.guidance:g}"]
+        facts.append(sampler.removesuffix("Scheduler"))
     tiles = _tiles(picture, trace)
     return contact_sheet(tiles, title=trace.prompt.text, footer=" · ".join(facts))
 

@@ -15,13 +15,13 @@ ALIKE = 24
 """Paint whose channels (0 to 255) vary by no more than this is of one colour."""
 
 
-def read_mask(path: Path) -> np.ndarray:
+def read_mask(path: Path, *, empty: bool = False) -> np.ndarray:
     """Read the mask that a picture shows as bool (height, width): white inside, dark outside.
 
     What is transparent is outside; paint of one colour on a transparent ground, or without any
     white, is inside. Of two greys the lighter is inside, however dark: masks of 0 and 1 are read
-    too. Raises InputError if the picture cannot be read, nothing in it is inside, or its colours
-    do not say what is.
+    too. Raises InputError if the picture cannot be read, nothing in it is inside (unless it may be
+    `empty`), or its colours do not say what is.
     """
     with opened(path) as image:
         upright: Image.Image = ImageOps.exif_transpose(image)
@@ -29,7 +29,7 @@ def read_mask(path: Path) -> np.ndarray:
             inside = _light(np.nan_to_num(np.asarray(upright, dtype=np.float64)))
         else:
             inside = _painted(upright.convert("RGBA"), path)
-    if not inside.any():
+    if not inside.any() and not empty:
         raise InputError(
             f"{path} is no mask: expected white where the word may be and black or nothing "
             "elsewhere, and found no white and no paint."

@@ -103,12 +103,12 @@ def box_rows(left: float, top: float, right: float, bottom: float) -> tuple[str,
     return _rows(inside >= min(0.5, inside.max()))
 
 
-def picture_rows(path: Path) -> tuple[str, ...]:
+def picture_rows(path: Path, *, empty: bool = False) -> tuple[str, ...]:
     """The mask that a picture shows, white where the word may be, as a recipe has it.
 
     Raises InputError as `read_mask` does.
     """
-    inside = Image.fromarray(read_mask(path).astype(np.float32))
+    inside = Image.fromarray(read_mask(path, empty=empty).astype(np.float32))
     inside.thumbnail((GRID, GRID), Image.Resampling.BOX)
     shares = np.asarray(inside)
     # What is small or thin covers no place by half, and counts where it covers most around it.

@@ -14,7 +14,7 @@ from crossattn.errors import CrossattnError
 from crossattn.ui.batch_command import batch
 from crossattn.ui.browser.command import ui
 from crossattn.ui.compare_command import compare
-from crossattn.ui.draw_commands import generate, heatmap
+from crossattn.ui.draw_commands import generate, heatmap, words
 from crossattn.ui.edit_command import edit
 from crossattn.ui.expand_command import expand
 from crossattn.ui.explain_command import explain
@@ -133,7 +133,20 @@ def _flowing(text: str | None) -> str:
     )
 
 
-COMMANDS = heatmap, generate, edit, explain, expand, import_, compare, replay, batch, models, ui
+COMMANDS = (
+    heatmap,
+    generate,
+    words,
+    edit,
+    explain,
+    expand,
+    import_,
+    compare,
+    replay,
+    batch,
+    models,
+    ui,
+)
 for command in COMMANDS:
     # A name that Python keeps for itself has an underscore behind it.
     app.command(command.__name__.rstrip("_"), help=_flowing(command.__doc__))(command)

@@ -1,8 +1,10 @@
-"""The commands `crossattn generate` and `crossattn heatmap`: a picture, and its words in it."""
+"""The commands `generate`, `heatmap` and `words`: a picture, and its words in it."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from crossattn.ui import options as opt
 from crossattn.ui.show import (
@@ -74,6 +76,38 @@ def heatmap(
     _report(result, files, as_json)
 
 
+@opt.with_choices
+def words(
+    chosen: dict[str, Any],
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="The file of a picture that exists.")
+    ],
+    caption: Annotated[
+        str, typer.Argument(metavar="CAPTION", help="What it shows, in words and in quotes.")
+    ],
+    output: opt.FolderOutput = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Find the words of a caption in a picture that exists.
+
+    Writes a folder: the picture as the model saw it, the picture under each word's heat map, a
+    contact sheet of them all, the trace (safetensors) and the recipe (JSON). The picture may have
+    any size; it is looked at in its own proportion and in as many pixels as the model draws.
+
+    \b
+    [dim]crossattn words photo.jpg "a cat on a beach"[/dim]
+    """
+    recipe = opt.recipe_of(caption, chosen, picture={"path": str(picture)})
+    with progress_bar("looking") as follow:
+        from crossattn.pipelines.export import default_name, write_heatmaps
+        from crossattn.pipelines.run import run
+
+        folder = opt.folder_path(output, default_name(recipe))
+        result, _ = follow(run(recipe))
+        files = write_heatmaps(result, [], folder)
+    _report(result, files, as_json)
+
+
 def _as_json(word: "WordShare") -> dict[str, Any]:
     weighting = ("weight", "had_cover", "had") if word.had is None else ()
     return {key: value for key, value in asdict(word).items() if key not in weighting}
@@ -113,4 +147,5 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
         print(file)
     recipe = result.recipe
     steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
-    print(f"seed {recipe.seed}, {steps}, {result.seconds:.1f} s")
+    drawn = f"{steps}, " if recipe.picture is None else ""
+    print(f"seed {recipe.seed}, {drawn}{result.seconds:.1f} s")

@@ -13,7 +13,9 @@ from crossattn.ui.show import add_row, named, print_json, progress_bar, show, ta
 if TYPE_CHECKING:
     from crossattn.pipelines.edit import Edited
 
-EDIT = "The edit"
+EDIT, PHOTO = "The edit", "A picture that exists"
+
+PICTURES = (".png", *opt.OTHER_PICTURES)
 
 _SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 WINDOW = re.compile(rf"(?:(?P<start>{_SHARE})-)?(?P<end>{_SHARE})", re.ASCII)
@@ -39,14 +41,23 @@ def parse_word_window(text: str) -> tuple[str, tuple[float, float]]:
     return word, parse_window(window)
 
 
+def parse_mask(text: str) -> tuple[str, ...]:
+    """Read the file of a mask as a recipe has it; all black is nothing, and nothing will change."""
+    from crossattn.pipelines.regions import picture_rows
+
+    return picture_rows(Path(text).expanduser(), empty=True)
+
+
 @opt.with_choices
 def edit(
     chosen: dict[str, Any],
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="The picture to start from, in words.")
-    ],
-    target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="The same with the words changed.")
+    texts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[PICTURE] SOURCE TARGET",
+            help="What the picture shows, in words, and the same with the words changed. Of a "
+            "picture that exists: its file first, then its caption.",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -144,8 +155,43 @@ def edit(
             rich_help_panel=EDIT,
         ),
     ] = None,
+    mask: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_mask,
+            metavar="FILE",
+            help="Change it only where this picture is white.",
+            rich_help_panel=EDIT,
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            parser=opt.parse_number,
+            metavar="SHARE",
+            help="How far to go back to noise: 0.8 is --begin 0.2." + opt.by_default("1"),
+            rich_help_panel=PHOTO,
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="shift, direct, ddim, negative-prompt, virtual, edit-friendly (no flow) or "
+            "flowedit (a flow)." + opt.by_default("shift"),
+            rich_help_panel=PHOTO,
+        ),
+    ] = None,
+    put_back: Annotated[
+        bool,
+        typer.Option(
+            metavar="",
+            help="Put what changed back into the picture at its full size.",
+            rich_help_panel=PHOTO,
+        ),
+    ] = True,
 ) -> None:
-    """Change words of a prompt and keep the rest of its picture.
+    """Change words of a prompt, or of a picture's caption, and keep the rest of the picture.
 
     Writes a folder with both pictures, the two side by side, the mask of the blend and the
     recipe, or with [bold]-o name.png[/bold] the edited picture alone, which carries its recipe.
@@ -153,14 +199,23 @@ def edit(
     \b
     [dim]crossattn edit "a red car on grass" "a red boat on grass" --seed 7
     crossattn edit "a red car on grass" "a blue car on grass" --protect grass
-    crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.4[/dim]
+    crossattn edit "a cat in the snow" "a cat in the (snow:1.8)" --share 0.4
+    crossattn edit photo.jpg "a cat on grass" "a dog on grass"[/dim]
     """
-    given = {"mode": mode, "cross": cross, "share": share, "begin": begin}
-    given |= {"threshold": threshold, "by": by}
+    source, target, picture = _asked(texts, {"method": method, "put_back": put_back})
+    if strength is not None:
+        if begin is not None or not 0 < strength <= 1:
+            raise typer.BadParameter(
+                f"--strength {strength:g}: expected a share above 0, up to 1, and no --begin with "
+                "it, which says the same."
+            )
+        begin = 1 - strength
+    given = {"mode": mode, "cross": cross, "share": share, "begin": begin, "threshold": threshold}
+    given |= {"by": by, "mask": mask}
     how: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     how |= {"words": dict(word or ()), "protect": protect or ()}
     how["blend"] = within or ([] if blend else None)
-    recipe = opt.recipe_of(source, chosen, edit={"prompt": target, **how})
+    recipe = opt.recipe_of(source, chosen, picture=picture, edit={"prompt": target, **how})
     alone = output is not None and output.suffix.lower() in (".png", *opt.OTHER_PICTURES)
     with progress_bar("drawing") as follow:
         from crossattn.pipelines.edit import edit as edited_by
@@ -172,6 +227,32 @@ def edit(
         done, _ = follow(edited_by(recipe))
     files = [write_picture(done.result, place)] if alone else write_edit(done, place)
     _report(done, files, as_json)
+
+
+def _asked(texts: list[str], photo: dict[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
+    """The source's words, the target's, and the picture that exists, if one is given."""
+    exists = bool(texts) and Path(texts[0]).suffix.lower() in PICTURES
+    if len(texts) == 3:
+        given = {name: value for name, value in photo.items() if value is not None}
+        return texts[1], texts[2], {"path": texts[0], **given}
+    if len(texts) > 3:
+        raise typer.BadParameter(
+            f"Got unexpected extra argument ({texts[3]}); put words that belong together in quotes."
+        )
+    if exists:
+        raise typer.BadParameter(
+            f"{texts[0][:60]} is a picture: give its caption behind it, and the same with words "
+            "changed, each in quotes."
+        )
+    if len(texts) < 2:
+        raise typer.BadParameter(
+            f"{texts[0][:60]!r} alone is no edit: give the same with words changed behind it."
+        )
+    if photo["method"] is not None:
+        raise typer.BadParameter(
+            "--method is for a picture that exists: give its file before the words."
+        )
+    return texts[0], texts[1], None
 
 
 def _report(done: "Edited", files: list[Path], as_json: bool) -> None:

@@ -16,6 +16,7 @@ from crossattn.pipelines.edit import edit, keep_source
 from crossattn.pipelines.invert import encoded, fitted, invert, put_back
 from crossattn.pipelines.joint import denoiser_of
 from crossattn.pipelines.load import load
+from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.places import phrases
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import run
@@ -156,7 +157,7 @@ def test_an_unchanged_caption_gives_the_reconstruction(
 def test_a_mask_of_nothing_gives_the_picture_and_another_keeps_what_is_outside(
     sd_pipe: Any, photo: str
 ) -> None:
-    whole = Image.open(photo)
+    whole = read_picture(Path(photo))
     done = last(edit(recipe(photo, edit={"mask": [".."]}), pipe=sd_pipe))
     assert done.result.image.tobytes() == whole.tobytes()
     done = last(edit(recipe(photo, edit={"mask": ["#...", "...."]}), pipe=sd_pipe))
