@@ -93,11 +93,16 @@ def _served() -> str:
 
 
 def refuse_pipeline(pipe: Any) -> None:
-    """Raise `UnsupportedModelError` for a pipeline whose calls do not draw one picture a row."""
+    """Raise `UnsupportedModelError` for a pipeline that draws no picture as a whole."""
     if hasattr(pipe, "get_views"):
         raise UnsupportedModelError(
             f"{type(pipe).__name__} draws a picture as overlapping views, whose words have no one "
             "place; draw it with a plain pipeline of the same models."
+        )
+    if getattr(pipe, "transformer_2", None) is not None:
+        raise UnsupportedModelError(
+            f"{type(pipe).__name__} draws with two transformers in turn, of which one alone would "
+            "be seen; attach around each of its stages, or use a version with one (Wan 2.1)."
         )
 
 

@@ -1,79 +1,24 @@
 """The families of models that are served: all that the library knows of each."""
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
-from crossattn.family import Encoder, Family, Template
-from crossattn.inputs import Inputs, ListedInputs, PackedInputs, PairedInputs, RaggedInputs
-
-
-def _unet_block(name: str) -> str:
-    block, index, *_ = name.split(".")
-    return "mid" if block == "mid_block" else f"{block.removesuffix('_blocks')}.{index}"
-
-
-def _unet_level(block: str, denoiser: Any) -> int:
-    """Every down block but the last ends in a halving."""
-    deepest = len(denoiser.down_blocks) - 1
-    side, _, index = block.partition(".")
-    if side == "mid":
-        return deepest
-    return int(index) if side == "down" else deepest - int(index)
-
-
-def _transformer_block(name: str) -> str:
-    """Its blocks as "blocks.0"; where there are several kinds, as "joint.0" and "single.0"."""
-    blocks, index, *_ = name.split(".")
-    kind = blocks.removesuffix("_blocks").removesuffix("transformer").removesuffix("_")
-    return f"{kind or 'blocks'}.{index}"
-
-
-def _flux_block(name: str) -> str:
-    """Its blocks as FLUX's authors call them: "double.0" and "single.0"."""
-    return _transformer_block(name).replace("blocks.", "double.")
-
-
-def _patch_level(block: str, denoiser: Any) -> int:
-    return (int(denoiser.config.patch_size) - 1).bit_length()
-
-
-def _packed_level(block: str, denoiser: Any) -> int:
-    return 1
-
-
-def _qwen_template(pipe: Any) -> Template:
-    before, behind = pipe.prompt_template_encode.split("{}")
-    return Template(before, behind, (0, pipe.prompt_template_encode_start_idx))
-
-
-def _chat(thinking: bool) -> Callable[[Any], Template]:
-    """A prompt as what a user says to a language model."""
-
-    def template(pipe: Any) -> Template:
-        chat = pipe.tokenizer.apply_chat_template(
-            [{"role": "user", "content": "\0"}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=thinking,
-        )
-        return Template(*chat.split("\0"))
-
-    return template
-
-
-def _sana_template(pipe: Any) -> Template:
-    """An instruction, of which the model is given the first token and the last."""
-    asked = inspect.signature(type(pipe).__call__).parameters.get("complex_human_instruction")
-    instruction = "\n".join(asked.default or ()) if asked else ""
-    if not instruction:
-        return Template()
-    return Template(instruction, "", (1, len(pipe.tokenizer.encode(instruction)) - 1))
-
-
-def _lumina_template(pipe: Any) -> Template:
-    return Template(f"{pipe.system_prompt} <Prompt Start> ")
-
+from crossattn.blocks import (
+    flux_block,
+    packed_level,
+    patch_level,
+    transformer_block,
+    unet_block,
+    unet_level,
+    video_level,
+)
+from crossattn.family import Encoder, Family
+from crossattn.inputs import (
+    Inputs,
+    ListedInputs,
+    PackedInputs,
+    PairedInputs,
+    RaggedInputs,
+    VideoInputs,
+)
+from crossattn.templates import chat, flux2_template, lumina_template, qwen_template, sana_template
 
 FAMILIES = (
     # An IP-Adapter's processor attends to the text first, then to each of its pictures.
@@ -82,8 +27,8 @@ FAMILIES = (
         "UNet2DConditionModel",
         ("Attention",),
         {"AttnProcessor2_0": 0, "FusedAttnProcessor2_0": 0, "IPAdapterAttnProcessor2_0": 0},
-        _unet_block,
-        _unet_level,
+        unet_block,
+        unet_level,
         Inputs("sample"),
     ),
     Family(
@@ -91,8 +36,8 @@ FAMILIES = (
         "PixArtTransformer2DModel",
         ("Attention",),
         {"AttnProcessor2_0": 0},
-        _transformer_block,
-        _patch_level,
+        transformer_block,
+        patch_level,
         Inputs(),
         encoders=(Encoder("t5", start=False, lowered=True, length="max_sequence_length"),),
         masked=True,
@@ -103,8 +48,8 @@ FAMILIES = (
         "SD3Transformer2DModel",
         ("Attention",),
         {"JointAttnProcessor2_0": 0, "FusedJointAttnProcessor2_0": 0},
-        _transformer_block,
-        _patch_level,
+        transformer_block,
+        patch_level,
         Inputs(),
         encoders=(
             Encoder("clip"),
@@ -129,8 +74,8 @@ FAMILIES = (
         "FluxTransformer2DModel",
         ("FluxAttention",),
         {"FluxAttnProcessor": 0},
-        _flux_block,
-        _packed_level,
+        flux_block,
+        packed_level,
         PackedInputs(),
         encoders=(
             Encoder(
@@ -142,17 +87,17 @@ FAMILIES = (
         # The later double blocks: ConceptAttention (Helbling et al. 2025), Add-it (2024).
         presets={19: tuple(f"double.{number}" for number in range(13, 19))},
     ),
-    # Its language model reads the prompt as what a user says.
+    # Its language model (Qwen's in klein, Mistral's in dev) reads the prompt as what a user says.
     Family(
         "FLUX.2",
         "Flux2Transformer2DModel",
         ("Flux2Attention", "Flux2ParallelSelfAttention"),
         {"Flux2AttnProcessor": 0, "Flux2ParallelSelfAttnProcessor": 0},
-        _flux_block,
-        _packed_level,
+        flux_block,
+        packed_level,
         PackedInputs(),
         encoders=(
-            Encoder("qwen", start=False, length="max_sequence_length", template=_chat(False)),
+            Encoder("llm", start=False, length="max_sequence_length", template=flux2_template),
         ),
         order="text-image",
         sides="calls",
@@ -163,8 +108,8 @@ FAMILIES = (
         "ChromaTransformer2DModel",
         ("FluxAttention",),
         {"FluxAttnProcessor": 0},
-        _flux_block,
-        _packed_level,
+        flux_block,
+        packed_level,
         PackedInputs(),
         encoders=(Encoder("t5", start=False, length="max_sequence_length"),),
         order="text-image",
@@ -177,8 +122,8 @@ FAMILIES = (
         "QwenImageTransformer2DModel",
         ("Attention",),
         {"QwenDoubleStreamAttnProcessor2_0": 0},
-        _transformer_block,
-        _packed_level,
+        transformer_block,
+        packed_level,
         PackedInputs(),
         encoders=(
             Encoder(
@@ -186,7 +131,7 @@ FAMILIES = (
                 start=False,
                 length="max_sequence_length",
                 masked=True,
-                template=_qwen_template,
+                template=qwen_template,
             ),
         ),
         order="text-image",
@@ -199,8 +144,8 @@ FAMILIES = (
         "ZImageTransformer2DModel",
         ("Attention",),
         {"ZSingleStreamAttnProcessor": 0},
-        _transformer_block,
-        _packed_level,
+        transformer_block,
+        packed_level,
         ListedInputs("x", "cap_feats", "t"),
         encoders=(
             Encoder(
@@ -208,7 +153,7 @@ FAMILIES = (
                 start=False,
                 length="max_sequence_length",
                 masked=True,
-                template=_chat(True),
+                template=chat(True),
             ),
         ),
         order="image-text",
@@ -223,8 +168,8 @@ FAMILIES = (
         "AuraFlowTransformer2DModel",
         ("Attention",),
         {"AuraFlowAttnProcessor2_0": 0, "FusedAuraFlowAttnProcessor2_0": 0},
-        _transformer_block,
-        _patch_level,
+        transformer_block,
+        patch_level,
         Inputs(),
         encoders=(Encoder("t5", start=False, length="max_sequence_length", masked=True),),
         order="text-image",
@@ -236,14 +181,14 @@ FAMILIES = (
         "Lumina2Transformer2DModel",
         ("Attention",),
         {"Lumina2AttnProcessor2_0": 0},
-        _transformer_block,
-        _patch_level,
+        transformer_block,
+        patch_level,
         RaggedInputs(),
         encoders=(
             Encoder(
                 "gemma",
                 length="max_sequence_length",
-                template=_lumina_template,
+                template=lumina_template,
                 bare_negative=True,
             ),
         ),
@@ -258,15 +203,15 @@ FAMILIES = (
         "SanaTransformer2DModel",
         ("Attention",),
         {"SanaAttnProcessor2_0": 0},
-        _transformer_block,
-        _patch_level,
+        transformer_block,
+        patch_level,
         Inputs(),
         encoders=(
             Encoder(
                 "gemma",
                 lowered=True,
                 length="max_sequence_length",
-                template=_sana_template,
+                template=sana_template,
                 bare_negative=True,
             ),
         ),
@@ -279,12 +224,63 @@ FAMILIES = (
         "HunyuanDiT2DModel",
         ("Attention",),
         {"HunyuanAttnProcessor2_0": 0, "FusedHunyuanAttnProcessor2_0": 0},
-        _transformer_block,
-        _patch_level,
+        transformer_block,
+        patch_level,
         PairedInputs(),
         encoders=(
             Encoder("bert", length=77),
             Encoder("t5", "tokenizer_2", "text_encoder_2", start=False, length=256, behind="bert"),
         ),
+    ),
+    # It has no mask for its text, which is followed by zeros.
+    Family(
+        "Wan",
+        "WanTransformer3DModel",
+        ("WanAttention",),
+        {"WanAttnProcessor": 0},
+        transformer_block,
+        video_level,
+        VideoInputs(),
+        encoders=(Encoder("t5", start=False, length="max_sequence_length", masked=True),),
+        sides="calls",
+        scale="vae_scale_factor_spatial",
+    ),
+    Family(
+        "LTX-Video",
+        "LTXVideoTransformer3DModel",
+        ("LTXAttention",),
+        {"LTXVideoAttnProcessor": 0},
+        transformer_block,
+        video_level,
+        VideoInputs(frame=None),
+        encoders=(Encoder("t5", start=False, length="max_sequence_length"),),
+        masked=True,
+        alone=("attn1",),
+        scale="vae_spatial_compression_ratio",
+    ),
+    Family(
+        "CogVideoX",
+        "CogVideoXTransformer3DModel",
+        ("Attention",),
+        {"CogVideoXAttnProcessor2_0": 0, "FusedCogVideoXAttnProcessor2_0": 0},
+        transformer_block,
+        video_level,
+        VideoInputs(frame=1),
+        encoders=(Encoder("t5", start=False, length="max_sequence_length"),),
+        order="text-image",
+        scale="vae_scale_factor_spatial",
+    ),
+    # Text and image have norms of their own, and a gate lets in what the text says.
+    Family(
+        "Lumina-Next",
+        "LuminaNextDiT2DModel",
+        ("Attention",),
+        {"LuminaAttnProcessor2_0": 0},
+        transformer_block,
+        patch_level,
+        Inputs(),
+        encoders=(Encoder("gemma", length="max_sequence_length"),),
+        masked=True,
+        sides="reversed",
     ),
 )

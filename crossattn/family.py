@@ -93,7 +93,8 @@ class Family:
     `registers` tokens stand before the text and belong to none; an image before the text is filled
     up to a multiple of `rounded` tokens. `sides` says how guidance is asked for: in one batch, the
     negative rows first or, "reversed", last, or in "calls" of their own. `presets` names, by the
-    number of a model's layers, the blocks that are known to find words best.
+    number of a model's layers, the blocks that are known to find words best. `scale` is the
+    pipeline's name for how many pixels make one of the latent's.
     """
 
     title: str
@@ -115,6 +116,7 @@ class Family:
     registers: int = 0
     rounded: int = 1
     presets: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    scale: str = "vae_scale_factor"
 
     def kinds(self, name: str, attention: Any) -> tuple[Kind, ...]:
         """What the layer's image attends to; read from the layer itself, since names mislead."""
@@ -125,7 +127,8 @@ class Family:
             return ("self",)
         if self.order != "cross":
             return "cross", "self"
-        return ("cross",) if attention.is_cross_attention else ("self",)
+        # A class that does not say holds the text in all layers but those named `alone`.
+        return ("cross",) if getattr(attention, "is_cross_attention", True) else ("self",)
 
     def stretches(self, pixels: int, tokens: int) -> tuple[slice, slice]:
         """Where image and text stand in a joint sequence."""

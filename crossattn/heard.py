@@ -112,7 +112,9 @@ class Heard:
             while text.padded and ids and ids[-1] == reader.tokenizer.pad_token_id:
                 ids.pop()
             ids = ids[lead : len(ids) - trail]
-        return str(reader.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        read = str(reader.tokenizer.decode(ids, skip_special_tokens=True))
+        # A copy of CLIP's tokenizer forgets that this marks the end of a word.
+        return read.replace("</w>", " ").strip()
 
     def texts(self, embeds: Tensor) -> tuple[tuple[Text, ...], ...]:
         """For each row of `embeds`, the texts that it holds: one an encoder, none if unheard.

@@ -33,6 +33,10 @@ class Inputs:
         latents = arguments[self.latents]
         return latents.shape[-2], latents.shape[-1]
 
+    def frames(self, arguments: Arguments) -> int:
+        """Frames of the latent: 1 for a picture."""
+        return 1
+
     def rows(self, arguments: Arguments) -> int:
         """Rows of the batch."""
         return len(arguments[self.latents])
@@ -120,6 +124,34 @@ class PackedInputs(Inputs):
         grid = picture.reshape(rows, channels, high, side, wide, side)
         # (rows, channels, high, side, wide, side) -> (rows, high, wide, channels, side, side)
         return grid.permute(0, 2, 4, 1, 3, 5).reshape(rows, high * wide, channels * side**2)
+
+
+@dataclass(frozen=True)
+class VideoInputs(Inputs):
+    """Latents of several frames, counted by their axis `frame`: (rows, ., ., height, width).
+
+    Where the latents are packed (rows, pixels, channels), `frame` is None, and arguments of their
+    own give their frames, height and width.
+    """
+
+    frame: int | None = 2
+
+    def size(self, arguments: Arguments) -> tuple[int, int]:
+        """One frame's (height, width)."""
+        if self.frame is None:
+            return arguments["height"], arguments["width"]
+        return super().size(arguments)
+
+    def frames(self, arguments: Arguments) -> int:
+        """Frames of the latent; raises `UnsupportedModelError` where a picture begins the video."""
+        if arguments.get("encoder_hidden_states_image") is not None:
+            raise UnsupportedModelError(
+                "A video that begins with a picture attends to that picture's tokens too, which is "
+                "not served; use the pipeline that draws from text alone."
+            )
+        if self.frame is None:
+            return int(arguments["num_frames"])
+        return int(arguments[self.latents].shape[self.frame])
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,22 @@ class Latents:
             self._measured = ids, self._inputs.size(self._arguments)
         return self._measured[1]
 
+    def frames_for(self, controls: Iterable[Control]) -> int:
+        """Frames that the denoiser sees apart, after its patches of time: 1 for a picture.
+
+        Raises `ControlError` where there are several and a control reads or changes latents.
+        """
+        patch = getattr(self._config, "patch_size", 1)
+        together = patch[0] if isinstance(patch, (list, tuple)) else None
+        together = together or getattr(self._config, "patch_size_t", None) or 1
+        frames = self._inputs.frames(self._arguments) // int(together)
+        if frames > 1 and (moving := [each for each in controls if each.touches_latents]):
+            raise ControlError(
+                f"{type(moving[0]).__name__} reads or changes the latents of pictures, and a video "
+                "has several frames of them; record, weigh, swap, share and hold words there."
+            )
+        return frames
+
     @property
     def channels(self) -> int:
         """Channels of the latents themselves: the input's first, what follows is for its eyes."""

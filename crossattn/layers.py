@@ -49,16 +49,18 @@ class Layers:
         _, site = self._wanted[layer][0]
         height, width = site.grid(step.height, step.width)
         positions, image, also = call.query.shape[2], ALL, ""
+        pixels = step.frames * height * width
         if layer in self._joint:
-            image, text = self._family.stretches(height * width, step.tokens)
+            image, text = self._family.stretches(pixels, step.tokens)
             there = max(image.stop, text.stop) <= positions == call.key.shape[2]
             also = f" and {step.tokens} text tokens"
         else:
-            there = positions == height * width
+            there = positions == pixels
         if not there:
+            of_frames = f"{step.frames} frames of " if step.frames > 1 else ""
             raise UnsupportedModelError(
-                f"{layer} attends from {positions} positions where {height} × {width} pixels{also} "
-                f"were expected for a latent of {step.height} × {step.width}."
+                f"{layer} attends from {positions} positions where {of_frames}{height} × {width} "
+                f"pixels{also} were expected for a latent of {step.height} × {step.width}."
             )
         return InFlight(call, image)
 
@@ -69,7 +71,7 @@ class Layers:
             height, width = site.grid(step.height, step.width)
             keys = ALL
             if layer in self._joint:
-                image, text = self._family.stretches(height * width, step.tokens)
+                image, text = self._family.stretches(step.frames * height * width, step.tokens)
                 keys = text if site.kind == "cross" else image
             attention = Attention(in_flight, keys)
             control.attend(LayerCall(site, step, height, width, attention.tokens), attention)

@@ -29,7 +29,7 @@ class Layout:
     length of the run, `bins` the groups of steps kept apart; `crop` the part of the picture that
     was drawn, None for all of it. `rest` says whether the sum over the text's further tokens is
     kept behind them: in joint attention, where pixels attend to each other too, it does not follow
-    from them. `located` names the blocks that find words best, if known.
+    from them. `located` names the blocks that find words best, if known. `frames` are a video's.
     """
 
     sites: tuple[Site, ...]
@@ -46,6 +46,7 @@ class Layout:
     crop: Crop | None = None
     rest: bool = False
     located: tuple[str, ...] = ()
+    frames: int = 1
 
     @property
     def columns(self) -> int:
@@ -58,10 +59,10 @@ class Layout:
         return len(self.prompt_of)
 
     def map_shape(self, site: Site) -> tuple[int, int, int, int, int]:
-        """(images, bins, heads or 1, pixels, columns) of a site's sums."""
+        """(images, bins, heads or 1, pixels of all frames, columns) of a site's sums."""
         height, width = site.grid(self.height, self.width)
         heads = site.heads if self.heads else 1
-        return self.images, self.bins, heads, height * width, self.columns
+        return self.images, self.bins, heads, self.frames * height * width, self.columns
 
     @property
     def mass_shape(self) -> tuple[int, int, int, int]:

@@ -83,18 +83,20 @@ class Recorder(Control):
         height: int,
         width: int,
         images: int = 1,
+        frames: int = 1,
     ) -> int:
         """The bytes that a trace will take, before any run.
 
-        `height` and `width` are in pixels, `images` counts those of each prompt.
+        `height` and `width` are in pixels; `images` counts those of each prompt, `frames` those of
+        a video's latent.
         """
         session = Session(pipe, (self,), prompt, negative_prompt, guided=False)
-        factor = pipe.vae_scale_factor
+        factor = getattr(pipe, session.family.scale)
         prompts = len(session.prompts)
         rows = Rows.by_blocks(images * prompts, ("positive",), prompts)
         tokens = max(each.reader.offset + each.limit for each in session.encoders)
         size = height // factor, width // factor
-        step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
+        step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows, frames)
         return self._layout(session, step).nbytes
 
     def wants(self, site: Site) -> bool:
@@ -219,4 +221,5 @@ class Recorder(Control):
             crop=session.crop,
             rest=session.family.order != "cross",
             located=session.family.located(session.denoiser),
+            frames=step.frames,
         )

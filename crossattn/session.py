@@ -249,7 +249,8 @@ class Session:
             if own:
                 prompts: tuple[Prompt, ...] = getattr(self, name)
                 setattr(self, name, tuple(fitted(p, self.encoders, tokens) for p in prompts))
-        like = Step(0, 0, 1, 0, 0, 0.0, 0.0, *self.latents.size, tokens, rows)
+        frames = self.latents.frames_for(self.controls)
+        like = Step(0, 0, 1, 0, 0, 0.0, 0.0, *self.latents.size, tokens, rows, frames)
 
         def timestep() -> float:
             return float(torch.as_tensor(arguments[inputs.time]).flatten()[0])

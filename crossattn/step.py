@@ -16,7 +16,8 @@ class Step:
     that of the run's first evaluation. Several calls of the denoiser may share an evaluation: one
     for each side of guidance. `timestep` is the scheduler's, `sigma` the noise level at which the
     step begins (standard deviation of the noise relative to the signal), `height` and `width` the
-    latent's, in latent pixels, `tokens` the length of the text embedding.
+    latent's, in latent pixels, `tokens` the length of the text embedding, `frames` those of a video
+    as the denoiser sees them apart.
     """
 
     run: int
@@ -30,6 +31,7 @@ class Step:
     width: int
     tokens: int
     rows: Rows
+    frames: int = 1
 
     @property
     def progress(self) -> float:
@@ -39,7 +41,10 @@ class Step:
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One visit to a site: `height` × `width` is the site's grid of pixels, `tokens` its keys."""
+    """One visit to a site: `height` × `width` is the site's grid of pixels, `tokens` its keys.
+
+    A video has such a grid for each of `step.frames`, one after another.
+    """
 
     site: Site
     step: Step

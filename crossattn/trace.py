@@ -24,9 +24,9 @@ from crossattn.words import Prompt, Word, token_positions
 class Trace:
     """What a recorder returns: `trace["car"]` is the map of a word.
 
-    `image`, `negative`, `at`, `by` and `over` give other traces of the same record, and copy
-    nothing. A map is joined from heads and sites (see `by`), of means over steps summed over the
-    word's tokens.
+    `image`, `frame`, `negative`, `at`, `by` and `over` give other traces of the same record, and
+    copy nothing. A map is joined from heads and sites (see `by`), of means over steps summed over
+    the word's tokens.
     """
 
     view: View
@@ -75,6 +75,17 @@ class Trace:
         if not 0 <= index < self.images:
             raise TraceError(f"image({index}): the trace holds images 0 to {self.images - 1}.")
         return replace(self, view=replace(self.view, image=index))
+
+    @property
+    def frames(self) -> int:
+        """Frames in the record, as the model sees them apart: 1 for a picture."""
+        return self.view.record.layout.frames
+
+    def frame(self, index: int) -> "Trace":
+        """One frame of a video, in latent frames; raises `TraceError` if there is none such."""
+        if not 0 <= index < self.frames:
+            raise TraceError(f"frame({index}): the trace holds frames 0 to {self.frames - 1}.")
+        return replace(self, view=replace(self.view, frame=index))
 
     @property
     def negative(self) -> "Trace":
@@ -216,7 +227,7 @@ class Trace:
         return tuple((word, self.view.mass(token_positions([word]))) for word in self._read)
 
     def profile(self, text: str) -> Tensor:
-        """A word's or phrase's share of all attention at each step: (steps,)."""
+        """A word's or phrase's share of all attention at each step, in all frames: (steps,)."""
         return self.view.profile(token_positions(self.prompt.named(text)))
 
     @property

@@ -13,7 +13,10 @@ from crossattn.site import Layers, Site, is_among
 
 @dataclass(frozen=True)
 class View:
-    """What of `record` is looked at: nothing is copied. `heads` None is all of them."""
+    """What of `record` is looked at: nothing is copied. `heads` None is all of them.
+
+    `image` and `frame` None are the only one that there is.
+    """
 
     record: Record
     sites: tuple[Site, ...]
@@ -21,6 +24,7 @@ class View:
     heads: tuple[int, ...] | None = None
     side: Side = "positive"
     image: int | None = None
+    frame: int | None = None
 
     @classmethod
     def whole(cls, record: Record) -> "View":
@@ -91,6 +95,14 @@ class View:
         return self.image or 0
 
     @property
+    def one_frame(self) -> int:
+        """The frame that is looked at; raises `TraceError` if there are several to choose from."""
+        frames = self.record.layout.frames
+        if self.frame is None and frames > 1:
+            raise TraceError(f"The trace holds {frames} frames: choose one with trace.frame(0).")
+        return self.frame or 0
+
+    @property
     def steps(self) -> list[int]:
         """The steps of the view at which a site of it was computed."""
         seen = self._visits.sum(1) > 0
@@ -117,14 +129,21 @@ class View:
         maps = self.record.maps[self.side, site.name][self.one_image, list(self.bins)]
         if self.heads is not None:
             maps = maps[:, list(self.heads)]
-        return torch.unflatten(maps[..., list(tokens)].sum((0, -1)), -1, self.grid(site))
+        summed = maps[..., list(tokens)].sum((0, -1))
+        frames = torch.unflatten(summed, -1, (self.record.layout.frames, *self.grid(site)))
+        return frames[:, self.one_frame]
 
     def mean(self, site: Site, tokens: Sequence[int]) -> Tensor:
         """Probabilities of a visited site, a mean over its visits: (heads, height, width)."""
         return self.sums(site, tokens) / self._visits[self._held, self.sites.index(site)].sum()
 
     def mass(self, tokens: Sequence[int]) -> float:
-        """The share of attention of `tokens`, 0 to 1: a mean over visits, then over sites."""
+        """The share of attention of `tokens`, 0 to 1: a mean over visits, then over sites.
+
+        It is that of the whole video unless a frame is chosen.
+        """
+        if self.frame is not None and self.record.layout.frames > 1:
+            return float(torch.stack([self.mean(s, tokens).mean() for s in self.visited]).mean())
         visited = [self.sites.index(site) for site in self.visited]
         each = self._mass(tokens)[self._held].sum(0) / self._visits[self._held].sum(0)
         return float(each[visited].mean())

@@ -109,6 +109,7 @@ class _Regional(Edit):
             bias = torch.zeros(attention.pixels, attention.tokens)
             for text, placed in self._placed:
                 mask = fit(self.regions[text], call.height, call.width).flatten()
+                mask = mask.repeat(call.step.frames)  # the same in each frame of a video
                 bias[:, placed.get(prompt, [])] += self._push(mask)[:, None]
             self._biases[grid] = bias.to(attention.query) if bias.any() else None
         return self._biases[grid]

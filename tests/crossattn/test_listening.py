@@ -1,5 +1,6 @@
 """What the text encoders read is heard: words without telling, and a sentence where it differs."""
 
+import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,12 @@ def test_another_negative_prompt_than_was_told_is_refused(sd_pipe: Any) -> None:
         attach(sd_pipe, recorder, prompt=A, negative_prompt="red"),
     ):
         drawn(sd_pipe, A, negative_prompt="blue")
+
+
+def test_a_copied_pipeline_hears_the_same_words(sd_pipe: Any) -> None:
+    with attach(copied := copy.deepcopy(sd_pipe), recorder := Recorder()):
+        drawn(copied, A)
+    assert [word.text for word in recorder.trace.prompt.words] == ["a", "red", "car"]
 
 
 def test_words_are_heard_where_no_prompt_is_told(sd_pipe: Any) -> None:

@@ -176,20 +176,20 @@ def test_an_adapters_processor_is_refused_with_its_remedy() -> None:
 
 
 def test_what_is_not_served_is_refused_by_name() -> None:
-    from diffusers import WanTransformer3DModel
+    from diffusers import CogView4Transformer2DModel
 
-    video = WanTransformer3DModel(
-        num_attention_heads=1,
-        attention_head_dim=12,
+    other = CogView4Transformer2DModel(
         in_channels=4,
         out_channels=4,
-        text_dim=8,
-        freq_dim=8,
-        ffn_dim=8,
         num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=1,
+        text_embed_dim=8,
+        time_embed_dim=8,
+        condition_dim=8,
     )
     with (
-        pytest.raises(UnsupportedModelError, match=r"WanTransformer3DModel .* FLUX\.1, FLUX\.2"),
-        attach(video, Recorder()),
+        pytest.raises(UnsupportedModelError, match=r"CogView4.* FLUX\.1, FLUX\.2"),
+        attach(other, Recorder()),
     ):
         raise AssertionError("must not be entered")

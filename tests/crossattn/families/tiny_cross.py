@@ -69,6 +69,35 @@ def sana() -> Any:
     )
 
 
+def lumina_next() -> Any:
+    """Lumina-Next: cross-attention to Gemma through a gate, guided rows first."""
+    from diffusers import LuminaNextDiT2DModel, LuminaPipeline
+
+    gemma = gemma_tokenizer()
+    torch.manual_seed(0)
+    denoiser = LuminaNextDiT2DModel(
+        sample_size=8,
+        patch_size=2,
+        in_channels=4,
+        hidden_size=16,
+        num_layers=2,
+        num_attention_heads=2,
+        num_kv_heads=1,
+        multiple_of=16,
+        cross_attention_dim=16,
+    )
+    for name, weights in denoiser.named_parameters():
+        if name.endswith((".gate", "pad_token")):
+            weights.data.fill_(1.0)
+    return LuminaPipeline(
+        tokenizer=gemma,
+        text_encoder=language_model("Gemma", gemma, 16),
+        vae=vae(4),
+        transformer=sharpened(denoiser),
+        scheduler=flow(),
+    )
+
+
 def hunyuan() -> Any:
     """HunyuanDiT: cross-attention to BERT with T5 behind it, of channels of their own."""
     from diffusers import DDIMScheduler, HunyuanDiT2DModel, HunyuanDiTPipeline

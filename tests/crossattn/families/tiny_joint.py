@@ -77,11 +77,9 @@ def flux() -> Any:
     )
 
 
-def flux2() -> Any:
-    """FLUX.2 klein: a language model before the image, single blocks of fused projections."""
-    from diffusers import Flux2KleinPipeline, Flux2Transformer2DModel
+def _flux2_denoiser(guided: bool) -> Any:
+    from diffusers import Flux2Transformer2DModel
 
-    qwen = qwen_tokenizer()
     torch.manual_seed(0)
     denoiser = Flux2Transformer2DModel(
         patch_size=1,
@@ -93,13 +91,36 @@ def flux2() -> Any:
         joint_attention_dim=48,
         axes_dims_rope=(4, 4, 4, 4),
         timestep_guidance_channels=16,
-        guidance_embeds=False,
+        guidance_embeds=guided,
     )
+    return sharpened(denoiser)
+
+
+def flux2() -> Any:
+    """FLUX.2 klein: a language model before the image, single blocks of fused projections."""
+    from diffusers import Flux2KleinPipeline
+
+    qwen = qwen_tokenizer()
     return Flux2KleinPipeline(
-        transformer=sharpened(denoiser),
+        transformer=_flux2_denoiser(guided=False),
         scheduler=flow(),
         vae=flux2_vae(),
         text_encoder=language_model("Qwen3", qwen, 16, layers=28),
+        tokenizer=qwen,
+    )
+
+
+def flux2_dev() -> Any:
+    """FLUX.2 dev: the prompt stands behind what the system says; guidance is an input."""
+    from diffusers import Flux2Pipeline
+
+    qwen = qwen_tokenizer()
+    qwen.chat_template = "{% for m in messages %}<|im_start|>{{ m.content[0].text }}{% endfor %}"
+    return Flux2Pipeline(
+        transformer=_flux2_denoiser(guided=True),
+        scheduler=flow(),
+        vae=flux2_vae(),
+        text_encoder=language_model("Qwen3", qwen, 16, layers=31),
         tokenizer=qwen,
     )
 

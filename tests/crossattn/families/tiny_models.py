@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from tiny_cross import hunyuan, pixart, sana
-from tiny_joint import aura_flow, chroma, flux, flux2, lumina2, qwen_image, sd3, z_image
+from tiny_cross import hunyuan, lumina_next, pixart, sana
+from tiny_joint import aura_flow, chroma, flux, flux2, flux2_dev, lumina2, qwen_image, sd3, z_image
+from tiny_video import cogvideox, ltx, wan
 
 PROMPT = "a red car left of a blue balloon on grass"
 
@@ -43,7 +44,7 @@ class Tiny:
 
     def positive(self, visit: int, rows: int, guided: bool) -> range:
         """The conditional rows of a layer's visit of that number."""
-        if not guided:
+        if not guided or self.sides == "none":
             return range(rows)
         if self.sides == "calls":
             return range(0 if visit % 2 else rows)
@@ -90,9 +91,17 @@ TINY = {
         settings={"use_resolution_binning": False, "clean_caption": False},
         layers=("attn2",),
     ),
+    "flux2-dev": Tiny(
+        flux2_dev,
+        (("llm", "text_encoder", 0),),
+        "text-image",
+        sides="none",
+        alone={"guidance_scale": 4.0},
+        settings={"max_sequence_length": 300},
+    ),
     "flux2": Tiny(
         flux2,
-        (("qwen", "text_encoder", 0),),
+        (("llm", "text_encoder", 0),),
         "text-image",
         sides="calls",
         settings={"max_sequence_length": 96},
@@ -150,6 +159,40 @@ TINY = {
         linear=True,
         drops=True,
     ),
+    "lumina-next": Tiny(
+        lumina_next,
+        (("gemma", "text_encoder", 0),),
+        "cross",
+        sides="reversed",
+        settings={"clean_caption": False},
+        layers=("attn2",),
+    ),
+    "wan": Tiny(
+        wan,
+        (("t5", "text_encoder", 0),),
+        "cross",
+        pixels=24,
+        sides="calls",
+        settings={"num_frames": 5, "max_sequence_length": 40},
+        layers=("attn2",),
+    ),
+    "ltx": Tiny(
+        ltx,
+        (("t5", "text_encoder", 0),),
+        "cross",
+        pixels=24,
+        settings={"num_frames": 9, "max_sequence_length": 40},
+        layers=("attn2",),
+        size=(96, 128),
+    ),
+    "cogvideox": Tiny(
+        cogvideox,
+        (("t5", "text_encoder", 0),),
+        "text-image",
+        pixels=24,
+        settings={"num_frames": 5, "max_sequence_length": 40},
+        layers=("attn1",),
+    ),
     "hunyuan": Tiny(
         hunyuan,
         (("bert", "text_encoder", 0), ("t5", "text_encoder_2", 77)),
@@ -178,4 +221,4 @@ def draw(name: str, pipe: Any, prompt: Any = PROMPT, *, guided: bool, steps: int
         **settings,
         **tiny.settings,
     )
-    return made.images
+    return made.images if hasattr(made, "images") else made.frames
