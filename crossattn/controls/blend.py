@@ -41,9 +41,9 @@ class LocalBlend(FromSource):
     to protect, unpooled, at `protect_threshold`. By "nouns" they are the nouns that change or that
     changed words are said of, and where a place changes, all but the nouns that stay
     (`crossattn.controls.support.nouns` has the rule): each noun's map, that of the whole run where
-    the source was kept, is stretched from 0 to 1, cut at `threshold` (0.4) and, of what changes,
-    grown by 3 × 3. What `by` is, unless given, the model decides: nouns in joint attention, else
-    words, as samples/bench/editing_truth.py measured them.
+    the source was kept, is stretched from 0 to 1, cut at `threshold` (0.4) and grown by 3 × 3, and
+    the nouns that stay are protected. What `by` is, unless given, the model decides: nouns in joint
+    attention, else words; samples/bench/editing_truth.py compares them.
 
     Acts in `window`; after a run `masks` holds for each target image the last mask, bool (height,
     width) of the latent. Place it behind the edits of attention in a chain, so that it sees what
@@ -182,29 +182,24 @@ class LocalBlend(FromSource):
         changed, protected = self._changed[pair.prompt], self._protected[pair.prompt]
         mask = self._where(source, changed.source, step) | self._where(target, changed.target, step)
         if changed.around is not None:
-            mask |= ~self._where(source, changed.around, step, grow=False)
+            mask |= ~self._where(source, changed.around, step, protect=True)
         for maps, groups in ((source, protected.source), (target, protected.target)):
-            mask &= ~self._where(maps, groups, step, self.protect_threshold, grow=False)
+            mask &= ~self._where(maps, groups, step, protect=True)
         return mask
 
     def _where(
-        self,
-        maps: Tensor,
-        groups: Sequence[Group],
-        step: Step,
-        threshold: float | None = None,
-        grow: bool = True,
+        self, maps: Tensor, groups: Sequence[Group], step: Step, protect: bool = False
     ) -> Tensor:
         """The pixels of any of `groups` in maps (pixels, tokens): bool, of the latent's size."""
-        if threshold is None:
-            threshold = THRESHOLDS[self._by] if self.threshold is None else self.threshold
+        threshold = THRESHOLDS[self._by] if self.threshold is None else self.threshold
+        threshold = self.protect_threshold if protect else threshold
         size = step.height, step.width
         mask = maps.new_zeros(size, dtype=torch.bool)
         for tokens in groups:
             heat = maps[:, list(tokens)].sum(-1).view(1, 1, *next(iter(self._sites)).grid(*size))
             if self._by == "nouns":
                 heat = heat - heat.amin()
-            if grow:
+            if not protect:
                 heat = F.max_pool2d(heat, 3, stride=1, padding=1)
             heat = F.interpolate(heat, size=size, mode="nearest")[0, 0]
             mask |= heat > threshold * heat.max()

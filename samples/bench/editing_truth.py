@@ -182,6 +182,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--steps", type=int, help="of each picture; the model's own unless given")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS)[:4])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of change")
     parser.add_argument("--sheet", type=Path, help="where to draw the first pairs")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -192,12 +193,9 @@ def main() -> None:
     found: dict[str, list[tuple[str, bool, float]]] = {way: [] for way in options.ways}
     tiles: list[Tile] = []
     for pair in pairs():
-        count = len(found[options.ways[0]])
-        if count and (count == options.pairs or not count % EVERY):
-            print_table(found, tries)
-        if count == options.pairs:
-            break
         tries += 1
+        if pair.kind not in options.kinds:
+            continue
         before, after = pair.texts
         recipe = Recipe(model=options.model, prompt=before, seed=tries, steps=steps)
         *_, source = keep_source(recipe, pipe=pipe)
@@ -213,6 +211,11 @@ def main() -> None:
             found[way].append((pair.kind, verdict, background))
             row.append(Tile(picture, way, f"{background:.0f} dB{'' if verdict else ', missed'}"))
         tiles += row if len(tiles) < 12 * len(row) else []
+        count = len(found[options.ways[0]])
+        if count == options.pairs or not count % EVERY:
+            print_table(found, tries)
+        if count == options.pairs:
+            break
     if options.sheet:
         large = [Tile(tile.image.resize((256, 256)), tile.label, tile.note) for tile in tiles]
         title, footer = "Edits of held-out scenes", "dB: background against the source"

@@ -31,7 +31,7 @@ from crossattn.pipelines.recipe import Dialect, Recipe
 from crossattn.pipelines.run import run
 
 FIRST_SEED = 2**24
-EVERY = 10
+EVERY = 5
 """After how many scenes the table is printed."""
 WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.5)
 

@@ -15,6 +15,7 @@ from crossattn.pipelines.denoise import decode, denoise, encode, with_own_schedu
 from crossattn.pipelines.load import load
 from crossattn.pipelines.model_defaults import defaults_of
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.run import run
 from crossattn.pipelines.settle import settle
 from crossattn.pipelines.shipped import SHIPPED
 from tests.conftest import tiny_tokenizer
@@ -391,6 +392,22 @@ def test_drawing_does_what_the_pipeline_does_to_the_last_bit(
     assert torch.equal(last.latents, latents)
     picture, censored = decode(pipe, last.latents, text.embeds.dtype, generator)
     assert picture.size == (96, 64) and not censored
+
+
+def test_words_beyond_clips_77_tokens_are_read_by_t5_alone(
+    folder_of: Callable[[str], Path],
+) -> None:
+    long = "a red car " + "and a small tree " * 8 + "on grass"
+    recipe = Recipe(prompt=f"({long}:1.2)", model=str(folder_of("SD3")), steps=1)
+    *_, result = run(recipe.replace(height=64, width=64))
+    assert [note.split(" reads ")[0] for note in result.warnings] == [
+        'The encoder "clip"',
+        'The encoder "clip-2"',
+    ]
+    grass = result.trace.prompt.word("grass")
+    assert grass.tokens[:2] == ((), ()) and min(grass.tokens[2]) >= 77
+    assert result.trace["grass"].mass > 0
+    assert result.recipe.dialect == "difference"
 
 
 def test_what_ships_says_its_own_choices() -> None:
