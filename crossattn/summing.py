@@ -53,8 +53,8 @@ class Sums:
                 sums[there, heads].add_(columns)
             else:
                 # A mean over heads that is added at once, as a product.
-                total, ones = sums[there].flatten(2), self._row(device, columns.shape[1])
-                ones = ones.expand(len(columns), -1, -1)
+                total = sums[there].view(len(columns), 1, -1)
+                ones = self._row(device, columns.shape[1]).expand(len(columns), -1, -1)
                 total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
             mass = masses[step, place, there]
             share, cell = columns.shape[1] / attention.heads, (side, step, place, first)
