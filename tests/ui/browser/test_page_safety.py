@@ -22,6 +22,10 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
     faults = set()
     if dark:
         drawn.page.click("#theme")
+    drawn.page.fill("#negative textarea", "snow, a ghost")
+    drawn.see("#negative-words .negative").to_have_count(3)
+    for opened in ("#palette summary", "#why"):
+        drawn.page.click(opened)
     for tab in ("Edit", "Regions", "Time", "Save", "Weights"):
         drawn.tab(tab)
         drawn.page.wait_for_function("!document.getAnimations().length")
@@ -32,6 +36,9 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
             if one["impact"] in ("serious", "critical")
             for node in one["nodes"]
         }
+    drawn.page.fill("#negative textarea", "")
+    for opened in ("#palette summary", "#why"):
+        drawn.page.click(opened)
     if dark:
         drawn.page.click("#theme")
     assert faults == set()
