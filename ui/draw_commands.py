@@ -17,6 +17,8 @@ from crossattn.ui.show import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crossattn.pipelines.result import Result, WordShare
 
 
@@ -81,6 +83,8 @@ def _as_json(word: "WordShare") -> dict[str, Any]:
 
 
 def _report(result: "Result", files: list[Path], as_json: bool) -> None:
+    from crossattn.pipelines.draw import steps_said
+
     for note in result.warnings:
         warn(note)
     if as_json:
@@ -91,24 +95,48 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
                 "model": result.recipe.model,
                 "seconds": round(result.seconds, 3),
                 "words": [_as_json(word) for word in result.words],
+                "negative_words": [_as_json(word) for word in result.negative_words],
+                "passages": [
+                    {
+                        "text": part.text,
+                        "steps": part.steps,
+                        "weight": part.weight,
+                        "words": [_as_json(word) for word in part.words],
+                    }
+                    for part in result.passages
+                ],
                 "files": [str(file) for file in files],
             }
         )
         return
-    weighted = [word.had for word in result.words if word.had is not None]
-    more = ("weight", "unweighted") if weighted else ()
-    rows = table("word", *more, "attention", "", right=(*more, "attention"))
-    most = max((word.mass for word in result.words), default=1) or 1
-    for word in result.words:
-        bar = "━" * max(1, round(24 * word.mass / most))
-        then = (f"{word.weight:g}", f"{word.had:.1%}") if word.had is not None else ()
-        add_row(rows, named(word), *then, f"{word.mass:.1%}", bar)
-    then = ("", f"{1 - sum(weighted):.1%}") if weighted else ()
-    add_row(rows, NO_WORD, *then, f"{1 - sum(word.mass for word in result.words):.1%}")
-    show(rows)
+    if len(result.passages) > 1:
+        for part in result.passages:
+            weight = f", weight {part.weight:g}" if part.weight != 1 else ""
+            print(f"{part.text.strip()}: {steps_said(part.steps)}{weight}")
+            _show_words(part.words)
+    else:
+        _show_words(result.words)
+    if result.negative_words:
+        print("negative prompt")
+        _show_words(result.negative_words)
     folders = dict.fromkeys(file.parent for file in files if file.parent.name == "words")
     for file in (*(file for file in files if file.parent not in folders), *folders):
         print(file)
     recipe = result.recipe
     steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
     print(f"seed {recipe.seed}, {steps}, {result.seconds:.1f} s")
+
+
+def _show_words(words: "Sequence[WordShare]") -> None:
+    """Print the words of one prompt, with what each had of its attention."""
+    weighted = [word.had for word in words if word.had is not None]
+    more = ("weight", "unweighted") if weighted else ()
+    rows = table("word", *more, "attention", "", right=(*more, "attention"))
+    most = max((word.mass for word in words), default=1) or 1
+    for word in words:
+        bar = "━" * max(1, round(24 * word.mass / most))
+        then = (f"{word.weight:g}", f"{word.had:.1%}") if word.had is not None else ()
+        add_row(rows, named(word), *then, f"{word.mass:.1%}", bar)
+    then = ("", f"{1 - sum(weighted):.1%}") if weighted else ()
+    add_row(rows, NO_WORD, *then, f"{1 - sum(word.mass for word in words):.1%}")
+    show(rows)
