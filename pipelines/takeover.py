@@ -109,7 +109,7 @@ def made_elsewhere(path: Path) -> bool:
 def _texts(path: Path) -> tuple[dict[str, str], str]:
     """What is written into a picture under names, and its comment."""
     with opened(path) as image:
-        named = {key: value for key, value in image.info.items() if isinstance(value, str)}
+        named = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
         return named, _comment(image)
 
 
