@@ -15,6 +15,7 @@ from crossattn.pipelines.run import Result, run
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.fields import recipe_of, with_unshown
+from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 
 SIZE = {"width": 64, "height": 64, "steps": 2, "guidance": 1.0}
@@ -104,3 +105,8 @@ def test_a_picture_without_settings_is_told(events: Events, tmp_path: Path) -> N
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
     with pytest.raises(gr.Error, match=r"^.?plain.png carries no recipe"):
         list(events.open_picture(str(tmp_path / "plain.png"), []))
+
+
+def test_pictures_in_a_folder_of_any_name_are_found_by_the_browser() -> None:
+    where = served(Path("/tmp/a #1?%/picture.png"))
+    assert where["url"] == "gradio_api/file=/tmp/a%20%231%3F%25/picture.png"
