@@ -67,6 +67,11 @@ def is_scheduled(source: str) -> bool:
     return any(not isinstance(each, str) for each in _parse(source))
 
 
+def is_several(source: str) -> bool:
+    """Whether a prompt changes during the run, or has AND; raises PromptError as both do."""
+    return is_scheduled(source) or len(parts(source)) > 1
+
+
 def changes(source: str) -> tuple[Switch | Turns, ...]:
     """Return the outermost schedules of a prompt, in order; raises as `is_scheduled`."""
     return tuple(each for each in _parse(source) if not isinstance(each, str))

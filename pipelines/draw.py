@@ -259,7 +259,8 @@ class _Watched:
 
 def _several(told: Sequence[PassageTrace]) -> Iterator[str]:
     if len(told) > 1:
-        texts = "; ".join(f"{_said(part.trace.prompt)} at {_steps(part.steps)}" for part in told)
+        said = (f"{_said(part.trace.prompt)} at {steps_said(part.steps)}" for part in told)
+        texts = "; ".join(said)
         yield (
             f"Several prompts drew this picture: {texts}. The words and maps are those of the one "
             "with the most steps; all are in Result.passages."
@@ -272,8 +273,8 @@ def _said(prompt: Prompt) -> str:
     return quoted(prompt.text.strip()) + (f" with {loras}" if loras else "")
 
 
-def _steps(steps: Sequence[int]) -> str:
-    """Steps as people count them, from 1."""
+def steps_said(steps: Sequence[int]) -> str:
+    """Return steps as people count them, from 1: "steps 1 to 4"."""
     first, last = steps[0] + 1, steps[-1] + 1
     if len(steps) == 1:
         return f"step {first}"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from crossattn.dialects import Dialect
 from crossattn.errors import InputError
-from crossattn.pipelines.picture import opened
+from crossattn.pipelines.picture import KEY, opened
 from crossattn.pipelines.recipe import Recipe
 
 _SAMPLERS = {
@@ -75,9 +75,7 @@ def take_over(path: Path, model: str | None = None, loras: str | None = None) ->
     they are left out. Raises InputError for a picture that carries
     none of their settings, PromptError or RecipeError for settings that cannot be a recipe.
     """
-    with opened(path) as image:
-        texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
-        comment = _comment(image)
+    texts, comment = _texts(path)
     if "invokeai_metadata" in texts:
         found = _invokeai(_json(path, texts["invokeai_metadata"]))
     elif "parameters" in texts or comment:
@@ -99,6 +97,20 @@ def take_over(path: Path, model: str | None = None, loras: str | None = None) ->
     found.left.append("the noise: the same seed is other noise in another program")
     recipe = Recipe(**found.fields, dialect=found.dialect)
     return TakenOver(found.program, recipe, tuple(dict.fromkeys(found.left)))
+
+
+def made_elsewhere(path: Path) -> bool:
+    """Whether a picture carries no recipe of ours, but settings that `take_over` reads."""
+    texts, comment = _texts(path)
+    theirs = texts.keys() & {"invokeai_metadata", "parameters", "prompt"}
+    return KEY not in texts and bool(theirs or comment)
+
+
+def _texts(path: Path) -> tuple[dict[str, str], str]:
+    """What is written into a picture under names, and its comment."""
+    with opened(path) as image:
+        named = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+        return named, _comment(image)
 
 
 def _comment(image: Image.Image) -> str:

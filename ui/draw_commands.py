@@ -18,6 +18,8 @@ from crossattn.ui.show import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crossattn.pipelines.result import Result, WordShare
 
 
@@ -114,6 +116,8 @@ def _as_json(word: "WordShare") -> dict[str, Any]:
 
 
 def _report(result: "Result", files: list[Path], as_json: bool) -> None:
+    from crossattn.pipelines.draw import steps_said
+
     for note in result.warnings:
         warn(note)
     if as_json:
@@ -124,6 +128,16 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
                 "model": result.recipe.model,
                 "seconds": round(result.seconds, 3),
                 "words": [_as_json(word) for word in result.words],
+                "negative_words": [_as_json(word) for word in result.negative_words],
+                "passages": [
+                    {
+                        "text": part.text,
+                        "steps": part.steps,
+                        "weight": part.weight,
+                        "words": [_as_json(word) for word in part.words],
+                    }
+                    for part in result.passages
+                ],
                 "files": [str(file) for file in files],
             }
         )
@@ -131,15 +145,16 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
     from crossattn.coverage import MEANING
     from crossattn.pipelines.result import unexplained
 
-    weighted = any(word.had_cover is not None for word in result.words)
-    more = ("weight", "unweighted") if weighted else ()
-    rows = table("word", *more, "covers", "", right=(*more, "covers"))
-    most = max((word.cover for word in result.words), default=1) or 1
-    for word in result.words:
-        bar = "━" * round(24 * word.cover / most)
-        had = () if word.had_cover is None else (f"{word.weight:g}", f"{word.had_cover:.1%}")
-        add_row(rows, named(word), *had, f"{word.cover:.1%}", bar)
-    show(rows)
+    if len(result.passages) > 1:
+        for part in result.passages:
+            weight = f", weight {part.weight:g}" if part.weight != 1 else ""
+            print(f"{part.text.strip()}: {steps_said(part.steps)}{weight}")
+            _show_words(part.words)
+    else:
+        _show_words(result.words)
+    if result.negative_words:
+        print("negative prompt")
+        _show_words(result.negative_words)
     print(MEANING)
     print(unexplained(result.trace))
     folders = dict.fromkeys(file.parent for file in files if file.parent.name == "words")
@@ -149,3 +164,16 @@ def _report(result: "Result", files: list[Path], as_json: bool) -> None:
     steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
     drawn = f"{steps}, " if recipe.picture is None else ""
     print(f"seed {recipe.seed}, {drawn}{result.seconds:.1f} s")
+
+
+def _show_words(words: "Sequence[WordShare]") -> None:
+    """Print the words of one prompt, with what each covers and would without its weight."""
+    weighted = any(word.had_cover is not None for word in words)
+    more = ("weight", "unweighted") if weighted else ()
+    rows = table("word", *more, "covers", "", right=(*more, "covers"))
+    most = max((word.cover for word in words), default=1) or 1
+    for word in words:
+        bar = "━" * round(24 * word.cover / most)
+        had = () if word.had_cover is None else (f"{word.weight:g}", f"{word.had_cover:.1%}")
+        add_row(rows, named(word), *had, f"{word.cover:.1%}", bar)
+    show(rows)

@@ -75,6 +75,20 @@ def test_a_dry_run_tells_what_would_run_and_makes_nothing(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("choice", "pictures"),
+    [("edit.cross=[0,0.8]", 1), ("weights.dog=2", 1), ("sweep.guidance=[1,2]", 2)],
+)
+def test_what_is_a_column_of_a_plan_may_be_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], choice: str, pictures: int
+) -> None:
+    row = tmp_path / "row.jsonl"
+    row.write_text('{"prompt": "a cat", "edit": "a dog"}')
+    code, told, error = run(capsys, row, "--set", choice, "--dry-run", "--json")
+    assert code == 0, error
+    assert json.loads(told)["pictures"] == pictures
+
+
 def test_pictures_that_fail_are_told_and_the_exit_code_says_so(
     tmp_path: Path, plan: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

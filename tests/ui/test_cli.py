@@ -118,7 +118,8 @@ def test_generate_prints_one_json_object(
 ) -> None:
     assert call(["generate", PROMPT, "--model", str(sd_folder), "--steps", "1", "--json"]) == 0
     data = printed(capsys)
-    assert list(data) == ["image", "recipe", "model", "seconds", "words", "files"]
+    words = ["words", "negative_words", "passages"]
+    assert list(data) == ["image", "recipe", "model", "seconds", *words, "files"]
     assert data["files"] == [data["image"]]
     assert data["model"] == str(sd_folder)
     assert Recipe.from_json(json.dumps(data["recipe"])) == read_recipe(Path(data["image"]))
@@ -127,6 +128,23 @@ def test_generate_prints_one_json_object(
     ] * 6
     assert data["words"][2]["text"] == "balloon"
     assert data["words"][2]["tokens"] == [3, 4, 5]
+
+
+def test_generate_tells_of_every_prompt_and_of_weights_in_the_negative_one(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["generate", "a [red:blue:0.5] car", "--negative-prompt", "(grass:1.4), dog"]
+    asked += ["--model", str(sd_folder), "--steps", "2", "--guidance", "3"]
+    assert call([*asked, "--json"]) == 0
+    data = printed(capsys)
+    assert [word["text"] for word in data["negative_words"]] == ["grass", "dog"]
+    told = [(part["text"], part["steps"], part["weight"]) for part in data["passages"]]
+    assert told == [("a red car", [0], 1.0), ("a blue car", [1], 1.0)]
+    assert call(asked) == 0
+    out = capsys.readouterr().out
+    assert "a red car: step 1" in out
+    assert "a blue car: step 2" in out
+    assert "negative prompt" in out
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from crossattn.pipelines.load import load, load_tokenizers
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.prompt_schedule import is_several
 from crossattn.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ def detail(recipe: Recipe, pipe: "Pipeline") -> dict[str, Any]:
 
 
 def _worth_keeping(recipe: Recipe, pipe: "Pipeline") -> bool:
-    """Whether a run is small enough to be kept in case an edit of it is asked for."""
+    """Whether a run can be edited, and is small enough to be kept in case it is asked for."""
+    if any(map(is_several, (recipe.prompt, recipe.negative_prompt))):
+        return False
     whole = Window(0.0, 1.0)
     size = SourceRecorder(cross=whole, self_attention=whole).nbytes(
         pipe,

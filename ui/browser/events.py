@@ -8,12 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from crossattn.errors import CrossattnError, InputError, RecipeError
-from crossattn.pipelines.picture import read_recipe
+from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
+from crossattn.ui.browser.dropped import recipe_in
 from crossattn.ui.browser.fields import (
     fields_of,
     recipe_of,
@@ -83,7 +83,8 @@ class Events:
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
             recipe = with_unshown(recipe, self._latest(made))
-            yield from self._draw(recipe.replace(regions=regions_of(held, prompt)), made)
+            regions = regions_of(held, recipe.dialect, prompt)
+            yield from self._draw(recipe.replace(regions=regions), made)
 
     def edit(
         self,
@@ -115,7 +116,8 @@ class Events:
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
             recipe = with_unshown(recipe, self._latest(made))
-            yield from self._draw(recipe.replace(regions=regions_of(held, prompt, target)), made)
+            regions = regions_of(held, recipe.dialect, prompt, target)
+            yield from self._draw(recipe.replace(regions=regions), made)
 
     def sweep(
         self,
@@ -136,7 +138,8 @@ class Events:
         with told():
             recipe = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
-            ).replace(regions=regions_of(held, prompt))
+            )
+            recipe = recipe.replace(regions=regions_of(held, recipe.dialect, prompt))
             row = list(swept(recipe, asked))
             name = self.offered.get(model, model), model
             shown: list[dict[str, Any]] = []
@@ -162,11 +165,17 @@ class Events:
             yield from self._opened(recipe, made, asked.get("id") or "")
 
     def open_picture(self, file: str | None, made: list[str]) -> Iterator[Updates]:
-        """Fill the fields in from a PNG that carries its recipe, and draw it again."""
+        """Fill the fields in from a picture that carries its recipe, and draw it again.
+
+        One by another program is taken over, and what could not be is told.
+        """
         with told():
             if file is None:
                 raise RecipeError("There is no file; drop a PNG that was made here.")
-            recipe = _dropped(Path(file)).replace(device=None, versions={})
+            recipe, left = recipe_in(Path(file))
+            recipe = recipe.replace(device=None, versions={})
+            if left:
+                gr.Warning(left, duration=None)
             yield from self._opened(recipe, made)
 
     def rest(self, model: str) -> dict[str, Any]:
@@ -261,7 +270,7 @@ class Events:
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
         """The picture to compare with: the same without weights, or else the one before."""
         earlier = self.shelf.kept(reversed(made))
-        plain = recipe.replace(prompt=without_weights(recipe.prompt), regions=())
+        plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.dialect), regions=())
         if plain != recipe:
             for one in earlier:
                 if one.recipe == plain:
@@ -272,11 +281,3 @@ class Events:
             if one.recipe.width == recipe.width and one.recipe.height == recipe.height
         ]
         return same_size[0].id if same_size else None
-
-
-def _dropped(file: Path) -> Recipe:
-    """The recipe of a file that was sent here; errors name it as the person does."""
-    try:
-        return read_recipe(file)
-    except CrossattnError as error:
-        raise InputError(str(error).replace(str(file), file.name)) from error

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from crossattn.dialects import Dialect
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
+from crossattn.prompt_schedule import is_several
 from crossattn.ui.browser.drawing import size_of, size_text, whole_number
+from crossattn.whole_prompt import longest_prompt
 from crossattn.words import Prompt, read_prompt, with_weights
 
-UNSHOWN = {"config", "revision", "dtype", "threads"}
+UNSHOWN = {"config", "revision", "loras", "embeddings", "dtype", "threads"}
 UNSHOWN_OF_EDITS = {"mode", "begin", "threshold", "words"}
 
 
@@ -49,11 +52,12 @@ def recipe_of(
     )
 
 
-def regions_of(held: dict[str, Any], *prompts: str) -> list[dict[str, Any]]:
+def regions_of(held: dict[str, Any], dialect: Dialect, *prompts: str) -> list[dict[str, Any]]:
     """A recipe's regions of {regions: [{word, mask}], hold, window}, if a prompt has the word."""
     settings = {"hold": float(held["hold"]), "window": held["window"]}
     regions = ({**region, **settings} for region in held["regions"])
-    return list(word_by_word(regions, *map(read_prompt, prompts)))
+    read = (longest_prompt(prompt, dialect) for prompt in prompts)
+    return list(word_by_word(regions, *read))
 
 
 def word_by_word(regions: Iterable[dict[str, Any]], *prompts: Prompt) -> Iterator[dict[str, Any]]:
@@ -98,10 +102,13 @@ def with_unshown(recipe: Recipe, earlier: Iterable[Recipe]) -> Recipe:
 
 def _words(recipe: Recipe) -> tuple[str, str | None]:
     edit = recipe.edit
-    return without_weights(recipe.prompt), without_weights(edit.prompt) if edit else None
+    before = without_weights(recipe.prompt, recipe.dialect)
+    return before, without_weights(edit.prompt, recipe.dialect) if edit else None
 
 
-def without_weights(prompt: str) -> str:
-    """A prompt with every weight 1."""
-    read = read_prompt(prompt)
+def without_weights(prompt: str, dialect: Dialect) -> str:
+    """A prompt with every weight 1; one that changes or has AND as it stands."""
+    if is_several(prompt):
+        return prompt
+    read = read_prompt(prompt, dialect=dialect)
     return with_weights(read, dict.fromkeys(range(len(read.words)), 1.0))

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from torch import Tensor
 
 from crossattn.coverage import COVERED, WEAK, coverage
+from crossattn.dialects import Dialect
 from crossattn.pipelines.export import default_name
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import unexplained
@@ -42,7 +43,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
     trace = shelf.trace(made)
     recipe = made.recipe
     held = (one.model_dump(mode="json") for one in recipe.regions)
-    source = [read_prompt(recipe.prompt)] if recipe.edit else []
+    source = [read_prompt(recipe.prompt, dialect=recipe.dialect)] if recipe.edit else []
     return {
         "id": made.id,
         "cards": [card(one) for one in (*also, made)],
@@ -126,7 +127,7 @@ def title(made: Made) -> str:
     """What is special about a picture, in a few words."""
     edit = made.recipe.edit
     if edit is not None:
-        return f"edit: {swapped(made.recipe.prompt, edit.prompt)}"
+        return f"edit: {swapped(made.recipe.prompt, edit.prompt, made.recipe.dialect)}"
     # Read anew: the traces of a whole history are not kept in memory.
     recipe = made.recipe
     words = longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
@@ -137,9 +138,10 @@ def title(made: Made) -> str:
     return ", ".join(weighted) or " ".join(named or [word.text for word in words])
 
 
-def swapped(source: str, target: str) -> str:
+def swapped(source: str, target: str, dialect: Dialect) -> str:
     """The words that an edit puts in the place of others, in a few words."""
-    before, after = ([word.text for word in read_prompt(text).words] for text in (source, target))
+    read = (read_prompt(text, dialect=dialect) for text in (source, target))
+    before, after = ([word.text for word in prompt.words] for prompt in read)
     gone = " ".join(word for word in before if word not in after)
     new = " ".join(word for word in after if word not in before)
     return " → ".join(filter(None, (gone, new)))
@@ -171,7 +173,9 @@ def _weighed(made: Made, shelf: Shelf) -> Iterator[dict[str, Any]]:
     if not words:
         return
     trace = stacks.joined(shelf.trace(made))
-    plain = made.recipe.replace(prompt=without_weights(made.recipe.prompt), regions=())
+    plain = made.recipe.replace(
+        prompt=without_weights(made.recipe.prompt, made.recipe.dialect), regions=()
+    )
     before = [stacks.joined(shelf.trace(one)) for one in held if one.recipe == plain]
     for word in words:
         now, *then = (coverage(one.word(word.text, word.occurrence)) for one in (trace, *before))

@@ -67,7 +67,7 @@ class Queries:
 
     def read(self, asked: Asked) -> Asked:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
-        prompt, notes = self._read(str(asked["prompt"]), str(asked["model"]))
+        prompt, notes = self._read(str(asked["prompt"]), asked)
         encoding = prompt.encodings[0]
         return {
             "words": [
@@ -88,7 +88,7 @@ class Queries:
 
     def write(self, asked: Asked) -> Asked:
         """The `prompt` with other `weights`, one for each of its words."""
-        prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
+        prompt, _ = self._read(str(asked["prompt"]), asked)
         return {"prompt": with_weights(prompt, dict(enumerate(map(float, asked["weights"]))))}
 
     def swap(self, asked: Asked) -> Asked:
@@ -96,14 +96,14 @@ class Queries:
 
         `weights` are those of its words; the new ones have that of the first they replace.
         """
-        prompt, _ = self._read(str(asked["prompt"]), str(asked["model"]))
+        prompt, _ = self._read(str(asked["prompt"]), asked)
         first, last = int(asked["first"]), int(asked["last"])
         start, end = prompt.words[first].span[0], prompt.words[last].span[1]
         text = f"{prompt.text[:start]}{asked['text']}{prompt.text[end:]}"
         plain = format_weights(" ".join(text.split()), ())
         if not plain:
             raise RecipeError("No word would be left: keep at least one.")
-        swapped, _ = self._read(plain, str(asked["model"]))
+        swapped, _ = self._read(plain, asked)
         weights = [float(weight) for weight in asked["weights"]]
         gone = last - first + 1
         new = len(swapped.words) - (len(weights) - gone)
@@ -113,8 +113,8 @@ class Queries:
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row."""
         model = str(asked["model"])
-        source, _ = self._read(str(asked["prompt"]), model)
-        target, _ = self._read(str(asked["target"]), model)
+        source, _ = self._read(str(asked["prompt"]), asked)
+        target, _ = self._read(str(asked["target"]), asked)
         spec = EditRecipe(prompt=str(asked["target"]))
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         return {"rows": rows, "unknown": unknown(target.text, model)}
@@ -122,7 +122,7 @@ class Queries:
     def quick(self, asked: Asked) -> Asked:
         """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""
         recipe = Recipe.from_json(asked["recipe"]).replace(device=None, edit=None, versions={})
-        prompt, _ = self._read(recipe.prompt, recipe.model)
+        prompt, _ = self._read(recipe.prompt, recipe.model_dump())
         weights = dict(enumerate(map(float, asked["weights"])))
         sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)
         bounds.check(sketch, self.offered)
@@ -168,7 +168,7 @@ class Queries:
     def look(self, asked: Asked) -> Asked:
         """The words of a `prompt` found in a `picture` (data URL) by a `model`."""
         model = str(asked["model"])
-        caption, _ = self._read(str(asked["prompt"]), model)
+        caption, _ = self._read(str(asked["prompt"]), asked)
         bounds.check(Recipe(prompt=caption.raw, model=model), self.offered)
         picture = read_own(str(asked["picture"]))
         with self.queue.place() as place:
@@ -177,10 +177,14 @@ class Queries:
             pipe = self.models.load(Recipe(prompt=caption.raw, model=model))
             return look_into(picture, caption.text, model, pipe)
 
-    def _read(self, text: str, model: str) -> tuple[Prompt, list[str]]:
+    def _read(self, text: str, asked: Asked) -> tuple[Prompt, list[str]]:
+        """A text as the `model` that is asked for reads it, in the `dialect`, if that is said."""
+        model = str(asked["model"])
         if model not in self.offered:
             raise RecipeError("That model is not offered here; choose one of the list.")
-        return read(Recipe(prompt=text, model=model).prompt, self.models.tokenizers(model))
+        said = {"dialect": asked["dialect"]} if asked.get("dialect") else {}
+        recipe = Recipe(prompt=text, model=model, **said)
+        return read(recipe.prompt, self.models.tokenizers(model), recipe.notation)
 
     def steps(self, asked: Asked) -> Asked:
         """The maps of each step of a picture: {run, layer, resolution, head}."""

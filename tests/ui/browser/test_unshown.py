@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from PIL import Image, PngImagePlugin
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.export import write_picture
@@ -14,6 +15,7 @@ from crossattn.pipelines.run import Result, run
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.fields import recipe_of, with_unshown
+from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 
 SIZE = {"width": 64, "height": 64, "steps": 2, "guidance": 1.0}
@@ -77,3 +79,34 @@ def test_fields_that_are_not_filled_in_are_told(
 ) -> None:
     with pytest.raises(RecipeError, match="The steps must be a whole number and the guidance"):
         recipe_of("a", "", "emoji-sd", "0", steps, guidance, "64 × 64", "", "compel")
+
+
+def test_a_picture_by_another_program_is_taken_over_and_what_is_not_is_told(
+    events: Events, tmp_path: Path
+) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text(
+        "parameters",
+        "a [red:blue:0.5] (car:1.2) <lora:pastel:0.7>\nNegative prompt: dog\n"
+        "Steps: 2, Sampler: Euler a, CFG scale: 1.0, Seed: 5, Size: 64x64, Clip skip: 2",
+    )
+    Image.new("RGB", (8, 8)).save(tmp_path / "theirs.png", pnginfo=info)
+    with pytest.warns(UserWarning, match="from AUTOMATIC1111: Clip skip: 2; <lora:pastel:0.7> of"):
+        filled, *_, last = events.open_picture(str(tmp_path / "theirs.png"), [])
+    recipe = events.shelf.get(last[-1][-1]).recipe
+    assert (recipe.prompt, recipe.dialect) == ("a [red:blue:0.5] (car:1.2)", "a1111")
+    assert (recipe.negative_prompt, recipe.seed, recipe.scheduler) == ("dog", 5, "euler-a")
+    assert filled[0] == recipe.prompt
+    *_, again = events.generate(*fields(recipe), True, HELD, last[-1])
+    assert events.shelf.get(again[-1][-1]).recipe.prompt == recipe.prompt
+
+
+def test_a_picture_without_settings_is_told(events: Events, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    with pytest.raises(gr.Error, match=r"^.?plain.png carries no recipe"):
+        list(events.open_picture(str(tmp_path / "plain.png"), []))
+
+
+def test_pictures_in_a_folder_of_any_name_are_found_by_the_browser() -> None:
+    where = served(Path("/tmp/a #1?%/picture.png"))
+    assert where["url"] == "gradio_api/file=/tmp/a%20%231%3F%25/picture.png"

@@ -78,7 +78,8 @@ function later() {
 async function align() {
   if (!state.model) return;
   const number = ++asked;
-  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model: state.model };
+  const { model, fields: { dialect } } = state;
+  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model, dialect };
   const answer = await server.align(question);
   if (number !== asked) return;
   if (textOf("#prompt") !== question.prompt || textOf("#target") !== question.target) {

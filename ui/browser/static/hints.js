@@ -50,10 +50,11 @@ export function mount(root) {
 async function read() {
   if (!server.read || !prompt() || !state.model) return;
   const text = prompt().value;
-  if (text === seen.text && state.model === seen.model && state.run === seen.run) return;
-  Object.assign(seen, { text, model: state.model, run: state.run });
+  if (text === seen.text && state.model === seen.model && state.run === seen.run
+    && state.fields.dialect === seen.dialect) return;
+  Object.assign(seen, { text, model: state.model, run: state.run, dialect: state.fields.dialect });
   const number = ++asked;
-  const reading = text.trim() ? await server.read({ prompt: text, model: state.model }) : null;
+  const reading = text.trim() ? await server.read({ prompt: text, model: state.model, dialect: state.fields.dialect }) : null;
   if (number !== asked || writing) return;
   if (prompt().value !== text) return void read(); // changed by Gradio, which tells nobody
   const changes = { reading: reading && { ...reading, of: text } };
@@ -74,7 +75,7 @@ async function write() {
     const typed = !state.run.edit && sameWords(state.reading);
     const source = typed ? prompt().value : state.run.prompt;
     const { model, weights } = state;
-    answer = await server.write({ prompt: source, model, weights });
+    answer = await server.write({ prompt: source, model, weights, dialect: state.fields.dialect });
   } while (again);
   writing = null;
   seen.text = undefined;

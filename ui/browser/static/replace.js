@@ -43,7 +43,9 @@ export async function replace(words, text) {
   }
   ask("say", text ? `Replacing with ${text}` : "Taking the word out");
   const [first, last] = [words[0], words.at(-1)];
-  const answer = await server.swap({ prompt: run.prompt, model, weights, first, last, text });
+  const answer = await server.swap({
+    prompt: run.prompt, model, weights, first, last, text, dialect: state.fields.dialect,
+  });
   if (answer.problem) return void ask("warn", answer.problem);
   // The picture that is edited is that on the stage, or the one which it is an edit of.
   if (!run.edit) type("#prompt textarea", run.prompt);
