@@ -44,7 +44,7 @@ def parameters(recipe: Recipe, sampler: str) -> str:
         "Model": recipe.model,
         **({"Edit of": recipe.prompt} if edit else {}),
         **({"Regions": ", ".join(one.word for one in recipe.regions)} if recipe.regions else {}),
-        "Dialect": recipe.dialect,
+        "Dialect": recipe.notation,
         "Version": f"crossattn {recipe.versions.get('crossattn', '')}".strip(),
     }
     lines = [edit.prompt if edit else recipe.prompt]
