@@ -55,17 +55,24 @@ def settled_edit(recipe: Recipe, pipe: "Pipeline") -> SettledEdit:
 
 
 def windows(recipe: Recipe, pipe: "Pipeline") -> tuple[Shares, Shares]:
-    """When words, and when pixels, look where the source's did in a recipe's edit.
+    """When words, and when pixels, look where the source's did in a recipe's edit."""
+    assert recipe.edit is not None
+    joint = family_of(denoiser_of(pipe)).order != "cross"
+    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint)
 
-    Unless told, words do in cross-attention; in joint attention pixels do, which needs no alignment
-    of words.
+
+def usual_windows(
+    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool
+) -> tuple[Shares, Shares]:
+    """When words, and when pixels, look where the source's did.
+
+    Unless told, words do in cross-attention; in `joint` attention pixels do, which needs no
+    alignment of words.
     """
-    spec = recipe.edit
-    assert spec is not None
     cross: Shares = (CROSS_WINDOW.start, CROSS_WINDOW.end)
     share: Shares = NONE
-    if family_of(denoiser_of(pipe)).order != "cross":
-        around = spec.blend == () and changed_nouns(*_prompts(recipe, pipe)).things is not None
+    if joint:
+        around = spec.blend == () and changed_nouns(source, target).things is not None
         cross, share = NONE, PIXELS_AROUND if around else PIXELS
     return spec.cross or cross, spec.share or share
 

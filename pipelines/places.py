@@ -86,7 +86,8 @@ def place_of_edit(
     """Where the change from one caption to another belongs, by the maps of a picture's words.
 
     A thing that changes, or a word that describes it, is where its noun is (grown by one place of
-    the grid); a place is all but the things that stay; a style is everywhere. `words` of either
+    the grid); a place is all but the things that stay; a style is everywhere. A thing that is only
+    added is to be found in what is drawn. `words` of either
     caption say the place instead, None that it is everywhere. Captions that say the same change
     nothing.
     """
@@ -121,7 +122,10 @@ def place_of_edit(
             if phrase.kind == "thing" and phrase not in changed:
                 kept |= _where(trace, phrase.head)
         mask |= ~kept
-    things = [p.head for p in added if p.kind == "thing" and p.head.text.lower() not in named]
+    if mask.any():
+        return Place(mask, ())
+    # What is only added has no place in the picture yet.
+    things = [phrase.head for phrase in added if phrase.kind == "thing"]
     return Place(mask, tuple(dict.fromkeys(target.name_of(head) for head in things)))
 
 

@@ -23,6 +23,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
     [
         ("edits", ["--steps", "2"], "", ["edit-blend.png", "edit-refine.png", "edit-swap.png"]),
         ("emphasis", ["--steps", "1"], "emphasis.jpg", ["emphasis.jpg"]),
+        ("photograph", ["--steps", "1"], "photo.png", ["photo.png"]),
         ("attention_cost", ["--longest", "64", "--repeats", "2"], "cost.png", ["cost.png"]),
         ("attention_saturation", ["--queries", "20"], "lost.png", ["lost.png"]),
     ],

@@ -31,10 +31,22 @@ class Pair:
     runs: tuple[int, ...]
 
     def row(self) -> dict[str, Any]:
-        """Return the edit as a row of a plan: of the picture that the model has for the source."""
+        """Return the edit as a row of a plan.
+
+        It is of the benchmark's picture where that lies in the folder, at the model's own size, and
+        else of the picture that the model draws for the source.
+        """
         words = [word for word in self.blend if word]
         edit = {"prompt": self.target, **({"blend": words} if words else {})}
-        return {"id": self.id, "prompt": self.source, "edit": edit, "axes": {"kind": self.kind}}
+        row: dict[str, Any] = {
+            "id": self.id,
+            "prompt": self.source,
+            "edit": edit,
+            "axes": {"kind": self.kind},
+        }
+        if self.image.is_file():
+            row["picture"] = {"path": str(self.image), "put_back": False}
+        return row
 
     def mask(self) -> "np.ndarray":
         """Return where the picture is to change, bool (512, 512).

@@ -83,7 +83,7 @@ class Events:
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
             recipe = with_unshown(recipe, self._latest(made))
-            regions = regions_of(held, recipe.dialect, prompt)
+            regions = regions_of(held, recipe.notation, prompt)
             yield from self._draw(recipe.replace(regions=regions), made)
 
     def edit(
@@ -116,7 +116,7 @@ class Events:
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
             recipe = with_unshown(recipe, self._latest(made))
-            regions = regions_of(held, recipe.dialect, prompt, target)
+            regions = regions_of(held, recipe.notation, prompt, target)
             yield from self._draw(recipe.replace(regions=regions), made)
 
     def sweep(
@@ -139,7 +139,7 @@ class Events:
             recipe = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
-            recipe = recipe.replace(regions=regions_of(held, recipe.dialect, prompt))
+            recipe = recipe.replace(regions=regions_of(held, recipe.notation, prompt))
             row = list(swept(recipe, asked))
             name = self.offered.get(model, model), model
             shown: list[dict[str, Any]] = []
@@ -270,7 +270,7 @@ class Events:
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
         """The picture to compare with: the same without weights, or else the one before."""
         earlier = self.shelf.kept(reversed(made))
-        plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.dialect), regions=())
+        plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.notation), regions=())
         if plain != recipe:
             for one in earlier:
                 if one.recipe == plain:

@@ -102,8 +102,8 @@ def with_unshown(recipe: Recipe, earlier: Iterable[Recipe]) -> Recipe:
 
 def _words(recipe: Recipe) -> tuple[str, str | None]:
     edit = recipe.edit
-    before = without_weights(recipe.prompt, recipe.dialect)
-    return before, without_weights(edit.prompt, recipe.dialect) if edit else None
+    before = without_weights(recipe.prompt, recipe.notation)
+    return before, without_weights(edit.prompt, recipe.notation) if edit else None
 
 
 def without_weights(prompt: str, dialect: Dialect) -> str:

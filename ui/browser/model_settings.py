@@ -18,11 +18,15 @@ _SHIPPED_SIDE = 128
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What a model is drawn with where nobody chose: a side in pixels, steps and guidance."""
+    """What a model is drawn with where nobody chose: a side in pixels, steps and guidance.
+
+    `joint` says whether text and image share one attention.
+    """
 
     side: int
     steps: int
     guidance: float
+    joint: bool = False
 
     @property
     def sizes(self) -> list[str]:
@@ -35,7 +39,8 @@ class ModelSettings:
 def settings_of(model: str) -> ModelSettings:
     """Those of a model; where its files do not say, those of Stable Diffusion."""
     if model in SHIPPED:
-        return ModelSettings(_SHIPPED_SIDE, SHIPPED[model].steps, SHIPPED[model].guidance)
+        own = SHIPPED[model]
+        return ModelSettings(_SHIPPED_SIDE, own.steps, own.guidance, own.sequence is not None)
     steps, guidance = _usual()
     try:
         folder = find_model(model).folder

@@ -43,7 +43,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
     trace = shelf.trace(made)
     recipe = made.recipe
     held = (one.model_dump(mode="json") for one in recipe.regions)
-    source = [read_prompt(recipe.prompt, dialect=recipe.dialect)] if recipe.edit else []
+    source = [read_prompt(recipe.prompt, dialect=recipe.notation)] if recipe.edit else []
     return {
         "id": made.id,
         "cards": [card(one) for one in (*also, made)],
@@ -127,7 +127,7 @@ def title(made: Made) -> str:
     """What is special about a picture, in a few words."""
     edit = made.recipe.edit
     if edit is not None:
-        return f"edit: {swapped(made.recipe.prompt, edit.prompt, made.recipe.dialect)}"
+        return f"edit: {swapped(made.recipe.prompt, edit.prompt, made.recipe.notation)}"
     # Read anew: the traces of a whole history are not kept in memory.
     recipe = made.recipe
     words = longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
@@ -174,7 +174,7 @@ def _weighed(made: Made, shelf: Shelf) -> Iterator[dict[str, Any]]:
         return
     trace = stacks.joined(shelf.trace(made))
     plain = made.recipe.replace(
-        prompt=without_weights(made.recipe.prompt, made.recipe.dialect), regions=()
+        prompt=without_weights(made.recipe.prompt, made.recipe.notation), regions=()
     )
     before = [stacks.joined(shelf.trace(one)) for one in held if one.recipe == plain]
     for word in words:

@@ -5,7 +5,7 @@ from typing import Any
 
 from crossattn.controls import Alignment
 from crossattn.errors import CrossattnError, RecipeError
-from crossattn.pipelines.edit_choices import aligned
+from crossattn.pipelines.edit_choices import aligned, usual_windows
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
@@ -21,6 +21,7 @@ from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import bounds, stacks
 from crossattn.ui.browser.drawing import Models, data_url, from_data_url
 from crossattn.ui.browser.model_queue import Queue
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.own_picture import look_into, read_own
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
@@ -111,13 +112,21 @@ class Queries:
         return {"prompt": with_weights(swapped, dict(enumerate(weights)))}
 
     def align(self, asked: Asked) -> Asked:
-        """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row."""
+        """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row.
+
+        `windows` are those of words and pixels that the model takes unless the plan has others.
+        """
         model = str(asked["model"])
         source, _ = self._read(str(asked["prompt"]), asked)
         target, _ = self._read(str(asked["target"]), asked)
         spec = EditRecipe(prompt=str(asked["target"]))
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
-        return {"rows": rows, "unknown": unknown(target.text, model)}
+        joint = settings_of(model).joint
+        cross, share = usual_windows(
+            spec.model_copy(update={"blend": ()}), source, target, joint=joint
+        )
+        windows = {"cross": cross, "share": share}
+        return {"rows": rows, "unknown": unknown(target.text, model), "windows": windows}
 
     def quick(self, asked: Asked) -> Asked:
         """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""

@@ -25,7 +25,7 @@ def swept(recipe: Recipe, asked: dict[str, Any]) -> Iterator[tuple[str, Recipe]]
         for seed in range(recipe.seed, recipe.seed + count):
             yield f"seed {seed}", recipe.replace(seed=seed)
         return
-    prompt, place = read_prompt(recipe.prompt, dialect=recipe.dialect), int(asked["word"])
+    prompt, place = read_prompt(recipe.prompt, dialect=recipe.notation), int(asked["word"])
     if not 0 <= place < len(prompt.words):
         raise RecipeError(f"The prompt has {len(prompt.words)} words, and none at {place + 1}.")
     for weight in weights:

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crossattn.errors import InputError
-from crossattn.pipelines.batch import Pair, read_pairs, read_plan
+from crossattn.pipelines.batch import Pair, read_pairs, read_plan, run_batch
+from crossattn.pipelines.picture import read_picture
+from crossattn.pipelines.similarity import similarity
 
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "image_path": "1_change_object_80/1_artificial/1_animal/111000000000.jpg",
     "original_prompt": "a [cat] sitting on a wooden chair",
     "editing_prompt": "a [dog] sitting on a wooden chair",
@@ -35,6 +38,29 @@ def test_a_mapping_file_is_a_plan_of_edits(tmp_path: Path) -> None:
     assert second.recipe.edit.blend == ()  # the words that differ
     assert first.axes == {"kind": "1"}
     assert first.recipe.steps == 7
+
+
+def test_a_picture_of_the_benchmark_that_is_there_is_what_is_edited(
+    tmp_path: Path, sd_folder: Path
+) -> None:
+    place = tmp_path / "annotation_images" / ENTRY["image_path"]
+    place.parent.mkdir(parents=True)
+    Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 20).save(place)
+    path = tmp_path / "mapping_file.json"
+    path.write_text(json.dumps({"111000000000": ENTRY}))
+    asked = {"model": str(sd_folder), "steps": 2, "picture": {"method": "direct"}}
+    (done,) = run_batch(read_plan(path, asked), output=tmp_path / "out")
+    assert done.error is None
+    picture = done.recipe.picture
+    assert picture is not None and picture.sha256 and not picture.put_back
+    assert (picture.path, picture.method) == (str(place), "direct")
+    assert done.image.size == (64, 64)
+    before = read_picture(place)
+    same = similarity(before, before)
+    assert same is not None and (same.mse, same.ssim) == (0.0, pytest.approx(1.0))
+    other = similarity(before, done.image, np.eye(64, dtype=bool))
+    assert other is not None and other.psnr == pytest.approx(-10 * np.log10(other.mse))
+    assert similarity(before, before, np.zeros((64, 64), bool)) is None
 
 
 def test_a_mask_is_its_runs_and_the_border() -> None:

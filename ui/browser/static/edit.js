@@ -12,6 +12,7 @@ const DIFFERING = "the words that differ"; // and this: the plan names none
 const plan = {}; // cross, share, blend (empty: the words that differ) and protect, as Python gives them
 let box;
 let part; // what Gradio gave: the plan goes to the server as its value
+let usual = { cross: [0, 0], share: [0, 0] }; // the windows that the model takes where the plan has null
 let rows = [];
 let timer = 0;
 let asked = 0;
@@ -86,8 +87,11 @@ async function align() {
     return void align(); // changed since
   }
   rows = answer.rows ?? [];
+  usual = answer.windows ?? usual;
   showRows(answer);
+  showWindows();
   showWords();
+  showFacts();
 }
 
 // A picture that an edit made brings its plan along.
@@ -156,10 +160,12 @@ function reported() {
 
 const same = () => rows.every(([kind]) => kind === "kept");
 
+const windowOf = (name) => plan[name] ?? usual[name];
+
 function showWindows() {
   const steps = stepsSet();
   planned = steps;
-  const row = (label, name) => windowRow(label, plan[name], steps, (shares) => {
+  const row = (label, name) => windowRow(label, windowOf(name), steps, (shares) => {
     plan[name] = shares;
     commit();
     showFacts();
@@ -219,7 +225,7 @@ function protect(word) {
 function showFacts() {
   const fact = (name, value) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
   const steps = stepsSet();
-  const span = (name) => Math.round((plan[name][1] - plan[name][0]) * steps);
+  const span = (name) => Math.round((windowOf(name)[1] - windowOf(name)[0]) * steps);
   const done = reported();
   const stepsOf = (count) => `${count} step${count === 1 ? "" : "s"}`;
   const touched = (names) => {
