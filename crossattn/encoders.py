@@ -132,7 +132,7 @@ def read_prompts(
 ) -> tuple[Prompt, ...]:
     """Prompts as a pipeline's encoders read them, a text as it stands, one read already kept.
 
-    Raises `ControlError` for a text where there is no tokenizer, and for what is no text.
+    Raises `ControlError` for a text where there is no tokenizer, and for what is not a text.
     """
     if prompts is None:
         return ()

@@ -201,7 +201,7 @@ def _node(source: str, pairs: dict[int, _Bracket], at: int, depth: int) -> Switc
     late = "." in when and float(when) > 1
     if len(pair.colons) > 2 or late or float(when) < 0:
         raise PromptError(
-            f"{quoted(whole)} is no change of words that can be read: write [from:to:0.3], "
+            f"{quoted(whole)} is not a change of words that can be read: write [from:to:0.3], "
             "[to:0.3] or [from::0.3] with a share of the run or a whole number of steps; a weight "
             "stands in round brackets, (word:1.3)."
         )

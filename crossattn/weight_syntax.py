@@ -68,7 +68,7 @@ def checked_weight(weight: float, where: str) -> float:
 def parse_weights(source: str, dialect: Dialect = "compel") -> Weighted:
     """Return the text with the weight syntax taken out, and the weight of each of its characters.
 
-    Raises PromptError for a weight that is no number or out of bounds.
+    Raises PromptError for a weight that is not a number or out of bounds.
     """
     return _Reader(source, dialect).read()
 

@@ -93,7 +93,7 @@ def compare(recipe: Recipe, mechanisms: Sequence[str], pipe: "Pipeline") -> Iter
     Raises ControlError for a name that cannot be read, before the first run.
     """
     controls = [Mechanism(name) for name in mechanisms]
-    # The first run of a process costs what no later one does, which is no mechanism's doing.
+    # The first run of a process costs what no later one does, which is not a mechanism's doing.
     deque(run(recipe.replace(steps=1), pipe=pipe), maxlen=0)
     for control in controls:
         entropy = _Entropy()

@@ -31,7 +31,7 @@ def read_mask(path: Path, *, empty: bool = False) -> np.ndarray:
             inside = _painted(upright.convert("RGBA"), path)
     if not inside.any() and not empty:
         raise InputError(
-            f"{path} is no mask: expected white where the word may be and black or nothing "
+            f"{path} is not a mask: expected white where the word may be and black or nothing "
             "elsewhere, and found no white and no paint."
         )
     return inside
@@ -51,7 +51,7 @@ def _painted(image: Image.Image, path: Path) -> np.ndarray:
     colours = [colour for _, colour in image.convert("RGB").getcolors(256) or ()]
     if len(colours) > 2 and any(np.ptp(colour) > COLOURFUL for colour in colours):
         raise InputError(
-            f"{path} is no mask: it has several colours, and which of them is inside cannot be "
+            f"{path} is not a mask: it has several colours, and which of them is inside cannot be "
             "told; paint the place white and the rest black."
         )
     return _light(np.asarray(image.convert("L")))

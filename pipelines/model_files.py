@@ -33,7 +33,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     path = folder / "model_index.json"
     if not path.is_file():
         raise ModelLoadError(
-            f"{folder} is no model folder: expected a model_index.json in it, as diffusers saves."
+            f"{folder} is not a model folder: expected model_index.json in it, as diffusers saves."
         )
     index = _read_json(path)
     kind = index.get("_class_name")
@@ -162,7 +162,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _broken(path: Path, reason: str) -> ModelLoadError:
-    return ModelLoadError(f"{path} is no whole safetensors file, {reason}; get it anew.")
+    return ModelLoadError(f"{path} is not a whole safetensors file, {reason}; get it anew.")
 
 
 def _short(value: Any) -> str:

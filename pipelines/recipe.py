@@ -214,7 +214,7 @@ def _sentence(error: ValidationError, cls: type[Recipe]) -> str:
         elif fault["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, fields, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ", take it out"
-            faults.append(f"{name!r:.60} is no field of a recipe{hint}")
+            faults.append(f"{name!r:.60} is not a field of a recipe{hint}")
         elif key in fields:
             expected = fields[key].description
             faults.append(f"{name} must be {expected}, but is {_shown(fault['input'])}")

@@ -127,7 +127,7 @@ def _fields(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise typer.BadParameter(f"{setting[:40]!r} is no setting: write --set steps=20.")
+            raise typer.BadParameter(f"{setting[:40]!r} is not a setting: write --set steps=20.")
         set_field(fields, name, cell_value(name, value))
     return fields
 

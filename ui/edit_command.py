@@ -26,7 +26,7 @@ def parse_window(text: str) -> tuple[float, float]:
     found = WINDOW.fullmatch(text)
     if not found:
         raise typer.BadParameter(
-            f"{text[:40]!r} is no window: give shares of the steps, 0.8 or 0.2-0.8."
+            f"{text[:40]!r} is not a window: give shares of the steps, 0.8 or 0.2-0.8."
         )
     return float(found["start"] or 0), float(found["end"])
 
@@ -36,7 +36,7 @@ def parse_word_window(text: str) -> tuple[str, tuple[float, float]]:
     word, given, window = text.rpartition("=")
     if not (word and given):
         raise typer.BadParameter(
-            f"{text[:40]!r} is no word with a window: give both, as in boat=0.3-0.8."
+            f"{text[:40]!r} is not a word with a window: give both, as in boat=0.3-0.8."
         )
     return word, parse_window(window)
 

@@ -50,7 +50,7 @@ def parse_size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,6})(?:[xX×](\d{1,6}))?", text.strip(), re.ASCII)
     if not found:
         raise typer.BadParameter(
-            f"{text[:40]!r} is no size: give one side, 128, or width x height, 512x768."
+            f"{text[:40]!r} is not a size: give one side, 128, or width x height, 512x768."
         )
     width = int(found[1])
     return width, int(found[2] or width)
@@ -63,8 +63,8 @@ def parse_region(text: str) -> dict[str, Any]:
     word, given, place = text.partition("=")
     if not (word.strip() and given and place):
         raise typer.BadParameter(
-            f"{text[:40]!r} is no region: give a word, =, and left,top,right,bottom in shares of "
-            "the picture or the file of a mask, as in car=0,0,0.5,1."
+            f"{text[:40]!r} is not a region: give a word, =, and left,top,right,bottom in shares "
+            "of the picture or the file of a mask, as in car=0,0,0.5,1."
         )
     try:
         edges = [float(edge) for edge in place.split(",")]
@@ -72,8 +72,8 @@ def parse_region(text: str) -> dict[str, Any]:
         return {"word": word, "mask": picture_rows(Path(place).expanduser())}
     if len(edges) != 4:
         raise typer.BadParameter(
-            f"{place[:40]!r} is no box: give left,top,right,bottom in shares of the picture, as in "
-            "car=0,0,0.5,1."
+            f"{place[:40]!r} is not a box: give left,top,right,bottom in shares of the picture, as "
+            "in car=0,0,0.5,1."
         )
     return {"word": word, "mask": box_rows(*edges)}
 

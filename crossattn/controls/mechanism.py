@@ -75,7 +75,7 @@ class Mechanism(Control):
     def __init__(self, name: str, *, layers: Layers | None = None) -> None:
         kind, _, argument = name.partition(":")
         if kind not in MECHANISMS:
-            raise ControlError(f"{name!r} is no mechanism: choose one of {', '.join(MECHANISMS)}.")
+            raise ControlError(f"{name!r} is not a mechanism: choose {', '.join(MECHANISMS)}.")
         self._weigh, needs = MECHANISMS[kind]
         least = 0 if kind == "window" else 1
         digits = argument.isascii() and argument.isdigit() and len(argument) <= 6

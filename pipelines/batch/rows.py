@@ -37,7 +37,7 @@ def read_rows(path: Path) -> list[Row]:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path} is no plan: expected a file ending in {', '.join(SUFFIXES)}.")
+        raise InputError(f"{path} is not a plan: expected a file ending in {', '.join(SUFFIXES)}.")
     _check_size(path)
     # Not every file's name is text, and messages and tables are.
     name = os.fsencode(path.name).decode(errors="replace")

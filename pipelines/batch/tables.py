@@ -179,7 +179,7 @@ def _field(column: str, place: int, rows: Sequence[Sequence[Any]], name: str) ->
     )
     if near or dot:
         hint = f"did you mean {near}?" if near else "put axes. before it to carry it along"
-        raise InputError(f"{name} has the column {column!r:.60}, which is no field ({hint}).")
+        raise InputError(f"{name} has the column {column!r:.60}, which is not a field ({hint}).")
     return f"axes.{column}"
 
 

@@ -17,7 +17,7 @@ MOST_BITS = 1023
 def plain(name: str, value: Any, depth: int = 0) -> Any:
     """Return a value as JSON has it: dates as ISO text, decimals and NumPy's numbers as numbers.
 
-    `name` is the field, for messages. Raises InputError for a key that is no text, half of a
+    `name` is the field, for messages. Raises InputError for a key that is not a text, half of a
     character, bytes and other things that JSON lacks.
     """
     if depth > DEEPEST:
@@ -73,7 +73,7 @@ def joined(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _key(name: str, key: Any) -> str:
     if not isinstance(key, str):
         raise InputError(
-            f"{_short(name or 'The row')} has the key {key!r:.60}, which is no text; put it in "
+            f"{_short(name or 'The row')} has the key {key!r:.60}, which is not a text; put it in "
             "quotes."
         )
     return _whole_characters(name or "The row", key)

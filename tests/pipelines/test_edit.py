@@ -172,7 +172,10 @@ def test_a_source_of_another_recipe_is_refused(sd_pipe: Any) -> None:
         ({"words": {"balloon": (0, 2)}}, "edit.words must be words of the target"),
         ({"prompt": " "}, "edit.prompt must be the target"),
         ({"blend": None, "protect": ["grass"]}, "protect only with blend"),
-        ({"crosses": (0, 1)}, r"'edit.crosses' is no field of a recipe \(did you mean cross\?\)\."),
+        (
+            {"crosses": (0, 1)},
+            r"'edit.crosses' is not a field of a recipe \(did you mean cross\?\)",
+        ),
     ],
 )
 def test_an_edit_that_cannot_be_is_told_in_one_sentence(how: Any, message: str) -> None:

@@ -106,7 +106,7 @@ def test_a_pickle_in_the_place_of_a_folders_weights_is_refused(model: Path) -> N
 )
 def test_a_damaged_weight_file_is_refused(model: Path, damage: Callable[[bytes], bytes]) -> None:
     (model / UNET).write_bytes(damage((model / UNET).read_bytes()))
-    assert "no whole safetensors file" in refused(model)
+    assert "not a whole safetensors file" in refused(model)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_damaged_weight_file_is_refused(model: Path, damage: Callable[[bytes],
     ids=lambda header: header[:40],
 )
 def test_a_header_that_makes_no_sense_is_refused(header: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match="no whole safetensors file"):
+    with pytest.raises(ModelLoadError, match="not a whole safetensors file"):
         check_safetensors(file_with_header(tmp_path / "x.safetensors", header, b"\0" * 4))
 
 
@@ -179,7 +179,7 @@ def test_a_broken_model_index_is_refused(model: Path, text: str) -> None:
 
 
 def test_a_folder_that_is_no_model_is_told(tmp_path: Path) -> None:
-    assert "no model folder" in refused(tmp_path)
+    assert "not a model folder" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["Flux2Pipeline", ["mine", "Mine"], None, 3])

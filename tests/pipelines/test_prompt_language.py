@@ -257,7 +257,7 @@ def test_an_edit_into_a_longer_prompt_keeps_its_source_in_as_many_stretches(sd_p
         ("a cat COUPLE(0 0.5) a dog", "a call of ComfyUI's prompt-control"),
         ("a cat AND", "one side of it is empty"),
         ("a [cat:1.3]", "a weight stands in round brackets"),
-        ("a [cat:dog:red:0.3]", "is no change of words that can be read"),
+        ("a [cat:dog:red:0.3]", "is not a change of words that can be read"),
         ("a [cat|dog:1.3]", "[a|(b:1.2)]"),
         ("a [cat|(dog:nan)]", "has nan"),
     ],

@@ -59,5 +59,5 @@ def test_a_mechanism_that_cannot_be_read_stops_before_anything_is_drawn(
     arguments = ["compare", "a red car", "--mechanisms", "scaled,fast", "--model", str(sd_folder)]
     answer = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "sheet.png")])
     assert isinstance(answer.exception, ControlError)
-    assert "'fast' is no mechanism" in str(answer.exception)
+    assert "'fast' is not a mechanism" in str(answer.exception)
     assert not list(tmp_path.iterdir())

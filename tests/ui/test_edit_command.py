@@ -86,15 +86,15 @@ def test_the_report_of_an_edit_is_printed_as_json(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--cross", "much"], "is no window"),
+        (["--cross", "much"], "is not a window"),
         (["--cross", "0.8-0.2"], "edit.cross must be two shares"),
         (["--within", "boat"], 'no "boat"'),
         (["--protect", "grass", "--no-blend"], "protect only with blend"),
         (["--mode", "swap"], "edit.mode must be replace, refine"),
-        (["--word", "balloon"], "is no word with a window"),
+        (["--word", "balloon"], "is not a word with a window"),
         (["--word", "boat=0.5"], 'no "boat"'),
         (["--begin", "1"], "edit.begin must be a share of the schedule"),
-        (["--region", "car"], "is no region"),
+        (["--region", "car"], "is not a region"),
         (["--region", "car=0.5,0,0.5,1"], "expected left < right"),
         (["--region", "car=none.png"], "There is no picture none.png"),
         (["--region", "boat=0,0,1,1"], 'no "boat"'),

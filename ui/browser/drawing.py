@@ -55,7 +55,7 @@ def whole_number(text: str, name: str) -> int:
 
 
 def size_of(text: str) -> tuple[int, int]:
-    """Read "128 × 96" as (width, height) in pixels; raises `RecipeError` if it is no size."""
+    """Read "128 × 96" as (width, height) in pixels; raises `RecipeError` if it is not a size."""
     width, _, height = text.replace("x", "×").partition("×")
     return whole_number(width, "width"), whole_number(height, "height")
 

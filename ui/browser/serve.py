@@ -135,7 +135,7 @@ def _check_port(host: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise InputError(
-                    f"{host} is no address of this machine; give one with --host."
+                    f"{host} is not an address of this machine; give one with --host."
                 ) from error
             raise InputError(
                 f"Port {port} of {host} is taken or not to be had; choose another with --port."

@@ -94,7 +94,7 @@ def test_a_grid_takes_every_pair_and_a_zip_the_first_with_the_first() -> None:
             'no "cat"',
         ),
         ({"prompt": "a", "regions": [{"word": "b", "mask": ["#."]}]}, WordNotFoundError, 'no "b"'),
-        ({"defaults": {1: "x"}}, InputError, "defaults has the key 1, which is no text"),
+        ({"defaults": {1: "x"}}, InputError, "defaults has the key 1, which is not a text"),
         ({"prompt": "a", "axes": {2024: "good"}}, InputError, "axes has the key 2024"),
         ({"prompt": "a", "axes": {"job": 2**63}}, InputError, r"axes\.job must be .* 64 bits"),
         ({"prompt": "a", "axes": {"x": [1e999]}}, InputError, r"axes\.x must be a finite"),

@@ -144,8 +144,8 @@ def test_a_number_where_a_prompt_should_be_is_told_as_such(tmp_path: Path) -> No
         ('{"prompt": "b", "se', "line 2 is not JSON: Unterminated string .* mend it"),
         ('{"prompt": "b"', "line 2 is not JSON"),
         ('{"prompt": "b", "prompt": "c"}', "'prompt' is there twice"),
-        ('{"prompt": "b", "guidance": NaN}', "NaN is no number"),
-        ('{"prompt": "b", "guidance": -Infinity}', "-Infinity is no number"),
+        ('{"prompt": "b", "guidance": NaN}', "NaN is not a number"),
+        ('{"prompt": "b", "guidance": -Infinity}', "-Infinity is not a number"),
         ('"b"', "line 2 must be an object of recipe fields"),
         ("\ufeff{}", "line 2 is not JSON"),
     ],
@@ -191,7 +191,7 @@ def test_a_cell_that_looks_like_a_formula_stays_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["p.txt", "p", "p.jsonl.gz", "p.xlsx"])
 def test_other_files_are_no_plans(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="is no plan: expected a file ending in"):
+    with pytest.raises(InputError, match="is not a plan: expected a file ending in"):
         read_rows(write(tmp_path, name, "x"))
 
 

@@ -47,7 +47,7 @@ def test_columns_of_ones_own_are_carried_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prompt,sead\na,1\n", "'sead', which is no field .did you mean seed"),
+        ("prompt,sead\na,1\n", "'sead', which is not a field .did you mean seed"),
         ("prompt,cfg scale\na,1\n", "did you mean guidance"),
         ("prompt,camera.lens\na,1\n", "put axes. before it to carry it along"),
         ("prompt,\na,b\n", "a column without a name that holds 'b'"),
@@ -55,7 +55,7 @@ def test_columns_of_ones_own_are_carried_along(tmp_path: Path) -> None:
         ("prompt,edit,edit.cross\na,b,\n", "'edit' beside 'edit.cross'"),
         ("prompt,edit.cross,edit\na,,b\n", "'edit' beside 'edit.cross'"),
         ('prompt,edit\na,"{""prompt"": ""b"", ""prompt"": ""c""}"\n', "line 2: .* is there twice"),
-        ('prompt,edit.cross\na,"[0, NaN]"\n', "line 2: .*NaN is no number"),
+        ('prompt,edit.cross\na,"[0, NaN]"\n', "line 2: .*NaN is not a number"),
     ],
 )
 def test_columns_and_cells_that_cannot_be_meant_are_named(

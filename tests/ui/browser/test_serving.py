@@ -90,7 +90,7 @@ def test_a_page_at_another_address_behind_a_proxy_ends_without_a_trace(temporary
     ("host", "sentence"),
     [
         ("example.invalid", "There is no address 'example.invalid'"),
-        ("192.0.2.1", "is no address of this machine"),
+        ("192.0.2.1", "is not an address of this machine"),
         ("a" * 80, "There is no address"),
     ],
 )
