@@ -184,7 +184,9 @@ def _draw(
         told = [part for one in watched for part in one.traces(ours)]
         most = max(told, key=lambda part: len(part.steps))
         said = [*own.notes, *(note for one in watched for note in one.passage.notes[index])]
-        said += [note for part in told for note in notes_on_weights(part.words)]
+        said += [
+            note for part in told for note in notes_on_weights(part.words, drawn_by[0].dialect)
+        ]
         said += notes_on(settled[index], [part.trace.prompt for part in told], censored=censored)
         results.append(
             Result(

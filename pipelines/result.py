@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crossattn.dialects import Dialect
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.shipped import SHIPPED
 from crossattn.trace import Trace
@@ -104,11 +105,13 @@ def unexplained(trace: Trace) -> str:
 
 
 LITTLE = 0.01
-"""A share of all attention that hardly shows: samples/bench/weights_truth.py."""
+"""A share of all attention whose moving hardly shows."""
 
 
-def notes_on_weights(words: Iterable[WordShare]) -> Iterator[str]:
-    """Return a sentence for people if weights moved next to nothing, where that is known."""
+def notes_on_weights(words: Iterable[WordShare], dialect: Dialect) -> Iterator[str]:
+    """Return a sentence for people if weights on attention moved next to none of it."""
+    if not dialect.startswith("attention"):
+        return
     moved = [abs(word.mass - word.had) for word in words if word.weight != 1 and word.had]
     if moved and sum(moved) < LITTLE:
         yield (
