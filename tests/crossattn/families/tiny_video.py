@@ -29,7 +29,7 @@ def wan() -> Any:
         text_encoder=t5_encoder(t5, 32),
         vae=None,
         scheduler=flow(),
-        transformer=sharpened(denoiser),
+        transformer=sharpened(denoiser, 2.0),
     )
 
 
