@@ -66,7 +66,8 @@ def table_rows(plan: Plan, records: Mapping[str, Record]) -> Iterator[dict[str, 
             **{name: record.get("files", {}).get(file) for name, file in _FILES.items()},
             "source": sources.get(_source_key(recipe)) if sources and recipe["edit"] else None,
             **{columns[name]: value for name, value in item.axes.items()},
-            **{name: cell for name, cell in _flat(recipe) if (name, cell) != ("edit", None)},
+            # Of a part that a recipe lacks there is no column; "picture" is what was made.
+            **{name: cell for name, cell in _flat(recipe) if name not in ("edit", "picture")},
             **dict(_flat(record.get("edit", {}), "report.")),
             "sampler": record.get("sampler"),
             "warnings": "\n".join(record.get("warnings", ())) or None,
@@ -132,7 +133,9 @@ def axis_columns(plan: Plan) -> dict[str, str]:
     same: dict[str, bool] = {}
     for item in plan:
         for name, value in item.axes.items():
-            same[name] = same.get(name, True) and _asked(item.recipe, name, value)
+            # The table's "picture" is the file that was made, not the one that a recipe starts from.
+            own = name != "picture" and _asked(item.recipe, name, value)
+            same[name] = same.get(name, True) and own
     return {name: name if kept else f"axis.{name}" for name, kept in same.items()}
 
 
