@@ -60,7 +60,7 @@ def test_the_notebook_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]
             exec(compile(ast.Module([last], []), "cell", "exec"), names)
     assert sum(isinstance(value, Image.Image) for value in shown) == 5
     told = capsys.readouterr().out
-    assert "snow: weight 1.8, had " in told and "LocalBlend: " in told
+    assert "snow: weight 1.8, covered " in told and "LocalBlend: " in told
 
 
 def test_the_plan_of_edits_can_be_run() -> None:

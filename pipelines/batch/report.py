@@ -133,7 +133,7 @@ def axis_columns(plan: Plan) -> dict[str, str]:
     same: dict[str, bool] = {}
     for item in plan:
         for name, value in item.axes.items():
-            # The table's "picture" is the file that was made, not the one that a recipe starts from.
+            # The table's "picture" is the file that was made, not what a recipe starts from.
             own = name != "picture" and _asked(item.recipe, name, value)
             same[name] = same.get(name, True) and own
     return {name: name if kept else f"axis.{name}" for name, kept in same.items()}

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crossattn.dialects import NOTATIONS, Dialect
@@ -304,6 +304,8 @@ def test_loras_are_no_text_and_are_written_again(
     places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=3)))
     loras = [LoraTag("ink", 0.5, 1, at) for at in places]
     weighted = [(*span, data.draw(st.sampled_from([1, 1.3]))) for span in find_words(text)]
+    # Marks that stand alone are written as they are, with LoRAs or without.
+    assume(parse_weights(format_weights(text, weighted), dialect).text == text)
     source = format_weights(text, weighted, loras=loras)
     read = parse_weights(source, dialect)
     assert read.text == text

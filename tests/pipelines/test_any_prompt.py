@@ -63,8 +63,8 @@ def test_any_prompt_is_read_or_told_in_a_sentence(fields: dict[str, Any]) -> Non
     recipe = read(fields)
     if recipe is not None:
         assert Recipe.from_json(recipe.to_json()) == recipe
-        plain_text(recipe.prompt, recipe.dialect)
-        for mark in marks(recipe.prompt, recipe.dialect):
+        plain_text(recipe.prompt, recipe.notation)
+        for mark in marks(recipe.prompt, recipe.notation):
             assert mark.does
 
 

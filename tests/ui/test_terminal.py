@@ -15,16 +15,14 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_table_accounts_for_all_attention(
+def test_what_no_word_explains_is_told_once(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = ["--model", str(sd_folder), "--steps", "1"]
     assert call(["generate", "a (red:2) dog", *model]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "%" in line]
-    assert lines[-1].split()[:3] == ["start,", "end,", "padding"]
-    for column in (-1, -2):
-        shares = [re.findall(r"([\d.]+)%", line)[column] for line in lines]
-        assert sum(map(float, shares)) == pytest.approx(100, abs=0.3)
+    out = capsys.readouterr().out
+    (share,) = re.findall(r"(\d+)% of all attention rests on no word but on start, end", out)
+    assert 0 < int(share) < 100
 
 
 def test_a_word_cannot_steer_the_terminal(
