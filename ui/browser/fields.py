@@ -8,6 +8,7 @@ from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.prompt_schedule import is_several
 from crossattn.ui.browser.drawing import size_of, size_text, whole_number
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.whole_prompt import longest_prompt
 from crossattn.words import Prompt, read_prompt, with_weights
 
@@ -80,7 +81,7 @@ def fields_of(recipe: Recipe) -> tuple[Any, ...]:
         recipe.guidance,
         size_text(recipe.width, recipe.height),
         recipe.scheduler or "",
-        recipe.dialect or "",
+        "" if recipe.dialect == settings_of(recipe.model).dialect else recipe.dialect or "",
         recipe.edit.prompt if recipe.edit else recipe.prompt,
     )
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import CrossattnError
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.shipped import SHIPPED
@@ -27,6 +28,11 @@ class ModelSettings:
     steps: int
     guidance: float
     joint: bool = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """What weights do in the model unless told."""
+        return "difference" if self.joint else USUAL
 
     @property
     def sizes(self) -> list[str]:

@@ -18,6 +18,7 @@ from crossattn.pipelines.snippets import batch_line, command_line, python_script
 from crossattn.trace import Trace
 from crossattn.ui.browser import stacks
 from crossattn.ui.browser.fields import fields_of, without_weights, word_by_word
+from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.whole_prompt import longest_prompt
 from crossattn.words import Word, read_prompt
@@ -58,6 +59,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "report": list(_weighed(made, shelf)),
         "edit": _edited(made),
         "fields": fields_of(recipe),
+        "ownDialect": settings_of(recipe.model).dialect,
         "regions": list(word_by_word(held, *source, trace.prompt)),
         "source": [
             word.text for word in longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words

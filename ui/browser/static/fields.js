@@ -15,6 +15,7 @@ if (window.crossattnFields) take(window.crossattnFields);
 
 const plain = (name, value) => {
   const text = String(value ?? "").trim();
+  if (name === "dialect" && text === state.run?.ownDialect) return ""; // the model's own by name
   return name === "size" ? text.replace(/x/i, "×").replace(/\s/g, "") : text;
 };
 
