@@ -3,6 +3,7 @@
 import ast
 import functools
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -150,6 +151,7 @@ def test_the_site_is_strict_and_asks_no_other_host_for_anything(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)],
         check=True,
         cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
     )
     asked = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=\"?(https?:|//)")
     pages = [*site.rglob("*.html")]
