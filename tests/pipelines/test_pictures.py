@@ -17,10 +17,8 @@ from crossattn.pipelines.invert import encoded, fitted, invert, put_back
 from crossattn.pipelines.joint import denoiser_of
 from crossattn.pipelines.load import load
 from crossattn.pipelines.picture import read_picture
-from crossattn.pipelines.places import phrases
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import run
-from crossattn.words import read_prompt
 
 CAPTION, TARGET = "a red car on grass", "a red cat on grass"
 MODELS = ["emoji-sd", "emoji-sd3"]
@@ -249,17 +247,3 @@ def test_a_picture_is_worked_on_at_the_models_own_number_of_pixels(
 def test_a_picture_that_was_edited_everywhere_is_put_back_at_its_size() -> None:
     whole = put_back(a_picture(150, 90), a_picture(64, 64), None)
     assert whole.size == (150, 90)
-
-
-@pytest.mark.parametrize(
-    ("caption", "named"),
-    [
-        ("a huge red car left of a blue balloon on grass", "thing car, thing balloon, place grass"),
-        ("at night, a cat and a dog", "place night, thing cat, thing dog"),
-        ("a photo of a cat under the stars", "style photo, thing cat, place stars"),
-        ("there is a cat under a blue ball", "thing cat, thing ball"),
-    ],
-)
-def test_a_caption_is_read_as_things_places_and_styles(caption: str, named: str) -> None:
-    found = phrases(read_prompt(caption))
-    assert ", ".join(f"{one.kind} {one.head.text}" for one in found) == named

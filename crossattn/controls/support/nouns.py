@@ -1,9 +1,10 @@
 """Which nouns change between two prompts: where a change of words will show in the picture.
 
 A phrase is what stands between little words (articles, prepositions and the like) and marks; its
-noun is its last word, passing over one that ends in -ing. Where a noun behind "in", "on" or "at"
-changes, the place does, and all of the picture may, but for the other nouns. The little words are
-English; a prompt without them has the phrases that its marks make.
+noun is its last word, passing over one that ends in -ing. Where words behind "in", "on" or "at"
+change, the place does, and all of the picture may, but for the other nouns; where what kind of
+picture it is changes ("a photo of"), so may all of it. A word is changed whose weight is. The
+little words are English; a prompt without them has the phrases that its marks make.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,10 @@ def _each(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_PLACING = _each("in on at inside within upon")
+_PLACING = _each("in on at inside within upon against")
 _JOINING = _each(
     "with without to from by for over under above below behind before beside besides between near "
-    "outside around through across along into onto off against among beneath underneath "
+    "outside around through across along into onto off among beneath underneath "
     "and or but nor as like than while is are was were be"
 )
 _POINTING = _each(
@@ -33,6 +34,13 @@ _LITTLE = _PLACING | _JOINING | _POINTING | {"of"}
 _THINGS = _each(
     "building painting drawing clothing king ring wing string spring thing ceiling morning evening "
     "wedding earring railing lightning pudding icing wiring"
+)
+
+
+# Nouns of the picture itself, which have no place in it.
+_PICTURES = _each(
+    "picture photo photograph image painting drawing sketch sticker stickers illustration render "
+    "watercolour watercolor cartoon"
 )
 
 
@@ -48,6 +56,10 @@ class ChangedNouns:
     source: tuple[int, ...]
     target: tuple[int, ...]
     things: tuple[int, ...] | None
+
+
+NOTHING = ChangedNouns((), (), None)
+"""Where two prompts say the same."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +78,28 @@ def changed_nouns(source: Prompt, target: Prompt) -> ChangedNouns:
     links = [pair for pair in global_alignment(old, new) if None not in pair]
     back = {right: left for left, right in links if left is not None and right is not None}
     dropped = [at for at in range(len(old)) if at not in back.values()]
-    added = [at for at in range(len(new)) if at not in back]
+    added = [
+        at
+        for at, word in enumerate(target.words)
+        if at not in back or word.weight != source.words[back[at]].weight
+    ]
     before, after = list(_phrases(source)), list(_phrases(target))
     gone, came = (
         _touched(*each) for each in ((before, dropped, old), (after, added, new))
     )  # the phrases that changed words stand in
-    place = any(each.place and each.noun in dropped for each in gone)
-    place |= any(each.place and each.noun in added for each in came)
-    nouns = {each.noun for each in gone if not (each.place and each.noun in dropped)}
-    nouns |= {back[each.noun] for each in came if each.noun in back}
-    fresh = {each.noun for each in came if each.noun in added and not each.place}
+    if any(
+        each.measure and words[each.noun] in _PICTURES
+        for phrases, words in ((gone, old), (came, new))
+        for each in phrases
+    ):
+        return ChangedNouns((), (), ())
+    places = [each for each in gone if each.place and set(each.words) & set(dropped)]
+    moved = [each for each in came if each.place and set(each.words) & set(added)]
+    nouns = {each.noun for each in gone if each not in places}
+    nouns |= {back[each.noun] for each in came if each not in moved and each.noun in back}
+    fresh = {each.noun for each in came if not each.place and each.noun not in back}
     things = None
-    if place:
+    if places or moved:
         stay = [each for each in before if not (each.place or each.measure)]
         things = tuple(each.noun for each in stay if each.noun not in nouns)
     return ChangedNouns(tuple(sorted(nouns)), tuple(sorted(fresh)), things)
