@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from crossattn.softmax import UnformedMap
     from crossattn.step import LayerCall, Step
     from crossattn.trace import Trace
+    from crossattn.weight_writing import with_weights
     from crossattn.words import (
         Encoding,
         Prompt,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         Token,
         Word,
         read_prompt,
-        with_weights,
     )
 
 __all__ = [
@@ -96,8 +96,8 @@ _HOMES = {
         "Token",
         "Word",
         "read_prompt",
-        "with_weights",
     ),
+    "weight_writing": ("with_weights",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

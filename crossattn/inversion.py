@@ -7,7 +7,7 @@ edit follows that run: it is shown latents and answers as its method says.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,15 +26,7 @@ from crossattn.controls.support.source_run import (
 from crossattn.controls.support.window import Window
 from crossattn.course import Course, noises
 from crossattn.errors import ControlError
-
-Method = Literal[
-    "shift", "direct", "ddim", "negative-prompt", "virtual", "edit-friendly", "flowedit"
-]
-
-INVERTING = ("shift", "direct", "ddim", "negative-prompt")
-"""Methods that walk back from the picture; the others noise it afresh for each step."""
-
-_DIFFUSION, _FLOW = ("edit-friendly",), ("flowedit",)
+from crossattn.inversion_methods import DIFFUSION, FLOW, INVERTING, Method
 
 
 class Walk:
@@ -86,7 +78,7 @@ class Inversion:
 
     def __init__(self, picture: Tensor, course: Course, method: Method, seed: int = 0) -> None:
         flow = course.predicts == "velocity"
-        if method in (_DIFFUSION if flow else _FLOW):
+        if method in (DIFFUSION if flow else FLOW):
             kind = "follows a flow" if flow else "follows no flow"
             raise ControlError(
                 f"The method {method} does not fit this model, which {kind}; "

@@ -114,6 +114,6 @@ def _strength(number: str, whole: str) -> float:
 
 def _refuse(whole: str) -> NoReturn:
     raise PromptError(
-        f"{quoted(whole)} is no LoRA that can be read: {_WRITE}, with one strength or two, or "
+        f"{quoted(whole)} is not a LoRA that can be read: {_WRITE}, with one strength or two, or "
         "te= and unet= by name."
     )

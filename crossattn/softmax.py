@@ -13,7 +13,7 @@ ALL = slice(None)
 
 
 @dataclass(frozen=True)
-class Way:
+class Chunking:
     """How softmaxes are taken where the time goes elsewhere: a CPU's cache, or a GPU's launches.
 
     At most `formed` logits are there at once where probabilities are summed up, and `reduced` where
@@ -26,14 +26,14 @@ class Way:
     in_place: float
 
 
-CACHED = Way(32 * 32 * 77, 2**18, in_place=512)
+CACHED = Chunking(32 * 32 * 77, 2**18, in_place=512)
 """A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of a processor's cache."""
 
-FEW_LAUNCHES = Way(2**22, 2**26, in_place=inf)
+FEW_LAUNCHES = Chunking(2**22, 2**26, in_place=inf)
 """A site's heads all at once, but for no more than 16 MiB of logits and as much again."""
 
 
-def way_on(device: torch.device) -> Way:
+def chunking_on(device: torch.device) -> Chunking:
     """How softmaxes are taken on that device."""
     return CACHED if device.type == "cpu" else FEW_LAUNCHES
 
@@ -93,7 +93,7 @@ class UnformedMap:
         """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
         if self.block is None:
             logits = self._logits(heads, ALL, ALL)
-            if logits.shape[-1] < way_on(logits.device).in_place:
+            if logits.shape[-1] < chunking_on(logits.device).in_place:
                 return logits.softmax(-2)[..., tokens, :].mT
             logits -= logits.detach().amax(-2, keepdim=True)
             shares = logits.exp_()
@@ -151,7 +151,9 @@ class UnformedMap:
 
     def _chunks(self, heads: slice) -> Iterator[Tensor]:
         *several, pixels, _ = self.query[..., heads, :, :].shape
-        step = max(1, way_on(self.query.device).reduced // (prod(several) * self.key.shape[-2]))
+        step = max(
+            1, chunking_on(self.query.device).reduced // (prod(several) * self.key.shape[-2])
+        )
         for first in range(0, pixels, step):
             yield self._logits(heads, slice(first, first + step), ALL)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.record import Record, Side
-from crossattn.softmax import heads_at_once, way_on
+from crossattn.softmax import chunking_on, heads_at_once
 from crossattn.step import LayerCall
 
 
@@ -44,7 +44,7 @@ class Sums:
         maps = record.maps[key] = record.maps[key].to(device)
         masses = record.mass[side] = record.mass[side].to(device)
         sums = maps[:, record.layout.bin(step)].mT  # (images, heads or 1, columns, pixels)
-        most = way_on(device).formed
+        most = chunking_on(device).formed
         for some, heads in chunks(rows, attention.heads, attention.pixels * attention.tokens, most):
             columns = self._columns(attention, some, heads).to(sums.dtype)
             first = images.start + some.start - rows.start

@@ -1,13 +1,18 @@
 """Weights written into a prompt so that every dialect reads them alike."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
+from crossattn.errors import WordNotFoundError
 from crossattn.lora_tags import LoraTag
 from crossattn.notations import escape_notations
 from crossattn.weight_syntax import checked_weight
 from crossattn.word_spans import quoted
+
+if TYPE_CHECKING:
+    from crossattn.words import Prompt
 
 
 def format_weights(
@@ -64,3 +69,27 @@ def _escape(text: str, after_word: bool) -> str:
     # A sign behind any word of the text would weigh it where signs do.
     signs = r"(?:(?<=\w)|^)(?=[+-])" if after_word else r"(?<=\w)(?=(?:\++|-+)(?:$|[^\w+-]))"
     return re.sub(signs, r"\\", escaped)
+
+
+def with_weights(prompt: "Prompt", weights: Mapping[int, float]) -> str:
+    """Return the prompt's raw text with other weights on the words at these positions.
+
+    The other words keep theirs, and all are written as `(word:1.3)`; 1.0 takes a weight away.
+    Raises PromptError for a weight out of bounds, WordNotFoundError for a position of no word.
+    """
+    for position in weights:
+        if not 0 <= position < len(prompt.words):
+            raise WordNotFoundError(
+                f"The prompt has {len(prompt.words)} words, counted from 0, so none is at "
+                f"{position}; choose another."
+            )
+    return format_weights(
+        prompt.text,
+        (
+            (*word.span, weights.get(position, word.weight))
+            for position, word in enumerate(prompt.words)
+        ),
+        prompt.breaks,
+        prompt.loras,
+        prompt.inversions,
+    )

@@ -20,14 +20,13 @@ from crossattn.notations import refuse_notations
 from crossattn.prompt_schedule import changes, parts
 from crossattn.stretches import Room, Split, encode
 from crossattn.weight_syntax import parse_weights
-from crossattn.weight_writing import format_weights
 from crossattn.word_spans import find_words, quoted, refuse_unreadable, same_word
 from crossattn.word_tokens import Encoding, Piece, TextReader, Token, merge_spans, read_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt", "with_weights"]
+__all__ = ["Encoding", "Prompt", "PromptCutWarning", "Token", "Word", "read_prompt"]
 
 
 _SPLITS: Mapping[str, Split] = {
@@ -260,30 +259,6 @@ def _refuse_several(source: str) -> None:
             "AND joins several prompts, and one prompt alone is read here, or edited; a recipe "
             "without an edit draws them; write \\AND for the word."
         )
-
-
-def with_weights(prompt: Prompt, weights: Mapping[int, float]) -> str:
-    """Return the prompt's raw text with other weights on the words at these positions.
-
-    The other words keep theirs, and all are written as `(word:1.3)`; 1.0 takes a weight away.
-    Raises PromptError for a weight out of bounds, WordNotFoundError for a position of no word.
-    """
-    for position in weights:
-        if not 0 <= position < len(prompt.words):
-            raise WordNotFoundError(
-                f"The prompt has {len(prompt.words)} words, counted from 0, so none is at "
-                f"{position}; choose another."
-            )
-    return format_weights(
-        prompt.text,
-        (
-            (*word.span, weights.get(position, word.weight))
-            for position, word in enumerate(prompt.words)
-        ),
-        prompt.breaks,
-        prompt.loras,
-        prompt.inversions,
-    )
 
 
 def _parts(text: str) -> list[str]:

@@ -8,8 +8,11 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = {"crossattn": "crossattn", "pipelines": "crossattn/pipelines", "ui": "crossattn/ui"}
 
 
-def on_config(config: Any) -> Any:
-    """Copy the sources to build/docs/crossattn before the pages are read."""
+def on_startup(**_: Any) -> None:
+    """Copy the sources to build/docs/crossattn, before the reader is told where they lie.
+
+    It takes no notice of a folder that is not there when the configuration is read.
+    """
     tree = ROOT / "build" / "docs"
     shutil.rmtree(tree, ignore_errors=True)
     for folder, place in FOLDERS.items():
@@ -17,4 +20,3 @@ def on_config(config: Any) -> Any:
             copy = tree / place / path.relative_to(ROOT / folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
-    return config

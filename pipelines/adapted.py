@@ -21,9 +21,9 @@ from torch import nn
 from crossattn.errors import ModelLoadError, RecipeError
 from crossattn.lora_tags import LoraTag
 from crossattn.pipelines.adapter_files import AdapterFile
-from crossattn.pipelines.textual_inversion import load_inversion
 from crossattn.pipelines.joint import denoiser_of
 from crossattn.pipelines.model_files import check_safetensors
+from crossattn.pipelines.textual_inversion import load_inversion
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline

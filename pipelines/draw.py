@@ -13,7 +13,7 @@ from crossattn.control import Control
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.inversion import Following, Inversion
-from crossattn.pipelines.adapted import READING, RunPipeline, adapted
+from crossattn.pipelines.adapted import READING, adapted
 from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.denoise import (
     Conditioning,
@@ -24,7 +24,7 @@ from crossattn.pipelines.denoise import (
 )
 from crossattn.pipelines.during import During
 from crossattn.pipelines.joint import is_joint
-from crossattn.pipelines.load import ModelSource, find_model
+from crossattn.pipelines.load import find_model
 from crossattn.pipelines.own_context import in_own_context
 from crossattn.pipelines.passages import Passage, passages
 from crossattn.pipelines.recipe import Recipe
@@ -82,61 +82,34 @@ def draw(
     files = {file for recipe in recipes for file in adapter_files(recipe)}
     if files and len(recipes) > 1:
         raise RecipeError(f"A picture with {min(map(str, files))} is drawn alone, not with others.")
-    with adapted(pipe, adapter_files(first)) as own:
-        yield from _draw(
-            recipes,
-            own,
-            source,
-            bins=bins,
-            heads=heads,
-            controls=controls,
-            before=before,
-            length=length,
-            start=start,
-            follow=follow,
-            inversion=inversion,
-        )
-
-
-def _draw(
-    recipes: Sequence[Recipe],
-    own: RunPipeline,
-    source: ModelSource | None,
-    *,
-    bins: int,
-    heads: bool,
-    controls: Sequence[Control],
-    before: Sequence[Tensor],
-    length: int,
-    start: Tensor | None,
-    follow: Following | None,
-    inversion: Inversion | None,
-) -> Generator[Progress | list[Result]]:
-    pipe = with_own_scheduler(own.pipe, recipes[0].scheduler)
-    started = time.perf_counter()
-    settled = [settle(recipe, pipe, source) for recipe in recipes]
-    sampler = type(pipe.scheduler).__name__
-    if inversion:
-        pipe.scheduler, start = inversion.walk(pipe.scheduler.config), inversion.start
-    steps, guidance, height, width = numbers(settled[0])
-    with READING:
-        drawn_by = passages(settled, tokenizers_of(pipe), own.files)
-        length = max(length, *(passage.length for passage in drawn_by))
-        texts = []
-        for passage in drawn_by:
-            own.act(passage.loras)
-            texts.append(passage.encode(pipe, guidance, length))
-    acting = {step: passage.loras for passage in drawn_by for step in passage.steps}
-    watched = [
-        _Watched.of(
-            passage, plain, settled[0], len(drawn_by), min(bins, steps), heads, is_joint(pipe)
-        )
-        for passage, (plain, _) in zip(drawn_by, texts, strict=True)
-    ]
-    guided = texts[0][1].guided
-    by_step = {step: text for p, (_, text) in zip(drawn_by, texts, strict=True) for step in p.steps}
-    generators = [torch.Generator("cpu").manual_seed(one.seed) for one in settled]
     with ExitStack() as stack:
+        own = stack.enter_context(adapted(pipe, adapter_files(first)))
+        pipe = with_own_scheduler(own.pipe, first.scheduler)
+        started = time.perf_counter()
+        settled = [settle(recipe, pipe, source) for recipe in recipes]
+        sampler = type(pipe.scheduler).__name__
+        if inversion:
+            pipe.scheduler, start = inversion.walk(pipe.scheduler.config), inversion.start
+        steps, guidance, height, width = numbers(settled[0])
+        with READING:
+            drawn_by = passages(settled, tokenizers_of(pipe), own.files)
+            length = max(length, *(passage.length for passage in drawn_by))
+            texts = []
+            for passage in drawn_by:
+                own.act(passage.loras)
+                texts.append(passage.encode(pipe, guidance, length))
+        acting = {step: passage.loras for passage in drawn_by for step in passage.steps}
+        watched = [
+            _Watched.of(
+                passage, plain, settled[0], len(drawn_by), min(bins, steps), heads, is_joint(pipe)
+            )
+            for passage, (plain, _) in zip(drawn_by, texts, strict=True)
+        ]
+        guided = texts[0][1].guided
+        by_step = {
+            step: text for p, (_, text) in zip(drawn_by, texts, strict=True) for step in p.steps
+        }
+        generators = [torch.Generator("cpu").manual_seed(one.seed) for one in settled]
         if len(drawn_by) > 1 and controls:
             stack.enter_context(attach(pipe, *controls, guided=guided))
         for one in watched:

@@ -85,10 +85,14 @@ def keep_source(
 
     `cross` and `share` are the widest windows that the edits will have; with `file` the run is
     kept there rather than in memory. Its prompt is encoded in `length` stretches, as many as the
-    longest edit's has, or as many as it needs. A picture that exists is inverted instead, and its
-    run is kept in memory. Raises as `run` does.
+    longest edit's has, or as many as it needs. A picture that exists is inverted instead, in memory
+    alone. Raises as `run` does, and RecipeError for such a picture with a `file`.
     """
     if recipe.picture is not None:
+        if file is not None:
+            raise RecipeError(
+                f"The run of a picture is kept in memory, not in {file}: leave it out."
+            )
         pipe = pipe or pipeline_of(recipe)
         kept: dict[str, Any] = {"bins": bins, "heads": heads, "cross": cross, "share": share}
         for found in keep_picture(recipe, pipe, length=length, **kept):

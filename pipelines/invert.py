@@ -17,7 +17,8 @@ from crossattn.controls.support.source_run import SAID, SEEN, START
 from crossattn.course import Course
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import InputError, PromptError, RecipeError
-from crossattn.inversion import Inversion, Method
+from crossattn.inversion import Inversion
+from crossattn.inversion_methods import Method
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress, with_own_scheduler
 from crossattn.pipelines.draw import draw

@@ -1,12 +1,8 @@
 """The part of a recipe that names a picture that exists, and how it is taken up."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
-METHODS = (
-    "shift, direct, ddim, negative-prompt, virtual, edit-friendly (no flow) or flowedit (a flow)"
-)
+from crossattn.inversion_methods import Method, listed
 
 
 class PictureRecipe(BaseModel):
@@ -21,9 +17,7 @@ class PictureRecipe(BaseModel):
         pattern=r"^[0-9a-f]{64}$",
         description="the SHA-256 of that file, 64 digits, or any file (null)",
     )
-    method: Literal[
-        "shift", "direct", "ddim", "negative-prompt", "virtual", "edit-friendly", "flowedit"
-    ] = Field(default="shift", description=f"one of {METHODS}")
+    method: Method = Field(default="shift", description=f"one of {listed()}")
     put_back: bool = Field(
         default=True,
         description="true, to put what changed back into the picture as it was, at its full size, "

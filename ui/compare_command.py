@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from crossattn.ui import options as opt
+from crossattn.ui.output_places import picture_path
 from crossattn.ui.show import add_row, named, print_json, show, table, warn
 
 
@@ -49,7 +50,7 @@ def compare(
         from crossattn.pipelines.load import load
         from crossattn.pipelines.picture import to_png
 
-        place = opt.picture_path(output, f"{default_name(recipe)}-mechanisms")
+        place = picture_path(output, f"{default_name(recipe)}-mechanisms")
         where = {key: chosen[key] for key in ("revision", "config", "dtype", "device")}
         pipe = load(recipe.model, **where)
         done = list(bar.track(compared_by(recipe, names, pipe), len(names), task_id=task))

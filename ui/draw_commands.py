@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossattn.ui import options as opt
+from crossattn.ui.output_places import folder_path, picture_path
 from crossattn.ui.show import (
     add_row,
     named,
@@ -46,7 +47,7 @@ def generate(
         from crossattn.pipelines.export import default_name, write_picture
         from crossattn.pipelines.run import run
 
-        path = opt.picture_path(output, default_name(recipe))
+        path = picture_path(output, default_name(recipe))
         result, _ = follow(run(recipe))
     _report(result, [write_picture(result, path)], as_json)
 
@@ -72,7 +73,7 @@ def heatmap(
         from crossattn.pipelines.export import FILM_FRAMES, default_name, write_heatmaps
         from crossattn.pipelines.run import run
 
-        folder = opt.folder_path(output, default_name(recipe))
+        folder = folder_path(output, default_name(recipe))
         result, seen = follow(run(recipe, bins=FILM_FRAMES))
         files = write_heatmaps(result, [event.latents for event in seen], folder)
     _report(result, files, as_json)
@@ -104,7 +105,7 @@ def words(
         from crossattn.pipelines.export import default_name, write_heatmaps
         from crossattn.pipelines.run import run
 
-        folder = opt.folder_path(output, default_name(recipe))
+        folder = folder_path(output, default_name(recipe))
         result, _ = follow(run(recipe))
         files = write_heatmaps(result, [], folder)
     _report(result, files, as_json)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossattn.inversion_methods import listed
 from crossattn.ui import options as opt
+from crossattn.ui.output_places import OTHER_PICTURES, folder_path, picture_path
 from crossattn.ui.show import add_row, named, print_json, progress_bar, show, table, warn
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 EDIT, PHOTO = "The edit", "A picture that exists"
 
-PICTURES = (".png", *opt.OTHER_PICTURES)
+PICTURES = (".png", *OTHER_PICTURES)
 
 _SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 WINDOW = re.compile(rf"(?:(?P<start>{_SHARE})-)?(?P<end>{_SHARE})", re.ASCII)
@@ -177,8 +179,7 @@ def edit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="shift, direct, ddim, negative-prompt, virtual, edit-friendly (no flow) or "
-            "flowedit (a flow)." + opt.by_default("shift"),
+            help=f"{listed()}." + opt.by_default("shift"),
             rich_help_panel=PHOTO,
         ),
     ] = None,
@@ -216,14 +217,14 @@ def edit(
     how |= {"words": dict(word or ()), "protect": protect or ()}
     how["blend"] = within or ([] if blend else None)
     recipe = opt.recipe_of(source, chosen, picture=picture, edit={"prompt": target, **how})
-    alone = output is not None and output.suffix.lower() in (".png", *opt.OTHER_PICTURES)
+    alone = output is not None and output.suffix.lower() in (".png", *OTHER_PICTURES)
     with progress_bar("drawing") as follow:
         from crossattn.pipelines.edit import edit as edited_by
         from crossattn.pipelines.edit_export import write_edit
         from crossattn.pipelines.export import default_name, write_picture
 
         name = default_name(recipe.replace(prompt=target, edit=None, regions=()))
-        place = (opt.picture_path if alone else opt.folder_path)(output, name)
+        place = (picture_path if alone else folder_path)(output, name)
         done, _ = follow(edited_by(recipe))
     files = [write_picture(done.result, place)] if alone else write_edit(done, place)
     _report(done, files, as_json)

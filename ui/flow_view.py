@@ -4,7 +4,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossattn.ui.options import picture_path
+from crossattn.ui.output_places import picture_path
 from crossattn.ui.show import add_row, show, table
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from crossattn.ui import options as opt
+from crossattn.ui.output_places import picture_path
 from crossattn.ui.show import print_json, progress_bar, warn
 
 
@@ -47,7 +48,7 @@ def replay(
 
     then = read_recipe(picture)
     before = read_picture(picture)
-    place = opt.picture_path(output, picture.stem) if output else None
+    place = picture_path(output, picture.stem) if output else None
     asked = {"model": model, "device": device, "loras": loras}
     changes = {key: value for key, value in asked.items() if value}
     with progress_bar("drawing again") as follow:

@@ -15,7 +15,7 @@ from crossattn.controls.support.token_positions import positions_by_prompt
 from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
-from crossattn.softmax import heads_at_once, way_on, without_autocast
+from crossattn.softmax import chunking_on, heads_at_once, without_autocast
 from crossattn.step import LayerCall
 
 
@@ -161,7 +161,7 @@ class PaintRegions(_Regional):
     def scaled(self, bias: Tensor, call: LayerCall, attention: Attention, row: int) -> Tensor:
         """Times log(σ + 1) · max(QK), which stays on the model's device."""
         query, key = attention.query[row], attention.key[row]
-        most = way_on(query.device).formed
+        most = chunking_on(query.device).formed
         with without_autocast(query):
             largest = [
                 (attention.scale * query[heads] @ key[heads].mT).max()

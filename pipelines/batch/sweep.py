@@ -17,7 +17,8 @@ from typing import Any
 from crossattn.dialects import NOTATIONS
 from crossattn.errors import InputError
 from crossattn.pipelines.batch.values import joined
-from crossattn.words import Prompt, read_prompt, with_weights
+from crossattn.weight_writing import with_weights
+from crossattn.words import Prompt, read_prompt
 
 _RANGE = re.compile(r"(-?\d{1,20})\.\.(-?\d{1,20})", re.ASCII)
 KEYS = ("sweep", "zip", "weights", "seeds")

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossattn.errors import PromptError, WordNotFoundError
-from crossattn.words import Prompt, read_prompt, with_weights
+from crossattn.weight_writing import with_weights
+from crossattn.words import Prompt, read_prompt
 
 plain_text = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from crossattn import ControlError, CrossattnError
+from crossattn import ControlError, CrossattnError, RecipeError
 from crossattn.course import Course
 from crossattn.inversion import Following
 from crossattn.pipelines.denoise import Progress, denoise, encode, with_own_scheduler
@@ -219,6 +219,11 @@ def test_what_cannot_be_is_told_in_a_sentence(
 ) -> None:
     with pytest.raises(CrossattnError, match=sentence):
         last(edit(recipe(photo, **changes), pipe=sd_pipe))
+
+
+def test_the_run_of_a_picture_is_not_kept_in_a_file(photo: str, sd_pipe: Any) -> None:
+    with pytest.raises(RecipeError, match="kept in memory, not in run"):
+        last(keep_source(recipe(photo), pipe=sd_pipe, file=Path("run.safetensors")))
 
 
 def test_a_drawing_cannot_be_followed_and_a_flow_has_no_ancestral_noise(sd_pipe: Any) -> None:

@@ -244,7 +244,7 @@ def test_an_edit_into_a_longer_prompt_keeps_its_source_in_as_many_stretches(sd_p
     [
         ("a cat <hypernet:pastel:0.7>", "is how a network is asked for elsewhere"),
         ("a cat <lora:pastel", "begins a LoRA and does not end it"),
-        ("a cat <lora:pastel:strong>", "is no LoRA that can be read"),
+        ("a cat <lora:pastel:strong>", "is not a LoRA that can be read"),
         ("a {red|blue} cat", "a choice of dynamic prompts"),
         ("a __colour__ cat", "a choice of dynamic prompts"),
         ("{2$$red$$blue} cat", "a choice of dynamic prompts"),

@@ -255,7 +255,7 @@ class Events:
         return self.shelf.put(result)
 
     def _told_of(self, one: Made, made: list[str], *also: Made) -> Updates:
-        """The header at rest, the stage, the seed, and the ids of this session."""
+        """The header at rest, the stage, the seed, and the ids of this person's pictures."""
         told_of = describe(one, self.shelf, also)
         return self.rest(one.recipe.model), told_of, str(one.recipe.seed), made
 

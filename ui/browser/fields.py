@@ -9,8 +9,9 @@ from crossattn.pipelines.recipe import Recipe
 from crossattn.prompt_schedule import is_several
 from crossattn.ui.browser.drawing import size_of, size_text, whole_number
 from crossattn.ui.browser.model_settings import settings_of
+from crossattn.weight_writing import with_weights
 from crossattn.whole_prompt import longest_prompt
-from crossattn.words import Prompt, read_prompt, with_weights
+from crossattn.words import Prompt, read_prompt
 
 UNSHOWN = {"config", "revision", "loras", "embeddings", "dtype", "threads"}
 UNSHOWN_OF_EDITS = {"mode", "begin", "threshold", "words"}

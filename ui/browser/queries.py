@@ -25,9 +25,9 @@ from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.own_picture import look_into, read_own
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
-from crossattn.weight_writing import format_weights
+from crossattn.weight_writing import format_weights, with_weights
 from crossattn.word_spans import same_word
-from crossattn.words import Prompt, with_weights
+from crossattn.words import Prompt
 
 Asked = dict[str, Any]
 LOOK = 0.5

@@ -5,7 +5,8 @@ from typing import Any
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
-from crossattn.words import read_prompt, with_weights
+from crossattn.weight_writing import with_weights
+from crossattn.words import read_prompt
 
 MOST = 8
 """Pictures of a sweep."""

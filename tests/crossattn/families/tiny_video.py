@@ -7,11 +7,17 @@ from tiny_parts import flow, sharpened
 from tiny_texts import t5_encoder, t5_tokenizer
 
 
+def _drawing(kind: type, denoiser: Any, scheduler: Any) -> Any:
+    """A pipeline that reads its prompts with T5 and decodes nothing."""
+    t5 = t5_tokenizer()
+    parts = {"tokenizer": t5, "text_encoder": t5_encoder(t5, 32), "vae": None}
+    return kind(**parts, transformer=denoiser, scheduler=scheduler)
+
+
 def wan() -> Any:
     """Wan: cross-attention to T5 with zeros behind it; sides in calls of their own."""
     from diffusers import WanPipeline, WanTransformer3DModel
 
-    t5 = t5_tokenizer()
     torch.manual_seed(0)
     denoiser = WanTransformer3DModel(
         num_attention_heads=2,
@@ -24,20 +30,13 @@ def wan() -> Any:
         num_layers=2,
         rope_max_seq_len=32,
     )
-    return WanPipeline(
-        tokenizer=t5,
-        text_encoder=t5_encoder(t5, 32),
-        vae=None,
-        scheduler=flow(),
-        transformer=sharpened(denoiser, 2.0),
-    )
+    return _drawing(WanPipeline, sharpened(denoiser, 2.0), flow())
 
 
 def ltx() -> Any:
     """LTX-Video: packed latents, cross-attention to T5 behind a mask."""
     from diffusers import LTXPipeline, LTXVideoTransformer3DModel
 
-    t5 = t5_tokenizer()
     torch.manual_seed(0)
     denoiser = LTXVideoTransformer3DModel(
         in_channels=4,
@@ -48,20 +47,13 @@ def ltx() -> Any:
         num_layers=2,
         caption_channels=32,
     )
-    return LTXPipeline(
-        tokenizer=t5,
-        text_encoder=t5_encoder(t5, 32),
-        vae=None,
-        scheduler=flow(),
-        transformer=sharpened(denoiser),
-    )
+    return _drawing(LTXPipeline, sharpened(denoiser), flow())
 
 
 def cogvideox() -> Any:
     """CogVideoX: joint attention, T5 before the pixels of all frames."""
     from diffusers import CogVideoXDDIMScheduler, CogVideoXPipeline, CogVideoXTransformer3DModel
 
-    t5 = t5_tokenizer()
     torch.manual_seed(0)
     denoiser = CogVideoXTransformer3DModel(
         num_attention_heads=2,
@@ -77,10 +69,4 @@ def cogvideox() -> Any:
         max_text_seq_length=40,
         use_rotary_positional_embeddings=True,
     )
-    return CogVideoXPipeline(
-        tokenizer=t5,
-        text_encoder=t5_encoder(t5, 32),
-        vae=None,
-        scheduler=CogVideoXDDIMScheduler(),
-        transformer=sharpened(denoiser),
-    )
+    return _drawing(CogVideoXPipeline, sharpened(denoiser), CogVideoXDDIMScheduler())

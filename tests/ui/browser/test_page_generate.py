@@ -91,7 +91,8 @@ def test_a_word_that_the_model_never_saw_is_marked_while_typing(person: Any) -> 
 def test_the_example_prompts_hold_only_words_that_the_model_knows(person: Any) -> None:
     person.page.fill("#prompt textarea", "a dog")
     person.see("#prompt-hint").to_have_text(re.compile("^2 words, "))
-    for button in person.page.locator(".try[role=group] button").all():
+    examples = person.page.get_by_role("group", name="Example prompts")
+    for button in examples.get_by_role("button").all():
         button.click()
         words = len(person.page.input_value("#prompt textarea").split())
         person.see("#prompt-hint").to_have_text(re.compile(f"^{words} words, "))

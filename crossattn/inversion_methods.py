@@ -1,0 +1,20 @@
+"""The methods by which a picture that exists is taken up, by name, and what each of them fits."""
+
+from typing import Literal, get_args
+
+Method = Literal[
+    "shift", "direct", "ddim", "negative-prompt", "virtual", "edit-friendly", "flowedit"
+]
+
+INVERTING = ("shift", "direct", "ddim", "negative-prompt")
+"""Methods that walk back from the picture; the others noise it afresh for each step."""
+
+DIFFUSION, FLOW = ("edit-friendly",), ("flowedit",)
+"""Those that do without a flow, and those that need one; the others fit any model."""
+
+
+def listed() -> str:
+    """All of them in one line for people, with what the special ones fit."""
+    special = dict.fromkeys(DIFFUSION, " (no flow)") | dict.fromkeys(FLOW, " (a flow)")
+    *most, last = (name + special.get(name, "") for name in get_args(Method))
+    return f"{', '.join(most)} or {last}"
