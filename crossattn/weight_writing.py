@@ -66,8 +66,9 @@ def _weighed(word: str, weight: float, mark: str) -> str:
 
 def _escape(text: str, after_word: bool) -> str:
     escaped = escape_notations(re.sub(r"[()\[\]\\]", r"\\\g<0>", text))
-    # A sign behind any word of the text would weigh it where signs do.
-    signs = r"(?:(?<=\w)|^)(?=[+-])" if after_word else r"(?<=\w)(?=(?:\++|-+)(?:$|[^\w+-]))"
+    # A sign behind any word of the text, an emoji too, would weigh it where signs do.
+    behind = r"(?<=[^\s+\-\\])"
+    signs = rf"(?:{behind}|^)(?=[+-])" if after_word else rf"{behind}(?=(?:\++|-+)(?:$|[^\w+-]))"
     return re.sub(signs, r"\\", escaped)
 
 

@@ -9,11 +9,9 @@ import torch
 from crossattn.dialects import NOTATIONS
 from crossattn.errors import PromptError, RecipeError
 from crossattn.pipelines.denoise import Progress
-from crossattn.pipelines.drawn_alone import drawn_alone
 from crossattn.pipelines.edit import edit
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
-from crossattn.pipelines.together import run_together
 
 pytestmark = pytest.mark.slow
 
@@ -285,33 +283,6 @@ def test_an_edit_is_of_one_prompt() -> None:
         Recipe(prompt="a [red|blue] car", edit={"prompt": "a red car"})
     with pytest.raises(PromptError, match="AND joins several prompts"):
         Recipe(prompt="a red car", edit={"prompt": "a red car AND a dog"})
-
-
-@pytest.mark.parametrize(
-    ("fields", "alone"),
-    [
-        ({"prompt": "a cat BREAK a dog"}, False),
-        ({"prompt": "a [cat|dog]"}, True),
-        ({"prompt": "a cat AND a dog"}, True),
-        ({"prompt": "a (cat:1.2)"}, True),
-        ({"prompt": "a cat", "negative_prompt": "(dog:1.2)"}, True),
-        ({"prompt": "cat++", "dialect": "a1111"}, False),
-    ],
-)
-def test_what_changes_or_weighs_words_is_drawn_alone(fields: Any, alone: bool) -> None:
-    assert drawn_alone(Recipe(**fields)) == alone
-
-
-def test_prompts_of_different_length_are_drawn_together(sd_folder: Any) -> None:
-    recipes = [
-        Recipe(prompt=prompt, model=str(sd_folder), **SIZE)
-        for prompt in ("a cat BREAK a dog", "a car")
-    ]
-    both = run_together(recipes)
-    assert [[word.text for word in one.words] for one in both] == [
-        ["a", "cat", "a", "dog"],
-        ["a", "car"],
-    ]
 
 
 def test_marks_of_another_dialect_are_told(sd_pipe: Any) -> None:

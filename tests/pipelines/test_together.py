@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from crossattn.errors import UnsupportedModelError
+from crossattn.pipelines.drawn_alone import drawn_alone
 from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
@@ -65,3 +66,30 @@ def test_values_that_stop_being_numbers_are_told(
     monkeypatch.setattr(unet, "forward", lambda *a, **k: (plain(*a, **k)[0] * float("nan"),))
     with pytest.raises(UnsupportedModelError, match="draw each alone"):
         run_together(recipes)
+
+
+@pytest.mark.parametrize(
+    ("fields", "alone"),
+    [
+        ({"prompt": "a cat BREAK a dog"}, False),
+        ({"prompt": "a [cat|dog]"}, True),
+        ({"prompt": "a cat AND a dog"}, True),
+        ({"prompt": "a (cat:1.2)"}, True),
+        ({"prompt": "a cat", "negative_prompt": "(dog:1.2)"}, True),
+        ({"prompt": "cat++", "dialect": "a1111"}, False),
+    ],
+)
+def test_what_changes_or_weighs_words_is_drawn_alone(fields: Any, alone: bool) -> None:
+    assert drawn_alone(Recipe(**fields)) == alone
+
+
+def test_prompts_of_different_length_are_drawn_together(sd_folder: Any) -> None:
+    recipes = [
+        Recipe(prompt=prompt, model=str(sd_folder), steps=4, guidance=4.0)
+        for prompt in ("a cat BREAK a dog", "a car")
+    ]
+    both = run_together(recipes)
+    assert [[word.text for word in one.words] for one in both] == [
+        ["a", "cat", "a", "dog"],
+        ["a", "car"],
+    ]
