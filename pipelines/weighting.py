@@ -139,18 +139,34 @@ class _TokenWeights(Control):
     ) -> None:
         self._weights = {"positive": positive, "negative": negative}
         self._normalised = normalised
+        self._made: dict[tuple[str, torch.device], list[Tensor | None]] = {}
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         rows = call.step.rows
         for side, of_side in (("positive", rows.positive), ("negative", rows.negative)):
+            made = self._on(side, attention.query.device)
             for image, row in enumerate(of_side):
-                weights = self._weights[side][rows.prompt[image]]
-                if (weights == 1).all():
+                if (weights := made[rows.prompt[image]]) is None:
                     continue
                 if self._normalised:
-                    attention.add_bias(row, weights.log().to(attention.query)[None])
+                    attention.add_bias(row, weights[None])
                 else:
                     attention.scale_tokens(row, weights)
+
+    def leave(self) -> None:
+        """Let go of what lies on the model's device."""
+        self._made = {}
+
+    def _on(self, side: str, device: torch.device) -> list[Tensor | None]:
+        """Each prompt's weights, or what is added to logits for them; None for weights of 1."""
+        if (side, device) not in self._made:
+            self._made[side, device] = [
+                None
+                if bool((weights == 1).all())
+                else (weights.log() if self._normalised else weights).to(device)
+                for weights in self._weights[side]
+            ]
+        return self._made[side, device]
 
 
 class _PlainRecorder(Recorder):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from crossattn.errors import InputError
 from crossattn.pipelines.existing import trace_picture
+from crossattn.pipelines.invert import fitted
 from crossattn.ui.browser.bounds import LONGEST_SIDE
 from crossattn.ui.browser.drawing import from_data_url
 from crossattn.ui.browser.model_settings import settings_of
@@ -24,7 +25,7 @@ def read_own(url: str) -> Image.Image:
         picture = from_data_url(url)
     except (OSError, ValueError) as error:
         raise InputError(
-            "That file is no picture that can be read; bring a PNG or JPEG."
+            "That file is not a picture that can be read; bring a PNG or JPEG."
         ) from error
     if max(picture.size) > LONGEST_SIDE:
         raise InputError(
@@ -39,9 +40,8 @@ def look_into(picture: Image.Image, caption: str, model: str, pipe: "Pipeline") 
 
     It is looked into at about the size that the model draws; `caption` names what is to be found.
     """
-    scale = settings_of(model).side / max(picture.size)
-    width, height = (max(1, round(side * scale / MULTIPLE)) * MULTIPLE for side in picture.size)
-    trace = trace_picture(pipe, picture.resize((width, height)), caption)
+    size = fitted(picture.size, settings_of(model).side ** 2, MULTIPLE)
+    trace = trace_picture(pipe, picture.resize(size), caption)
     return {
         **maps_of(trace),
         "own": True,

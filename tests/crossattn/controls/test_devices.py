@@ -6,7 +6,7 @@ import pytest
 import torch
 from launches import run_on_meta
 
-from crossattn import Control, attach
+from crossattn import Control, attach, read_prompt
 from crossattn.controls import (
     AttendAndExcite,
     Box,
@@ -24,6 +24,10 @@ from crossattn.controls import (
     Window,
 )
 from crossattn.controls.support.ahead import Ahead
+from crossattn.dialects import Dialect
+from crossattn.encoders import tokenizers_of
+from crossattn.pipelines.denoise import Conditioning
+from crossattn.pipelines.weighting import weigh_controls
 from crossattn.rows import Rows
 from crossattn.step import Step
 
@@ -58,6 +62,17 @@ def test_a_control_fetches_nothing_from_the_models_device(
 ) -> None:
     # Nothing can be fetched from this device, so any transfer during the run would fail.
     assert len(run_on_meta(sd_pipe, prompts, *controls, steps=4)) == 4
+
+
+@pytest.mark.parametrize("dialect", ["attention", "attention-normalised"])
+def test_weights_written_into_an_edited_prompt_lie_on_the_device(
+    sd_pipe: Any, dialect: Dialect
+) -> None:
+    prompts = [read_prompt(text, tokenizers_of(sd_pipe)) for text in ("a car", "a (cat:1.5)")]
+    plain = Conditioning(torch.zeros(2, 77, 16), None, guided=False)
+    _, weights, *_ = weigh_controls(prompts, (), dialect, plain, joint=False)[0]
+    both = [prompt.text for prompt in prompts]
+    assert run_on_meta(sd_pipe, both, Replace(WHOLE), weights, steps=2)
 
 
 def test_a_source_is_kept_and_edited_without_leaving_the_device(sd_pipe: Any) -> None:
