@@ -12,7 +12,7 @@ MEASURED ?= docs/measured/cpu
 # What pip and setuptools say to those who know them looks like a fault to others.
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
-PIP := $(BIN)/pip --quiet --disable-pip-version-check
+PIP := PYTHONWARNINGS=ignore $(BIN)/pip --quiet --disable-pip-version-check
 
 .PHONY: demo test quick lint types docs docs-pictures release train train-smoke bench clean
 

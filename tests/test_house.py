@@ -93,7 +93,9 @@ def test_every_package_is_listed_for_the_wheel() -> None:
         for folder, name in FOLDERS.items()
         for path in sources(folder)
     }
-    assert sorted(settings["packages"]) == sorted(found)
+    # Folders of data stand there too, or setuptools warns those who set up of forgotten packages.
+    data = {name for name in settings["packages"] if {"model", "static"} & set(name.split("."))}
+    assert set(settings["packages"]) - data == found
 
 
 @pytest.fixture(scope="module")
