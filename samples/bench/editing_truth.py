@@ -5,6 +5,7 @@ thing changed. The judge says whether the change is there; the background's PSNR
 is taken outside the changed thing's box as the judge sees it in the source (for a place: inside
 the things' boxes). Sources whose thing the judge does not see are passed over, and counted.
 Prints a Markdown table, now and then that of the pairs so far, and with --sheet draws the first.
+With --kept FILE the findings are kept, so that a run that was stopped goes on where it was.
 
 python samples/bench/editing_truth.py --pairs 200 --sheet samples/pictures/editing-truth.png
 python samples/bench/editing_truth.py --model emoji-sd3 --pairs 200
@@ -14,11 +15,13 @@ import argparse
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 import torch
+from kept import Kept
 from machine import describe
 from PIL import Image
 
@@ -40,7 +43,11 @@ MARGIN = 8
 EVERY = 25
 """After how many pairs the table is printed."""
 KINDS = ("colour", "object", "place")
+ROWS = 12
+"""Pairs on the sheet."""
 Way = Callable[[Pipeline, Source, str], Image.Image]
+Finding = tuple[str, bool, float]
+"""The kind of change, whether it was done, the background's PSNR in dB."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,38 @@ def _draw(pipe: Pipeline, source: Source, target: str, controls: list[Edit]) -> 
     return result.image
 
 
+class Case:
+    """A pair of captions, its source and the edits of it, each drawn once, when asked for."""
+
+    def __init__(self, pair: Pair, recipe: Recipe, pipe: Pipeline, judge: Judge) -> None:
+        self.pair, self.recipe, self.pipe, self.judge = pair, recipe, pipe, judge
+        self.drawn = cache(self._drawn)
+
+    @cached_property
+    def source(self) -> Source:
+        """The source's run, kept."""
+        *_, source = keep_source(self.recipe, pipe=self.pipe)
+        return source
+
+    @cached_property
+    def seen(self) -> Verdict:
+        """What the judge sees in the source."""
+        return self.judge.look([self.source.result.image])[0]
+
+    def usable(self) -> bool:
+        """Whether the source shows what is to be changed, and something else."""
+        return self.pair.there(self.seen) and bool(self.pair.background(self.seen).any())
+
+    def judged(self, way: str) -> tuple[bool, float]:
+        """Whether that way did the edit, and the background's PSNR in dB."""
+        picture, stays = self.drawn(way), self.pair.background(self.seen)
+        done = self.pair.done(self.judge.look([picture])[0])
+        return done, psnr(self.source.result.image, picture, stays)
+
+    def _drawn(self, way: str) -> Image.Image:
+        return WAYS[way](self.pipe, self.source, self.pair.texts[1])
+
+
 def psnr(before: Image.Image, after: Image.Image, where: np.ndarray) -> float:
     """Peak signal to noise in dB over some pixels, 60 at most."""
     first, second = (np.asarray(one, np.float64)[where] for one in (before, after))
@@ -184,34 +223,31 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS)[:4])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of change")
     parser.add_argument("--sheet", type=Path, help="where to draw the first pairs")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="where findings are kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
     pipe, judge = load(options.model), Judge.load()
     steps = options.steps or defaults_of(pipe).steps
     print(f"{options.model}, {steps} steps; {describe('torch', 'diffusers')}", flush=True)
     tries = 0
-    found: dict[str, list[tuple[str, bool, float]]] = {way: [] for way in options.ways}
+    kept = Kept(options.kept)
+    found: dict[str, list[Finding]] = {way: [] for way in options.ways}
     tiles: list[Tile] = []
     for pair in pairs():
         tries += 1
         if pair.kind not in options.kinds:
             continue
-        before, after = pair.texts
-        recipe = Recipe(model=options.model, prompt=before, seed=tries, steps=steps)
-        *_, source = keep_source(recipe, pipe=pipe)
-        seen = judge.look([source.result.image])[0]
-        stays = pair.background(seen)
-        if not pair.there(seen) or not stays.any():
+        recipe = Recipe(model=options.model, prompt=pair.texts[0], seed=tries, steps=steps)
+        case = Case(pair, recipe, pipe, judge)
+        if not kept(f"{tries}", case.usable):
             continue
-        row = [Tile(source.result.image, before)]
         for way in options.ways:
-            picture = WAYS[way](pipe, source, after)
-            verdict = pair.done(judge.look([picture])[0])
-            background = psnr(source.result.image, picture, stays)
-            found[way].append((pair.kind, verdict, background))
-            row.append(Tile(picture, way, f"{background:.0f} dB{'' if verdict else ', missed'}"))
-        tiles += row if len(tiles) < 12 * len(row) else []
+            done, background = kept(f"{tries} {way}", partial(case.judged, way))
+            found[way].append((pair.kind, done, background))
         count = len(found[options.ways[0]])
+        if options.sheet and count <= ROWS:
+            tiles += [Tile(case.source.result.image, pair.texts[0])]
+            tiles += [Tile(case.drawn(way), way, _note(found[way][-1])) for way in options.ways]
         if count == options.pairs or not count % EVERY:
             print_table(found, tries)
         if count == options.pairs:
@@ -224,7 +260,7 @@ def main() -> None:
         page.save(options.sheet)
 
 
-def print_table(found: dict[str, list[tuple[str, bool, float]]], tries: int) -> None:
+def print_table(found: dict[str, list[Finding]], tries: int) -> None:
     """Print what was found of each way so far, in all and by kind of change."""
     print(f"\n{len(next(iter(found.values())))} pairs ({tries} drawn)\n")
     titles = [f"{kind}: done | {kind}: background" for kind in KINDS]
@@ -235,7 +271,12 @@ def print_table(found: dict[str, list[tuple[str, bool, float]]], tries: int) -> 
         print(f"| {way} | {' | '.join(cells)} |", flush=True)
 
 
-def _cells(rows: list[tuple[str, bool, float]]) -> str:
+def _note(finding: Finding) -> str:
+    _, done, background = finding
+    return f"{background:.0f} dB{'' if done else ', missed'}"
+
+
+def _cells(rows: list[Finding]) -> str:
     if not rows:
         return " | "
     return f"{mean(row[1] for row in rows):.0%} | {mean(row[2] for row in rows):.1f} dB"

@@ -15,57 +15,26 @@ With `--kept FILE` what the judge saw is kept, so that a run that was stopped go
 """
 
 import argparse
-import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
-from typing import Any, get_args
+from typing import get_args
 
 import torch
+from kept import Drawing
 from machine import describe
 
 from crossattn.dialects import Dialect
 from crossattn.pipelines.emoji_sd.captions import describe as caption
-from crossattn.pipelines.emoji_sd.judge import Judge, Sighting, Verdict
 from crossattn.pipelines.emoji_sd.scenes import Scene, make_scene
 from crossattn.pipelines.emoji_sd.vocabulary import COLOURS
-from crossattn.pipelines.load import load
-from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.run import run
 
 FIRST_SEED = 2**25
 TURNED = (-0.5, -1.0, -2.0)
 WHEN = (0.0, 0.1, 0.3, 0.6)
 NEGATIVE = (None, 1.0, 2.0)
 TABLES = ("turned", "changed", "negated")
-
-
-class Drawing:
-    """Draws prompts with emoji-sd, and has them judged; what was judged before is not drawn again.
-
-    What was seen is kept in `file`, a line a picture, if there is one.
-    """
-
-    def __init__(self, steps: int, file: Path | None) -> None:
-        self.pipe, self.judge, self.steps, self.file = load(), Judge.load(), steps, file
-        self.seen: dict[str, Verdict] = {}
-        for line in file.read_text("utf-8").splitlines() if file and file.exists() else ():
-            asked, seen = json.loads(line)
-            things = tuple(Sighting(**thing) for thing in seen.pop("things"))
-            self.seen[asked] = Verdict(things, **seen)
-
-    def __call__(self, prompt: str, seed: int, **fields: Any) -> Verdict:
-        recipe = Recipe(prompt=prompt, seed=seed, steps=self.steps, **fields)
-        asked = recipe.model_dump_json(exclude_defaults=True)
-        if asked not in self.seen:
-            *_, result = run(recipe, pipe=self.pipe)
-            (self.seen[asked],) = self.judge.look([result.image])
-            if self.file:
-                with self.file.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps([asked, asdict(self.seen[asked])]) + "\n")
-        return self.seen[asked]
 
 
 def scenes(things: int) -> Iterator[tuple[int, Scene]]:
@@ -166,7 +135,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, metavar="FILE")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    draw = Drawing(options.steps, options.kept)
+    draw = Drawing("emoji-sd", options.steps, options.kept)
     print(f"{options.scenes} scenes, {options.steps} steps.")
     print(describe("torch", "diffusers"), end="\n\n")
     if "turned" in options.tables:

@@ -5,7 +5,8 @@ The words for falling snow are weighed from 0.25 to 2.5 in captions of scenes. A
 snow; the table has the rank correlation of weight and mean snow, and of weight and snow over each
 scene, the snow at the lowest and the highest weight (0 none to 3 heavy), and in how many pictures
 the things and the place are still those of the caption, of those that have them at weight 1. Prints
-the table of the scenes so far, now and then.
+the table of the scenes so far, now and then. With --kept FILE what the judge saw is kept, so that a
+run that was stopped goes on where it was.
 
 python samples/bench/weights_truth.py --scenes 40
 python samples/bench/weights_truth.py --model emoji-sd3 --scenes 40
@@ -14,21 +15,22 @@ python samples/bench/weights_truth.py --model emoji-sd3 --scenes 40
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import mean
 from typing import get_args
 
 import numpy as np
 import torch
+from kept import Drawing
 from machine import describe
 
 from crossattn.pipelines.emoji_sd.captions import describe as caption
-from crossattn.pipelines.emoji_sd.judge import Judge, Verdict
+from crossattn.pipelines.emoji_sd.judge import Verdict
 from crossattn.pipelines.emoji_sd.scenes import Scene, make_scene
 from crossattn.pipelines.emoji_sd.scores import rank_correlation
 from crossattn.pipelines.load import load
 from crossattn.pipelines.model_defaults import defaults_of
-from crossattn.pipelines.recipe import Dialect, Recipe
-from crossattn.pipelines.run import run
+from crossattn.pipelines.recipe import Dialect
 
 FIRST_SEED = 2**24
 EVERY = 5
@@ -89,10 +91,11 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=40)
     parser.add_argument("--steps", type=int, help="of each picture; the model's own unless given")
     parser.add_argument("--dialects", nargs="+", choices=get_args(Dialect))
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="where what was seen is kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    pipe, judge = load(options.model), Judge.load()
-    steps = options.steps or defaults_of(pipe).steps
+    steps = options.steps or defaults_of(load(options.model)).steps
+    draw = Drawing(options.model, steps, options.kept)
     print(f"{options.model}, weights {WEIGHTS}, {steps} steps; {describe('torch', 'diffusers')}")
     found = {dialect: Judged() for dialect in options.dialects or get_args(Dialect)}
     for row, (scene, _) in enumerate(zip(scenes(), range(options.scenes), strict=False)):
@@ -100,11 +103,7 @@ def main() -> None:
             seen = []
             for weight in WEIGHTS:
                 said = weighed(scene, weight)
-                recipe = Recipe(
-                    model=options.model, prompt=said, seed=row, steps=steps, dialect=dialect
-                )
-                *_, result = run(recipe, pipe=pipe)
-                seen += judge.look([result.image])
+                seen.append(draw(said, row, dialect=dialect))
             judged.add(scene, seen)
         if row + 1 == options.scenes or not (row + 1) % EVERY:
             print_table(found, row + 1)
