@@ -128,7 +128,7 @@ def look(recipe: Recipe, pipe: "Pipeline", *, bins: int = 1, heads: bool = False
     """
     started = time.perf_counter()
     settled, whole = taken_up(recipe, pipe)
-    _, _, height, width = numbers(settled)
+    _, guidance, height, width = numbers(settled)
     picture = whole.resize((width, height), Image.Resampling.LANCZOS)
     recorder = Recorder(bins=min(bins, 2), heads=heads)
     trace = trace_picture(pipe, picture, recipe.prompt, seed=recipe.seed, recorder=recorder)
@@ -139,7 +139,7 @@ def look(recipe: Recipe, pipe: "Pipeline", *, bins: int = 1, heads: bool = False
         sampler=type(pipe.scheduler).__name__,
         seconds=time.perf_counter() - started,
         words=tuple(word_shares(trace)),
-        warnings=tuple(notes_on(settled, [trace.prompt], censored=False)),
+        warnings=tuple(notes_on(settled, [trace.prompt], censored=False, guided=guidance > 1)),
     )
 
 

@@ -17,10 +17,11 @@ from crossattn.controls import SourceRecorder, Window
 from crossattn.errors import RecipeError
 from crossattn.pipelines.denoise import Progress, decode
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
-from crossattn.pipelines.load import load, load_tokenizers
+from crossattn.pipelines.load import load
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.pipelines.tokenizers import load_tokenizers
 from crossattn.prompt_schedule import is_several
 from crossattn.recorder import Recorder
 
