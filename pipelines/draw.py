@@ -76,8 +76,8 @@ def draw(
     `denoise` says; of an `inversion` its walk is made, and the picture is what it began with. The
     pipeline itself is left as it is: each run has a scheduler of its own, and attaches in a context
     of its own, so runs may be interleaved, left, or put into threads. Where the project has no loop
-    for a pipeline, its own call draws (`crossattn.pipelines.called`), by one prompt. The other arguments and the
-    errors are those of `run`.
+    for a pipeline, its own call draws (`crossattn.pipelines.called`), by one prompt. The other
+    arguments and the errors are those of `run`.
     """
     first = recipes[0]
     source = None
@@ -131,7 +131,8 @@ def draw(
                 )
             )
         text = texts[0][1]
-        how: dict[str, Any] = {"steps": steps, "guidance": guidance, "height": height, "width": width}
+        size = {"height": height, "width": width}
+        how: dict[str, Any] = {"steps": steps, "guidance": guidance, **size}
         if isinstance(text, CallText):
             own.act(acting[0])
             picture = yield from call(pipe, text, generator=generators[0], **how)
