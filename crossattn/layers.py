@@ -18,7 +18,7 @@ from crossattn.step import LayerCall, Step
 class Layers:
     """The layers of `modules` at which any of the controls wants a site, by name.
 
-    Where `others` (as `denoisers_in_turn` has them) take over, each layer is a module in each of them.
+    Where `others` (as `denoisers_in_turn` has them) take over, a layer is a module in each of them.
     `visited` are those that were shown in the present call of the denoiser.
     """
 
