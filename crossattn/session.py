@@ -51,8 +51,8 @@ class Session:
         guided: bool | None,
     ) -> None:
         self.pipe = pipe_or_model
-        self._turns = denoisers_in_turn(pipe_or_model)
-        self.denoiser, self.called = self._turns[0]
+        self.turns = denoisers_in_turn(pipe_or_model)
+        self.denoiser, self.called = self.turns[0]
         self.family = family_of(self.denoiser)
         self.modules = dict(site_modules(self.denoiser))
         self.sites = tuple(self.modules)
@@ -78,7 +78,7 @@ class Session:
         self._paused = False
         self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
-        self.layers = Layers(self.family, self.modules, self.controls, self._turns[1:])
+        self.layers = Layers(self.family, self.modules, self.controls, self.turns[1:])
         self._embeds: PerTensor[Tensor] = PerTensor()
         self._lengths: PerTensor[int] = PerTensor()
 
@@ -148,7 +148,7 @@ class Session:
         for encoder in self.encoders:
             if encoder.module is not None:
                 stack.callback(after(encoder.module, self._in_context(self.heard.hear(encoder))))
-        for denoiser, called in self._turns:
+        for denoiser, called in self.turns:
             stack.enter_context(run_eagerly(self.pipe, denoiser))
             stack.callback(listen(denoiser))
             stack.callback(before(called, self._announce))

@@ -28,16 +28,25 @@ class Sums:
         self._ones: dict[tuple[torch.device, int], Tensor] = {}
 
     @torch.no_grad()
-    def add(self, call: LayerCall, attention: Attention) -> None:
-        """Add a call's probabilities; the attention is left untouched."""
+    def add(self, call: LayerCall, attention: Attention, weights: Tensor | None = None) -> None:
+        """Add a call's probabilities; the attention is left untouched.
+
+        The mean over heads is weighed by `weights` (rows, heads, pixels) if there are any.
+        """
         for side in self._record.layout.sides:
             for images, rows in call.step.rows.runs(side):
-                self._add(call, attention, side, images, rows)
+                self._add(call, attention, side, images, rows, weights)
                 if images.start == 0:
                     self._visits[side][call.step.index, self._places[call.site]] += 1
 
     def _add(
-        self, call: LayerCall, attention: Attention, side: Side, images: slice, rows: slice
+        self,
+        call: LayerCall,
+        attention: Attention,
+        side: Side,
+        images: slice,
+        rows: slice,
+        weights: Tensor | None,
     ) -> None:
         record, step, place = self._record, call.step.index, self._places[call.site]
         key, device = (side, call.site.name), attention.query.device
@@ -51,6 +60,8 @@ class Sums:
             there = slice(first, first + len(columns))
             if record.layout.heads:
                 sums[there, heads].add_(columns)
+            elif weights is not None:
+                sums[there, 0].add_((columns * weights[some, heads, None]).sum(1))
             else:
                 # A mean over heads that is added at once, as a product.
                 total = sums[there].view(len(columns), 1, -1)

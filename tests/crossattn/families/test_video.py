@@ -108,6 +108,9 @@ def test_two_transformers_that_take_turns_are_recorded_and_weighed_as_one() -> N
         weighed = draw("wan", pipe, guided=True)
     assert (weighed - made).abs().max() > 1e-4
     assert not any(part._forward_hooks for part in pipe.transformer_2.modules())
+    apart = pytest.raises(ControlError, match="two transformers in turn")
+    with apart, attach(pipe, Recorder(heads="weighed"), prompt=PROMPT):
+        pass
 
 
 def test_transformers_of_two_kinds_and_videos_that_begin_with_a_picture_are_refused() -> None:
