@@ -26,9 +26,9 @@ class Recorder(Control):
     """Records every step and the chosen sites; what it saw stands in `trace`.
 
     `bins` groups of steps can be asked apart (1: only their sum; as many as steps: each of them);
-    `heads` keeps each head rather than their mean, or, "weighed", a mean in which heads count at
-    each pixel by their part in what the layer gives, which finds words better where there is no
-    room for all of them and takes a run of the layer more; `negative` records the negative prompt's
+    `heads` keeps each head rather than their mean, or, "weighed", a mean in which heads count
+    by their part in what the layer gives, which finds words better where there is no room for all
+    of them and takes a run of the layer more; `negative` records the negative prompt's
     rows too; `layers` chooses blocks or sites as in `Trace.at`; `text` also reads the text
     encoders' own attention over the prompts into `flows`, on entering. Only the prompt's tokens are
     kept: padding follows from them, since probabilities sum to 1 (in joint attention it has one map

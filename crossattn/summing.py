@@ -31,7 +31,7 @@ class Sums:
     def add(self, call: LayerCall, attention: Attention, weights: Tensor | None = None) -> None:
         """Add a call's probabilities; the attention is left untouched.
 
-        The mean over heads is weighed by `weights` (rows, heads, pixels) if there are any.
+        The mean over heads is weighed by `weights` (rows, heads) if there are any.
         """
         for side in self._record.layout.sides:
             for images, rows in call.step.rows.runs(side):
@@ -60,13 +60,14 @@ class Sums:
             there = slice(first, first + len(columns))
             if record.layout.heads:
                 sums[there, heads].add_(columns)
-            elif weights is not None:
-                sums[there, 0].add_((columns * weights[some, heads, None]).sum(1))
             else:
                 # A mean over heads that is added at once, as a product.
                 total = sums[there].view(len(columns), 1, -1)
-                ones = self._row(device, columns.shape[1]).expand(len(columns), -1, -1)
-                total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
+                if weights is None:
+                    ones = self._row(device, columns.shape[1]).expand(len(columns), -1, -1)
+                    total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
+                else:
+                    total.baddbmm_(weights[some, None, heads], columns.flatten(2))
             mass = masses[step, place, there]
             share, cell = columns.shape[1] / attention.heads, (side, step, place, first)
             if share == 1 and cell not in self._met:

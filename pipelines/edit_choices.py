@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 NONE = (0.0, 0.0)
-PIXELS = (0.0, 0.4)
+PIXELS = (0.0, 0.6)
 """When pixels look where the source's did in joint attention, unless told."""
+PIXELS_OF_PICTURES = (0.0, 0.4)
+"""The same where the source was not drawn but existed."""
 PIXELS_AROUND = (0.0, 0.2)
 """The same where a place changes, and so most of the picture."""
 
@@ -58,22 +60,25 @@ def windows(recipe: Recipe, pipe: "Pipeline") -> tuple[Shares, Shares]:
     """When words, and when pixels, look where the source's did in a recipe's edit."""
     assert recipe.edit is not None
     joint = family_of(denoiser_of(pipe)).order != "cross"
-    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint)
+    exists = recipe.picture is not None
+    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint, exists=exists)
 
 
 def usual_windows(
-    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool
+    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool, exists: bool = False
 ) -> tuple[Shares, Shares]:
     """When words, and when pixels, look where the source's did.
 
     Unless told, words do in cross-attention; in `joint` attention pixels do, which needs no
-    alignment of words.
+    alignment of words. `exists` is that the picture does, and was not drawn.
     """
     cross: Shares = (CROSS_WINDOW.start, CROSS_WINDOW.end)
     share: Shares = NONE
     if joint:
         around = spec.blend == () and changed_nouns(source, target).things is not None
-        cross, share = NONE, PIXELS_AROUND if around else PIXELS
+        cross, share = NONE, PIXELS_OF_PICTURES if exists else PIXELS
+        if around:
+            share = PIXELS_AROUND
     return spec.cross or cross, spec.share or share
 
 

@@ -289,9 +289,8 @@ def test_heads_weigh_by_their_part_in_what_a_layer_gives(sd_pipe: Any) -> None:
             project = modules[call.site].to_out[0].weight.double()
             parts = project.unflatten(1, (len(query), -1)).permute(1, 2, 0)  # (heads, width, out)
             said = probs @ value @ parts
-            agreed = (said * said.sum(0)).sum(-1).clamp(min=0)
-            share = agreed / agreed.sum(0)
-            map_ = (probs * share[..., None]).sum(0)
+            agreed = (said * said.sum(0)).sum((1, 2)).clamp(min=0)
+            map_ = (probs * (agreed / agreed.sum())[:, None, None]).sum(0)
             expected[call.site.name] = expected.get(call.site.name, 0) + map_
 
     recorder = Recorder(heads="weighed")

@@ -198,11 +198,11 @@ def joint(pipe: Any, target: str, source: Source | None = None, **how: Any) -> E
 def test_in_joint_attention_pixels_follow_the_source_and_nouns_tell_where(joint_pipe: Any) -> None:
     done = joint(joint_pipe, "a big blue ball on a beach")
     assert [(one.control, one.steps) for one in done.report.touched] == [
-        ("ShareSelfAttention", 1),
+        ("ShareSelfAttention", 2),
         ("LocalBlend", 4),
     ]
     made = done.result.recipe.edit
-    assert (made.cross, made.share, made.by, made.threshold) == ((0, 0), (0, 0.4), "nouns", 0.4)
+    assert (made.cross, made.share, made.by, made.threshold) == ((0, 0), (0, 0.6), "nouns", 0.4)
     ball = done.source.result.trace["ball"].resize(128, 128).mask(0.4)
     assert (done.report.mask & ball).sum() > 0.9 * ball.sum()
     named = joint(joint_pipe, "a big blue ball on a beach", done.source, blend=["ball"])
