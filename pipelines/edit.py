@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 WHOLE = Window()
+MARGIN = Window(0.0, 0.5)
+"""When things keep a margin of a picture whose place changes: their edges stay theirs, and what is
+around them is still made anew."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) 
         if place.mask is not None:
             controls.append(LocalBlend(place.words, mask=place.mask, **how))
     elif spec.blend or (spec.blend is not None and _differ(before, after)):
-        controls.append(LocalBlend(spec.blend or None, **how))
+        controls.append(LocalBlend(spec.blend or None, margin=MARGIN, **how))
     return controls
 
 

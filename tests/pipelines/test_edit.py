@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from crossattn import RecipeError
-from crossattn.controls import Refine, Replace, Reweight, SourceRecorder, Window
+from crossattn import Control, RecipeError, Step
+from crossattn.controls import LocalBlend, Refine, Replace, Reweight, SourceRecorder, Window
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
 from crossattn.pipelines.edit_choices import windows
@@ -217,3 +217,18 @@ def test_where_a_place_changes_all_may_but_what_stays(joint_pipe: Any) -> None:
     ball = done.source.result.trace["ball"].resize(128, 128).mask(0.4)
     assert (done.report.mask & ball).sum() < 0.1 * ball.sum()
     assert done.report.mask.float().mean() > 0.5
+
+
+def test_things_keep_a_margin_at_first_where_their_place_changes(joint_pipe: Any) -> None:
+    source = joint(joint_pipe, "a big red ball at night").source
+    blend = LocalBlend(margin=Window(0, 0.5), source=source.run)
+    free: list[int] = []
+
+    class Look(Control):
+        def after_step(self, step: Step, latents: torch.Tensor) -> torch.Tensor:
+            free.append(int(blend.masks[0].sum()))
+            return latents
+
+    night = source.result.recipe.replace(prompt="a big red ball at night")
+    finish(run(night, pipe=joint_pipe, controls=[blend, Look()]))
+    assert free[0] == free[1] < free[2] == free[3]
