@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from crossattn.controls import Alignment, align
+from crossattn.controls import Alignment, Window, align
 from crossattn.controls.blend import THRESHOLDS, usual_blend
 from crossattn.controls.support.blend_places import By
 from crossattn.controls.support.nouns import changed_nouns
@@ -59,6 +59,16 @@ def windows(recipe: Recipe, pipe: "Pipeline") -> tuple[Shares, Shares]:
     assert recipe.edit is not None
     joint = family_of(denoiser_of(pipe)).order != "cross"
     return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint)
+
+
+def kept_windows(spec: SettledEdit) -> tuple[Window, Window]:
+    """What of a source's cross- and self-attention an edit will need."""
+    own = spec.words.values()
+    cross = Window(
+        min([spec.cross[0], *(start for start, _ in own)]),
+        max([spec.cross[1], *(end for _, end in own)]),
+    )
+    return cross, Window(*spec.share)
 
 
 def usual_windows(

@@ -15,6 +15,7 @@ from crossattn.pipelines.denoise import Progress, denoise, encode, with_own_sche
 from crossattn.pipelines.edit import edit, keep_source
 from crossattn.pipelines.invert import encoded, fitted, invert, put_back
 from crossattn.pipelines.joint import denoiser_of
+from crossattn.pipelines.kept_size import kept_nbytes
 from crossattn.pipelines.load import load
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
@@ -165,7 +166,9 @@ def test_a_mask_of_nothing_gives_the_picture_and_another_keeps_what_is_outside(
     assert done.report.mask.shape == before.shape[:2]
 
 
-def test_an_edit_of_an_inverted_picture_costs_one_branch(sd_pipe: Any, photo: str) -> None:
+def test_an_edit_of_an_inverted_picture_costs_one_branch_and_memory_told_before(
+    sd_pipe: Any, photo: str
+) -> None:
     rows: list[int] = []
     denoiser_of(sd_pipe).register_forward_pre_hook(
         lambda _, args, kwargs: rows.append(len(args[0])), with_kwargs=True
@@ -173,6 +176,9 @@ def test_an_edit_of_an_inverted_picture_costs_one_branch(sd_pipe: Any, photo: st
     last(run(Recipe(prompt=CAPTION, steps=3, guidance=2.0, height=64, width=64), pipe=sd_pipe))
     plain, rows[:] = sum(rows), []
     source = last(keep_source(recipe(photo), pipe=sd_pipe))
+    assert source.run.nbytes == kept_nbytes(
+        recipe(photo, edit={"cross": (0, 1), "share": (0, 1)}), sd_pipe
+    )
     # The walk, and two noise levels at which the words are found.
     assert (sum(rows), plain) == (3 + 2, 3 * 2)
     rows.clear()

@@ -62,7 +62,7 @@ def test_an_edited_photograph_has_its_size_and_is_drawn_again_from_its_recipe(
     assert read_picture(Path("cat.png")).size == (90, 150)
     assert call(["replay", "cat.png"]) == 0
     Image.new("RGB", (90, 150)).save("photo.jpg")
-    capsys.readouterr()
+    assert "note: the run of the picture takes 0." in capsys.readouterr().err
     assert call(["replay", "cat.png"]) == 2
     assert "is not the picture that the recipe was made with" in capsys.readouterr().err
 
