@@ -129,8 +129,11 @@ class Queries:
         return {"rows": rows, "unknown": unknown(target.text, model), "windows": windows}
 
     def quick(self, asked: Asked) -> Asked:
-        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""
+        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}; {} if others draw, or of
+        one's own picture."""
         recipe = Recipe.from_json(asked["recipe"]).replace(device=None, edit=None, versions={})
+        if recipe.picture is not None:
+            return {}
         prompt, _ = self._read(recipe.prompt, recipe.model_dump())
         weights = dict(enumerate(map(float, asked["weights"])))
         sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)

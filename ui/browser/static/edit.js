@@ -3,6 +3,7 @@
 import { all, ask, element, find, offer, on, percent, server, state, type, whenThere } from "./store.js";
 import { isMinor } from "./chips.js";
 import { drawMask } from "./mask.js";
+import { broughtFor } from "./own.js";
 import { windowRow, windowAxis } from "./windows.js";
 
 const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
@@ -252,5 +253,6 @@ function showFacts() {
 function run(pressed) {
   if (state.busy) return;
   ask("start", typeof pressed === "string" ? pressed : "#edit-run");
+  part.props.value = { ...part.props.value, picture: broughtFor(state.run) };
   part.trigger("submit");
 }
