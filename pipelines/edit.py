@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 WHOLE = Window()
+MARGIN = Window(0.0, 0.5)
+"""When things keep a margin of a picture whose place changes: their edges stay theirs, and what is
+around them is still made anew."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,8 @@ def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) 
     elif source.seen is not None:
         place = place_of_edit(source.seen, before, after, spec.blend)
         if place.mask is not None:
-            controls.append(LocalBlend(place.words, mask=place.mask, **how))
+            margin = MARGIN if place.around else Window(0.0, 0.0)
+            controls.append(LocalBlend(place.words, mask=place.mask, margin=margin, **how))
     elif spec.blend or (spec.blend is not None and _differ(before, after)):
         controls.append(LocalBlend(spec.blend or None, **how))
     return controls

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from crossattn.controls import Alignment, Window, align
 from crossattn.controls.blend import THRESHOLDS, usual_blend
 from crossattn.controls.support.blend_places import By
-from crossattn.controls.support.nouns import changed_nouns
+from crossattn.controls.support.nouns import changed_nouns, only_qualities
 from crossattn.controls.support.window import CROSS_WINDOW
 from crossattn.denoiser import family_of
 from crossattn.encoders import tokenizers_of
@@ -24,6 +24,9 @@ PIXELS = (0.0, 0.4)
 """When pixels look where the source's did in joint attention, unless told."""
 PIXELS_AROUND = (0.0, 0.2)
 """The same where a place changes, and so most of the picture."""
+PIXELS_OF_QUALITIES = (0.0, 0.8)
+"""The same in a picture that exists, where nouns stay and only what is said of them changes: its
+things keep their shape so (samples/bench/pictures_truth.py)."""
 
 
 class SettledEdit(EditRecipe):
@@ -58,7 +61,8 @@ def windows(recipe: Recipe, pipe: "Pipeline") -> tuple[Shares, Shares]:
     """When words, and when pixels, look where the source's did in a recipe's edit."""
     assert recipe.edit is not None
     joint = family_of(denoiser_of(pipe)).order != "cross"
-    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint)
+    exists = recipe.picture is not None
+    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint, exists=exists)
 
 
 def kept_windows(spec: SettledEdit) -> tuple[Window, Window]:
@@ -72,18 +76,20 @@ def kept_windows(spec: SettledEdit) -> tuple[Window, Window]:
 
 
 def usual_windows(
-    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool
+    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool, exists: bool = False
 ) -> tuple[Shares, Shares]:
     """When words, and when pixels, look where the source's did.
 
     Unless told, words do in cross-attention; in `joint` attention pixels do, which needs no
-    alignment of words.
+    alignment of words. `exists` is that the picture does, and was not drawn.
     """
     cross: Shares = (CROSS_WINDOW.start, CROSS_WINDOW.end)
     share: Shares = NONE
     if joint:
         around = spec.blend == () and changed_nouns(source, target).things is not None
         cross, share = NONE, PIXELS_AROUND if around else PIXELS
+        if exists and only_qualities(source, target):
+            share = PIXELS_OF_QUALITIES
     return spec.cross or cross, spec.share or share
 
 

@@ -50,7 +50,8 @@ class LocalBlend(FromSource):
     they made of the maps.
 
     With `mask`, bool (height, width), the places are settled before the run: it is brought to the
-    latent's size, and `words` (none unless given) add to it where the target has them.
+    latent's size, and `words` (none unless given) add to it where the target has them. In the
+    window `margin` (none unless given) what is outside the mask is larger by one of its places.
 
     Raises `WordNotFoundError` for a word that neither prompt has, `ControlError` for no word.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
@@ -66,6 +67,7 @@ class LocalBlend(FromSource):
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
         mask: Tensor | None = None,
+        margin: Window = Window(0.0, 0.0),  # noqa: B008
         source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
@@ -80,6 +82,7 @@ class LocalBlend(FromSource):
         self.protect_threshold = protect_threshold
         self.window = window
         self.mask = mask
+        self.margin = margin
         self._masks: dict[int, Tensor] = {}
         self._by: By = "words"
         self._changed: dict[int, BlendPlaces] = {}
@@ -174,6 +177,8 @@ class LocalBlend(FromSource):
         mask = torch.zeros(step.height, step.width, dtype=torch.bool, device=device)
         if self.mask is not None:
             given = self.mask[None, None].float().to(device)
+            if self.margin.contains(step):
+                given = 1 - F.max_pool2d(1 - given, 3, stride=1, padding=1)
             mask |= F.interpolate(given, size=mask.shape, mode="nearest")[0, 0] > 0
         if not self._looks:
             return mask

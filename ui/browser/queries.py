@@ -114,7 +114,8 @@ class Queries:
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row.
 
-        `windows` are those of words and pixels that the model takes unless the plan has others.
+        `windows` are those of words and pixels that the model takes unless the plan has others,
+        of a picture of one's `own` or one that it drew.
         """
         model = str(asked["model"])
         source, _ = self._read(str(asked["prompt"]), asked)
@@ -123,7 +124,7 @@ class Queries:
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         joint = settings_of(model).joint
         cross, share = usual_windows(
-            spec.model_copy(update={"blend": ()}), source, target, joint=joint
+            spec, source, target, joint=joint, exists=bool(asked.get("own"))
         )
         windows = {"cross": cross, "share": share}
         return {"rows": rows, "unknown": unknown(target.text, model), "windows": windows}

@@ -81,7 +81,8 @@ async function align() {
   if (!state.model) return;
   const number = ++asked;
   const { model, fields: { dialect } } = state;
-  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model, dialect };
+  const own = Boolean(broughtFor(state.run));
+  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model, dialect, own };
   const answer = await server.align(question);
   if (number !== asked) return;
   if (textOf("#prompt") !== question.prompt || textOf("#target") !== question.target) {
