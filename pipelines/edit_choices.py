@@ -24,9 +24,10 @@ PIXELS = (0.0, 0.4)
 """When pixels look where the source's did in joint attention, unless told."""
 PIXELS_AROUND = (0.0, 0.2)
 """The same where a place changes, and so most of the picture."""
-PIXELS_OF_QUALITIES = (0.0, 0.8)
-"""The same in a picture that exists, where nouns stay and only what is said of them changes: its
-things keep their shape so (samples/bench/pictures_truth.py)."""
+QUALITIES = (0.0, 0.8)
+"""When pixels, and in cross-attention words too, look where the source's did in a picture that
+exists, where nouns stay and only what is said of them changes: its things keep their shape so
+(samples/bench/pictures_truth.py)."""
 
 
 class SettledEdit(EditRecipe):
@@ -88,8 +89,8 @@ def usual_windows(
     if joint:
         around = spec.blend == () and changed_nouns(source, target).things is not None
         cross, share = NONE, PIXELS_AROUND if around else PIXELS
-        if exists and only_qualities(source, target):
-            share = PIXELS_OF_QUALITIES
+    if exists and only_qualities(source, target):
+        cross, share = NONE if joint else QUALITIES, QUALITIES
     return spec.cross or cross, spec.share or share
 
 

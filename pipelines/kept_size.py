@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crossattn.controls import SourceRecorder
-from crossattn.pipelines.denoise import with_own_scheduler
+from crossattn.pipelines.denoise import encode, with_own_scheduler
 from crossattn.pipelines.edit_choices import kept_windows, settled_edit
 from crossattn.pipelines.invert import taken_up
 from crossattn.pipelines.joint import denoiser_of
@@ -32,4 +32,5 @@ def kept_nbytes(recipe: Recipe, pipe: "Pipeline") -> int:
     latents = denoiser_of(pipe).config.in_channels * (height // factor) * (width // factor)
     # Beside what is kept of a drawing: where it begins, what was seen at each step, what was said.
     more = (1 + 2 * steps) * latents * NUMBER
-    return recorder.nbytes(own, settled.prompt, guided=False, **size) + more
+    tokens = encode(own, settled.prompt, "", guidance=1).embeds.shape[1]
+    return recorder.nbytes(own, settled.prompt, guided=False, tokens=tokens, **size) + more

@@ -168,9 +168,7 @@ def test_a_mask_of_nothing_gives_the_picture_and_another_keeps_what_is_outside(
     assert done.report.mask.shape == before.shape[:2]
 
 
-def test_an_edit_of_an_inverted_picture_costs_one_branch_and_memory_told_before(
-    sd_pipe: Any, photo: str
-) -> None:
+def test_an_edit_of_an_inverted_picture_costs_one_branch(sd_pipe: Any, photo: str) -> None:
     rows: list[int] = []
     denoiser_of(sd_pipe).register_forward_pre_hook(
         lambda _, args, kwargs: rows.append(len(args[0])), with_kwargs=True
@@ -178,9 +176,6 @@ def test_an_edit_of_an_inverted_picture_costs_one_branch_and_memory_told_before(
     last(run(Recipe(prompt=CAPTION, steps=3, guidance=2.0, height=64, width=64), pipe=sd_pipe))
     plain, rows[:] = sum(rows), []
     source = last(keep_source(recipe(photo), pipe=sd_pipe))
-    assert source.run.nbytes == kept_nbytes(
-        recipe(photo, edit={"cross": (0, 1), "share": (0, 1)}), sd_pipe
-    )
     # The walk, and two noise levels at which the words are found.
     assert (sum(rows), plain) == (3 + 2, 3 * 2)
     rows.clear()
@@ -189,11 +184,22 @@ def test_an_edit_of_an_inverted_picture_costs_one_branch_and_memory_told_before(
     assert done.result.recipe.picture.sha256 and done.report.touched
 
 
-def test_things_keep_their_shape_where_only_what_is_said_of_them_changes(photo: str) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_the_memory_of_a_kept_run_is_known_before_it_is_made(model: str, photo: str) -> None:
+    asked, pipe = recipe(photo, edit={"cross": (0, 1), "share": (0, 0.4)}), load(model)
+    told = kept_nbytes(asked, pipe)
+    kept = last(keep_source(asked, pipe=pipe, cross=Window(), share=Window(0.0, 0.4)))
+    assert kept.run.nbytes == told
+
+
+def test_things_keep_their_shape_where_only_what_is_said_of_them_changes(
+    photo: str, sd_pipe: Any
+) -> None:
     pipe = load("emoji-sd3")
     colour, place = "a blue car on grass", "a red car on the sea"
     shares = [windows(recipe(photo, text), pipe)[1] for text in (colour, TARGET, place)]
     assert shares == [(0.0, 0.8), (0.0, 0.4), (0.0, 0.2)]
+    assert windows(recipe(photo, colour), sd_pipe) == ((0.0, 0.8), (0.0, 0.8))
     drawn = recipe(photo, colour).replace(picture=None)
     assert windows(drawn, pipe)[1] == (0.0, 0.4)
 
