@@ -29,7 +29,7 @@ def kept_nbytes(recipe: Recipe, pipe: "Pipeline") -> int:
     own = with_own_scheduler(pipe, settled.scheduler)
     size = {"steps": steps, "height": height, "width": width}
     factor: int = pipe.vae_scale_factor
-    latents = denoiser_of(pipe).config.in_channels * (height // factor) * (width // factor)
+    latents: int = denoiser_of(pipe).config.in_channels * (height // factor) * (width // factor)
     # Beside what is kept of a drawing: where it begins, what was seen at each step, what was said.
     more = (1 + 2 * steps) * latents * NUMBER
     tokens = encode(own, settled.prompt, "", guidance=1).embeds.shape[1]
