@@ -26,7 +26,7 @@ from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
-from crossattn.pipelines.edit_choices import SettledEdit, aligned, settled_edit
+from crossattn.pipelines.edit_choices import SettledEdit, aligned, kept_windows, settled_edit
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.invert import Inverted, keep_picture, put_back, taken_up
 from crossattn.pipelines.named_words import check_words
@@ -148,11 +148,7 @@ def edit(
     alignment, spec = aligned(before, after, spec), settled_edit(recipe, pipe)
     runs = 1 if source else 2
     if source is None:
-        cross = Window(
-            min([spec.cross[0], *(start for start, _ in spec.words.values())]),
-            max([spec.cross[1], *(end for _, end in spec.words.values())]),
-        )
-        share = Window(*spec.share)
+        cross, share = kept_windows(spec)
         kept_by = keep_source(
             start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share, length=length
         )
@@ -219,7 +215,8 @@ def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) 
     elif source.seen is not None:
         place = place_of_edit(source.seen, before, after, spec.blend)
         if place.mask is not None:
-            controls.append(LocalBlend(place.words, mask=place.mask, **how))
+            margin = MARGIN if place.around else Window(0.0, 0.0)
+            controls.append(LocalBlend(place.words, mask=place.mask, margin=margin, **how))
     elif spec.blend or (spec.blend is not None and _differ(before, after)):
         controls.append(LocalBlend(spec.blend or None, margin=MARGIN, **how))
     return controls

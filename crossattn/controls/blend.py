@@ -51,8 +51,8 @@ class LocalBlend(FromSource):
 
     With `mask`, bool (height, width), the places are settled before the run: it is brought to the
     latent's size, and `words` (none unless given) add to it where the target has them. In the
-    window `margin` (none unless given) things that stay where a place changes are larger by one
-    place of the grid, so that their edges stay theirs.
+    window `margin` (none unless given) what stays, outside the mask or where a place changes, is larger
+    by one place of the grid, so that its edges stay its own.
 
     Raises `WordNotFoundError` for a word that neither prompt has, `ControlError` for no word.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
@@ -178,6 +178,8 @@ class LocalBlend(FromSource):
         mask = torch.zeros(step.height, step.width, dtype=torch.bool, device=device)
         if self.mask is not None:
             given = self.mask[None, None].float().to(device)
+            if self.margin.contains(step):
+                given = 1 - F.max_pool2d(1 - given, 3, stride=1, padding=1)
             mask |= F.interpolate(given, size=mask.shape, mode="nearest")[0, 0] > 0
         if not self._looks:
             return mask

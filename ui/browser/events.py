@@ -12,6 +12,7 @@ from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
+from crossattn.ui.browser.brought import Brought
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
 from crossattn.ui.browser.dropped import recipe_in
 from crossattn.ui.browser.fields import (
@@ -37,6 +38,8 @@ HISTORY = 40
 """Pictures of a session that are kept here; the browser has the recipes of the others."""
 
 Updates = tuple[Any, ...]
+OF_PICTURES = ("width", "height", "scheduler", "guidance")
+"""What the picture that is edited, or the model, settles where one exists."""
 KEEP = (gr.skip(),) * 3
 """The stage, the seed and the ids of the session as they are."""
 
@@ -52,6 +55,7 @@ class Events:
         self.offered = offered
         self.shelf = shelf
         self.models = models
+        self.brought = Brought(shelf)
         self.sources = Sources()
         self.queue = Queue(WAITING)
         self._claims: Counter[str] = Counter()
@@ -104,15 +108,18 @@ class Events:
     ) -> Iterator[Updates]:
         """Edit the picture of the fields into that of `target`.
 
-        `edit` holds {cross, share, blend, protect} as a recipe's edit does; `held` is that of
-        `generate`, with the words of either prompt.
+        `edit` holds {cross, share, blend, protect} as a recipe's edit does, and of a picture of
+        one's own `picture`, as `Brought.taken` has it, which settles size and guidance; `held` is
+        that of `generate`, with the words of either prompt.
         """
-        with told():
+        with told(), self.brought.taken(edit.get("picture")) as picture:
             if not target.strip():
                 raise RecipeError("The target prompt is blank: write what the picture becomes.")
             source = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
+            if picture is not None:
+                source = source.replace(picture=picture, **dict.fromkeys(OF_PICTURES))
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
             recipe = with_unshown(recipe, self._latest(made))
@@ -195,6 +202,7 @@ class Events:
             if self._claims[key] <= 0:
                 del self._claims[key]
                 self.shelf.drop([key])
+        self.brought.tidy()
 
     def _latest(self, made: list[str]) -> list[Recipe]:
         """The recipes of a person's pictures, the last first."""
@@ -227,6 +235,7 @@ class Events:
     def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
         bounds.check(recipe, self.offered)
+        self.brought.check(recipe)
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}

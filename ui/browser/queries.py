@@ -114,7 +114,8 @@ class Queries:
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row.
 
-        `windows` are those of words and pixels that the model takes unless the plan has others.
+        `windows` are those of words and pixels that the model takes unless the plan has others,
+        of a picture of one's `own` or one that it drew.
         """
         model = str(asked["model"])
         source, _ = self._read(str(asked["prompt"]), asked)
@@ -123,14 +124,17 @@ class Queries:
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         joint = settings_of(model).joint
         cross, share = usual_windows(
-            spec.model_copy(update={"blend": ()}), source, target, joint=joint
+            spec, source, target, joint=joint, exists=bool(asked.get("own"))
         )
         windows = {"cross": cross, "share": share}
         return {"rows": rows, "unknown": unknown(target.text, model), "windows": windows}
 
     def quick(self, asked: Asked) -> Asked:
-        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""
+        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}; {} if others draw, or of
+        one's own picture."""
         recipe = Recipe.from_json(asked["recipe"]).replace(device=None, edit=None, versions={})
+        if recipe.picture is not None:
+            return {}
         prompt, _ = self._read(recipe.prompt, recipe.model_dump())
         weights = dict(enumerate(map(float, asked["weights"])))
         sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)

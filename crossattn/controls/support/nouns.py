@@ -30,6 +30,7 @@ _POINTING = _each(
     "left right next front back top bottom middle high close far up down away out there here"
 )
 _LITTLE = _PLACING | _JOINING | _POINTING | {"of"}
+_ARTICLES = _each("a an the")
 # What ends in -ing and is a thing all the same.
 _THINGS = _each(
     "building painting drawing clothing king ring wing string spring thing ceiling morning evening "
@@ -103,6 +104,15 @@ def changed_nouns(source: Prompt, target: Prompt) -> ChangedNouns:
         stay = [each for each in before if not (each.place or each.measure)]
         things = tuple(each.noun for each in stay if each.noun not in nouns)
     return ChangedNouns(tuple(sorted(nouns)), tuple(sorted(fresh)), things)
+
+
+def only_qualities(source: Prompt, target: Prompt) -> bool:
+    """Whether nouns, their relations and the place stay, and only what is said of nouns changes."""
+    nouns = changed_nouns(source, target)
+    before, after = ({same_word(word.text) for word in each.words} for each in (source, target))
+    stay = all(same_word(source.words[each].text) in after for each in nouns.source)
+    stay &= not (before ^ after) & _LITTLE - _ARTICLES
+    return stay and not nouns.target and nouns.things is None
 
 
 def _touched(phrases: Sequence[_Phrase], changed: Sequence[int], words: list[str]) -> list[_Phrase]:
