@@ -10,9 +10,9 @@ from crossattn.pipelines.result import Result
 def run_together(recipes: Sequence[Recipe]) -> list[Result]:
     """Make pictures of recipes that differ in prompts and seed alone, in one batch of the model.
 
-    Edits, regions and weights act on one picture's attention: they are not for here. Each has the
-    noise that it has alone, and is what it is alone but for rounding, which differs with the number
-    of rows; `seconds` are shared out evenly. Raises CrossattnError in its kinds.
+    Edits, regions, weights and words that must be there act on one picture: they are not for here.
+    Each has the noise that it has alone, and is what it is alone but for rounding, which differs
+    with the number of rows; `seconds` are shared out evenly. Raises CrossattnError in its kinds.
     """
     *_, results = draw(recipes)
     assert isinstance(results, list)

@@ -9,6 +9,7 @@ import typer
 
 from crossattn.inversion_methods import listed
 from crossattn.ui import options as opt
+from crossattn.ui.option_values import parse_number
 from crossattn.ui.output_places import OTHER_PICTURES, folder_path, picture_path
 from crossattn.ui.show import add_row, named, print_json, progress_bar, show, table, warn
 
@@ -112,7 +113,7 @@ def edit(
     begin: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="Share of the steps that stay the source's." + opt.by_default("0"),
             rich_help_panel=EDIT,
@@ -141,7 +142,7 @@ def edit(
     threshold: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="How strong a word must be, against its strongest, to be there."
             + opt.by_default("0.3, by nouns 0.4"),
@@ -169,7 +170,7 @@ def edit(
     strength: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="How far to go back to noise: 0.8 is --begin 0.2." + opt.by_default("1"),
             rich_help_panel=PHOTO,

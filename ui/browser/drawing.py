@@ -81,7 +81,7 @@ class Sources:
             getattr(asked, name) in (None, getattr(settled, name))
             for name in Recipe.model_fields.keys() - {"versions", "digests", "revision", "device"}
         )
-        return kept if same else None
+        return kept if same and asked.excite == settled.excite else None
 
     def keep(self, source: Source) -> None:
         """Keep a source, and let the one before go."""

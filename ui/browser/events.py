@@ -15,6 +15,7 @@ from crossattn.ui.browser import bounds
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
 from crossattn.ui.browser.dropped import recipe_in
 from crossattn.ui.browser.fields import (
+    excited_of,
     fields_of,
     recipe_of,
     regions_of,
@@ -69,12 +70,14 @@ class Events:
         dialect: str,
         keep_seed: bool,
         held: dict[str, Any],
+        excite: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Draw the picture that the fields describe.
 
         `held` is {regions: [{word, mask}], hold, window}, each as in a recipe's regions; those of
-        words that the prompt does not have are left out.
+        words that the prompt does not have are left out. `excite` is {words: those that must be
+        there, as in a recipe}.
         """
         with told():
             recipe = recipe_of(
@@ -83,8 +86,7 @@ class Events:
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
             recipe = with_unshown(recipe, self._latest(made))
-            regions = regions_of(held, recipe.notation, prompt)
-            yield from self._draw(recipe.replace(regions=regions), made)
+            yield from self._draw(_holding(recipe, held, excite, prompt), made)
 
     def edit(
         self,
@@ -100,12 +102,13 @@ class Events:
         target: str,
         edit: dict[str, Any],
         held: dict[str, Any],
+        excite: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Edit the picture of the fields into that of `target`.
 
-        `edit` holds {cross, share, blend, protect} as a recipe's edit does; `held` is that of
-        `generate`, with the words of either prompt.
+        `edit` holds {cross, share, blend, protect} as a recipe's edit does; `held` and `excite` are
+        those of `generate`, with the words of either prompt.
         """
         with told():
             if not target.strip():
@@ -116,8 +119,7 @@ class Events:
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
             recipe = with_unshown(recipe, self._latest(made))
-            regions = regions_of(held, recipe.notation, prompt, target)
-            yield from self._draw(recipe.replace(regions=regions), made)
+            yield from self._draw(_holding(recipe, held, excite, prompt, target), made)
 
     def sweep(
         self,
@@ -132,6 +134,7 @@ class Events:
         dialect: str,
         asked: dict[str, Any],
         held: dict[str, Any],
+        excite: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Draw a row of pictures: `asked` as `sweeps.swept` has it, the rest as in `generate`."""
@@ -139,8 +142,7 @@ class Events:
             recipe = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
-            recipe = recipe.replace(regions=regions_of(held, recipe.notation, prompt))
-            row = list(swept(recipe, asked))
+            row = list(swept(_holding(recipe, held, excite, prompt), asked))
             name = self.offered.get(model, model), model
             shown: list[dict[str, Any]] = []
             for label, one in row:
@@ -268,12 +270,12 @@ class Events:
         return ids[-HISTORY:]
 
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
-        """The picture to compare with: the same without weights, or else the one before."""
+        """The picture to compare with: the same without what is asked of words, or that before."""
         earlier = self.shelf.kept(reversed(made))
         plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.notation), regions=())
-        if plain != recipe:
+        for likely in (plain, plain.replace(excite=None)):
             for one in earlier:
-                if one.recipe == plain:
+                if one.recipe == likely != recipe:
                     return one.id
         same_size = [
             one
@@ -281,3 +283,11 @@ class Events:
             if one.recipe.width == recipe.width and one.recipe.height == recipe.height
         ]
         return same_size[0].id if same_size else None
+
+
+def _holding(recipe: Recipe, held: dict[str, Any], excite: dict[str, Any], *prompts: str) -> Recipe:
+    """A recipe with its words held to regions, and made sure of, as the page has it."""
+    dialect = recipe.notation
+    return recipe.replace(
+        regions=regions_of(held, dialect, *prompts), excite=excited_of(excite, dialect, *prompts)
+    )

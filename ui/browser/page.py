@@ -78,10 +78,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         }
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
         same_seed = gr.State(True)
-        held = regions.brush
-        drawn = [*fields, make.lock, held, made]
-        again = [*fields, same_seed, held, made]
-        edited = [*every_field, edit.plan, held, made]
+        held = [regions.brush, weights.excite]
+        drawn = [*fields, make.lock, *held, made]
+        again = [*fields, same_seed, *held, made]
+        edited = [*every_field, edit.plan, *held, made]
         back = [*every_field, *shown]
         runs: list[Any] = [
             make.go.submit(events.generate, drawn, shown, api_name="generate", **draws),
@@ -92,7 +92,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
                 events.open_picture, [take.drop, made], back, api_name="open_picture", **draws
             ),
         ]
-        row = [*fields, weights.sweep, held, made]
+        row = [*fields, weights.sweep, *held, made]
         runs.append(
             weights.sweep.submit(
                 events.sweep, row, [header, weights.sweep, made], api_name="sweep", **draws
