@@ -6,6 +6,7 @@ from torch import Tensor
 
 from crossattn.errors import UnsupportedModelError
 from crossattn.pipelines.model_defaults import defaults_of
+from crossattn.pipelines.pipeline_kinds import PIPELINES
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -19,10 +20,21 @@ def is_joint(pipe: "Pipeline") -> bool:
 def check_drawn(pipe: "Pipeline") -> None:
     """Raise UnsupportedModelError for a pipeline that loads, but that recipes do not draw with."""
     if is_joint(pipe) and "text_encoder_3" not in pipe.components:
-        raise UnsupportedModelError(
-            f"A {type(pipe).__name__} can be loaded in Python and called itself, but recipes draw "
-            "with Stable Diffusion 1, 2, XL and 3 alone so far; use one of those."
-        )
+        raise _not_drawn(type(pipe).__name__)
+
+
+def check_kind(name: str) -> None:
+    """Raise as `check_drawn` does, for the name of a pipeline's class, before it is loaded."""
+    kind = PIPELINES[name]
+    if kind.denoiser == "transformer" and "text_encoder_3" not in kind.optional:
+        raise _not_drawn(name)
+
+
+def _not_drawn(name: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"A {name} can be loaded in Python and called itself, but recipes draw with Stable "
+        "Diffusion 1, 2, XL and 3 alone so far; use one of those."
+    )
 
 
 def denoiser_of(pipe: "Pipeline") -> Any:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from crossattn.ui.browser.fields import (
     without_weights,
 )
 from crossattn.ui.browser.header_panel import status
+from crossattn.ui.browser.model_choice import ModelChoice
 from crossattn.ui.browser.model_queue import Queue
-from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.ui.browser.sweeps import swept
@@ -45,16 +45,20 @@ KEEP = (gr.skip(),) * 3
 class Events:
     """The page's events.
 
-    `offered` maps names in recipes to names shown: no other model is loaded for anybody. What goes
-    wrong is raised as `gr.Error`, with a sentence for people.
+    `offered` maps names in recipes to names shown: no other model is loaded for anybody, unless
+    `own` says that people may bring theirs. What goes wrong is raised as `gr.Error`, with a
+    sentence for people.
     """
 
-    def __init__(self, offered: Mapping[str, str], shelf: Shelf, models: Models) -> None:
+    def __init__(
+        self, offered: dict[str, str], shelf: Shelf, models: Models, *, own: bool = False
+    ) -> None:
         self.offered = offered
         self.shelf = shelf
         self.models = models
         self.sources = Sources()
         self.queue = Queue(WAITING)
+        self.choice = ModelChoice(offered, models, self.queue, own)
         self._claims: Counter[str] = Counter()
 
     def generate(
@@ -155,7 +159,7 @@ class Events:
                         made = self._noted(drawn, made)
                         shown.append({"label": label, **card(drawn)})
                 yield status(name, {}), {**asked, "shown": list(shown)}, made
-            yield self.rest(model), {**asked, "shown": shown, "done": True}, made
+            yield self.choice.rest(model), {**asked, "shown": shown, "done": True}, made
 
     def open(self, asked: dict[str, str], made: list[str]) -> Iterator[Updates]:
         """Bring a picture back, with its fields: {recipe: JSON, id}.
@@ -180,16 +184,6 @@ class Events:
                 gr.Warning(left, duration=None)
             yield from self._opened(recipe, made)
 
-    def rest(self, model: str) -> dict[str, Any]:
-        """What the header shows when nothing runs."""
-        return status((self.offered.get(model, model), model))
-
-    def suit(self, model: str) -> Updates:
-        """Size, steps and guidance of a model that a person has chosen."""
-        usual = settings_of(model)
-        sizes = gr.Dropdown(choices=usual.sizes, value=usual.sizes[0])
-        return sizes, usual.steps, usual.guidance
-
     def leave(self, made: list[str]) -> None:
         """Forget what a person made, when the page has been closed and no other has it open."""
         for key in made:
@@ -203,8 +197,9 @@ class Events:
         return [one.recipe for one in self.shelf.kept(reversed(made))]
 
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
+        self.choice.admit(recipe.model)
         bounds.check(recipe, self.offered)
-        fields = fields_of(recipe)
+        fields = self._fields(recipe)
         # What it leaves to the model is known, and shown, once it is drawn.
         open_choices = None in (recipe.steps, recipe.guidance, recipe.width, recipe.height)
         if open_choices:
@@ -216,8 +211,13 @@ class Events:
         kept = (gr.skip(),) * len(fields)
         for updates in self._draw(recipe, made):
             drawn = self.shelf.kept(updates[-1][-1:]) if isinstance(updates[-1], list) else []
-            shown = fields_of(drawn[0].recipe) if open_choices and drawn else kept
+            shown = self._fields(drawn[0].recipe) if open_choices and drawn else kept
             yield (*shown, *updates)
+
+    def _fields(self, recipe: Recipe) -> tuple[Any, ...]:
+        """The values of the fields, and the list of models where that has grown."""
+        prompt, negative, model, *others = fields_of(recipe)
+        return prompt, negative, self.choice.chosen(model), *others
 
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
         for event in self._run(recipe):
@@ -259,7 +259,7 @@ class Events:
     def _told_of(self, one: Made, made: list[str], *also: Made) -> Updates:
         """The header at rest, the stage, the seed, and the ids of this person's pictures."""
         told_of = describe(one, self.shelf, also)
-        return self.rest(one.recipe.model), told_of, str(one.recipe.seed), made
+        return self.choice.rest(one.recipe.model), told_of, str(one.recipe.seed), made
 
     def _noted(self, one: Made, made: list[str]) -> list[str]:
         """The ids of a session with that of `one` last; the oldest picture goes if it is full."""

@@ -22,7 +22,7 @@ export const state = {
   modelName: "", // and for people
   glance: null, // {url, tag}: a picture that is seen on the stage for a moment
   pressed: "", // the button that the run under way came from
-  busy: null, // {step, total, seconds, preview} while a picture is made
+  busy: null, // {step, total, seconds, preview} while a picture is made, {says} while a model is loaded
   tab: "Weights",
   history: [], // newest first: {id, title, prompt, seed, recipe, thumb} (see history.js)
   regions: new Map(), // name of a word -> {canvas, context, hue}
