@@ -232,10 +232,17 @@ class Events:
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
+            drawn = None
             try:
-                yield from draw(recipe, self.models, self.sources)
+                for event in draw(recipe, self.models, self.sources):
+                    if isinstance(event, Drawn):
+                        drawn = event
+                    else:
+                        yield event
             finally:
                 give_back()
+        if drawn is not None:
+            yield drawn
 
     def _finished(self, drawn: Drawn, made: list[str]) -> Updates:
         if drawn.edited is None:

@@ -24,7 +24,7 @@ from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.shipped import SHIPPED
-from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.drawing import Models, share_memory
 from crossattn.ui.browser.header_panel import LARGEST_UPLOAD
 from crossattn.ui.browser.page import AT_ONCE, build_page
 from crossattn.ui.browser.parts import ROUTE, STATIC, head
@@ -71,6 +71,7 @@ def serve(
         )
     find_model(model)
     _check_port(host, port)
+    share_memory()
     shelf = Shelf()
     models = Models()
     own = auth is None and root_path is None if own_models is None else own_models
