@@ -198,7 +198,12 @@ class Session:
         """Follow the pipeline's scheduler, and another that is put in its place."""
         self._scheduler = self.pipe.scheduler
         self._unwatch = watch(self._scheduler, self)
-        stack.callback(lambda: self._unwatch())
+        stack.callback(self._leave_scheduler)
+
+    def _leave_scheduler(self) -> None:
+        self._unwatch()
+        # It knows this session: kept here, all that was recorded would wait for the collector.
+        del self._unwatch
 
     def _deactivate(self) -> None:
         _active.set(tuple(session for session in _active.get() if session is not self))

@@ -27,6 +27,7 @@ from crossattn.pipelines.denoise import (
     with_own_scheduler,
 )
 from crossattn.pipelines.during import During
+from crossattn.pipelines.excited import excite_controls
 from crossattn.pipelines.joint import is_joint
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.own_context import in_own_context
@@ -211,7 +212,9 @@ class _Watched:
         )
         held = [one for one in recipe.regions if count == 1 or one.word in passage.prompts[0]]
         regions = region_controls(held, passage.prompts[0])
-        controls: list[Control] = [*regions, *weights, recorder, *signs]
+        alone = count == 1 and len(passage.prompts) == 1
+        excited = excite_controls(recipe, passage.prompts[0], alone=alone)
+        controls: list[Control] = [*regions, *excited, *weights, recorder, *signs]
         if count > 1:
             controls = [During(one, passage.steps) for one in controls]
         return cls(passage, recorder, had, tuple(controls))

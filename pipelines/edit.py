@@ -163,8 +163,11 @@ def edit(
 
     controls = _controls(spec, source, before, after)
     dialect = recipe.dialect or usual_dialect(pipe)
-    target = source.result.recipe.replace(prompt=spec.prompt, dialect=dialect, regions=held)
-    settled = target.replace(prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump())
+    target = source.result.recipe.replace(
+        prompt=spec.prompt, dialect=dialect, regions=held, excite=recipe.excited_in(after)
+    )
+    whole: dict[str, Any] = {"regions": recipe.regions, "excite": recipe.excite}
+    settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump(), **whole)
     follow = None if source.picture is None else Following(source.run)
     if recipe.picture is not None and recipe.picture.method == "negative-prompt":
         target = target.replace(negative_prompt=recipe.prompt)
@@ -270,7 +273,7 @@ def _check(kept: Recipe, recipe: Recipe) -> None:
     made = kept.model_dump()
     asked = recipe.model_dump(exclude={"versions", "digests", "dialect", "revision", "device"})
     for name, value in asked.items():
-        if value is not None and made[name] != value:
+        if (value is not None or name == "excite") and made[name] != value:
             raise RecipeError(
                 f"The source was made with {name} {made[name]!r:.60}, the edit asks for "
                 f"{value!r:.60}: make the source anew, or edit what it is of."

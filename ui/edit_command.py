@@ -8,6 +8,7 @@ import typer
 
 from crossattn.inversion_methods import listed
 from crossattn.ui import options as opt
+from crossattn.ui.option_values import parse_number
 from crossattn.ui.output_places import OTHER_PICTURES, folder_path, picture_path
 from crossattn.ui.show import add_row, named, print_json, progress_bar, show, table, warn
 from crossattn.ui.windows import parse_window, parse_word_window
@@ -89,7 +90,7 @@ def edit(
     begin: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="Share of the steps that stay the source's." + opt.by_default("0"),
             rich_help_panel=EDIT,
@@ -118,7 +119,7 @@ def edit(
     threshold: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="How strong a word must be, against its strongest, to be there."
             + opt.by_default("0.3, by nouns 0.4"),
@@ -146,7 +147,7 @@ def edit(
     strength: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="How far to go back to noise: 0.8 is --begin 0.2." + opt.by_default("1"),
             rich_help_panel=PHOTO,

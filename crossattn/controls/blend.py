@@ -51,8 +51,8 @@ class LocalBlend(FromSource):
 
     With `mask`, bool (height, width), the places are settled before the run: it is brought to the
     latent's size, and `words` (none unless given) add to it where the target has them. In the
-    window `margin` (none unless given) what stays, outside the mask or where a place changes, is larger
-    by one place of the grid, so that its edges stay its own.
+    window `margin` (none unless given) what stays, outside the mask or where a place changes, is
+    larger by one place of the grid, so that its edges stay its own.
 
     Raises `WordNotFoundError` for a word that neither prompt has, `ControlError` for no word.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).

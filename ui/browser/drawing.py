@@ -34,6 +34,8 @@ LARGEST_TRACE = 64 * 2**20
 LARGEST_SOURCE = 128 * 2**20
 """Bytes of a run beyond which it is not kept while nobody has asked for an edit of it."""
 
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
+
 Busy = dict[str, Any]
 """How far a run is: {step, total, seconds, preview}."""
 
@@ -82,7 +84,7 @@ class Sources:
             getattr(asked, name) in (None, getattr(settled, name))
             for name in Recipe.model_fields.keys() - {"versions", "digests", "revision", "device"}
         )
-        return kept if same else None
+        return kept if same and asked.excite == settled.excite else None
 
     def keep(self, source: Source) -> None:
         """Keep a source, and let the one before go."""
@@ -171,6 +173,15 @@ def _worth_keeping(recipe: Recipe, pipe: "Pipeline") -> bool:
         width=recipe.width or 64,
     )
     return size <= LARGEST_SOURCE
+
+
+def share_memory() -> None:
+    """Have all threads take their memory from two places, where the C library can.
+
+    Else each of the server's threads keeps what the largest picture that it drew took.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
 
 
 def give_back() -> None:

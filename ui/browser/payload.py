@@ -61,6 +61,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "fields": fields_of(recipe),
         "ownDialect": settings_of(recipe.model).dialect,
         "regions": list(word_by_word(held, *source, trace.prompt)),
+        "excite": recipe.excite,
         "source": [
             word.text for word in longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
         ],

@@ -73,6 +73,14 @@ class _Phrase:
     measure: bool
 
 
+def things(prompt: Prompt) -> tuple[int, ...]:
+    """Positions of the nouns that name things: neither places ("in snow") nor measures ("a bowl
+    of"), unless there are no others."""
+    nouns = list(_phrases(prompt))
+    named = [each.noun for each in nouns if not (each.place or each.measure)]
+    return tuple(named or [each.noun for each in nouns])
+
+
 def changed_nouns(source: Prompt, target: Prompt) -> ChangedNouns:
     """Which nouns change from one prompt to the other."""
     old, new = ([same_word(word.text) for word in prompt.words] for prompt in (source, target))
