@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from crossattn.errors import UnsupportedModelError
-from crossattn.pipelines.called import CALLS, draws_by_call
+from crossattn.pipelines.called import draws_by_call
 from crossattn.pipelines.model_defaults import defaults_of
-from crossattn.pipelines.pipeline_kinds import PIPELINES
 
 if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
@@ -21,22 +20,10 @@ def is_joint(pipe: "Pipeline") -> bool:
 def check_drawn(pipe: "Pipeline") -> None:
     """Raise UnsupportedModelError for a pipeline that recipes do not draw with."""
     if is_joint(pipe) and not _is_sd3(pipe) and not draws_by_call(pipe):
-        raise _not_drawn(type(pipe).__name__)
-
-
-def check_kind(name: str) -> None:
-    """Raise as `check_drawn` does, for the name of a pipeline's class, before it is loaded."""
-    kind = PIPELINES[name]
-    walked = kind.denoiser == "unet" or "text_encoder_3" in kind.optional
-    if not walked and name not in CALLS:
-        raise _not_drawn(name)
-
-
-def _not_drawn(name: str) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"Recipes do not draw with a {name}: attach to it and call it yourself, or use Stable "
-        "Diffusion, FLUX.1, PixArt, Sana, Qwen-Image or Z-Image."
-    )
+        raise UnsupportedModelError(
+            f"Recipes do not draw with a {type(pipe).__name__}: attach to it and call it yourself, "
+            "or use Stable Diffusion, FLUX.1, PixArt, Sana, Qwen-Image or Z-Image."
+        )
 
 
 def check_walked(pipe: "Pipeline") -> None:

@@ -12,7 +12,6 @@ import gradio as gr
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.hub import cached_bytes
-from crossattn.pipelines.joint import check_kind
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.model_files import read_index
 from crossattn.pipelines.recipe import Recipe
@@ -119,7 +118,7 @@ class ModelChoice:
                 f"{', '.join(self.offered.values())}."
             )
         source = find_model(model)
-        check_kind(read_index(source.folder)["_class_name"])
+        read_index(source.folder)
         path = Path(model).expanduser()
         return str(path.resolve()) if model not in self.offered and path.exists() else model
 
