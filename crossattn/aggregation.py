@@ -35,9 +35,10 @@ def semantic(view: View, tokens: Sequence[int]) -> Tensor:
         height, width = view.grid(site)
         return max(height * width / 256, 256 / (height * width))
 
-    known = [site for site in view.visited if site.block in view.record.layout.located]
-    nearest = min(map(distance, view.visited))
-    sites = known or [site for site in view.visited if distance(site) == nearest]
+    visited = view.visited
+    known = [site for site in visited if site.block in view.record.layout.located]
+    nearest = min(map(distance, visited))
+    sites = known or [site for site in visited if distance(site) == nearest]
     return _power_mean(view, sites, tokens, 2)
 
 

@@ -85,6 +85,10 @@ class Attention:
         other.query = self.query
         return Attention(other, self._keys)
 
+    def given(self) -> Tensor:
+        """What the image's queries get by now: (rows, heads, pixels, width)."""
+        return self._whole.output()[:, :, self._whole.image]
+
     def unformed(self, row: int | slice) -> UnformedMap:
         """The map of `row`, or of several, before any edit of its probabilities, as views."""
         return self._whole.unformed(row, self._block)

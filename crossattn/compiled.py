@@ -14,7 +14,7 @@ _stance: Any = None
 
 def is_compiled(pipe: Any, denoiser: torch.nn.Module) -> bool:
     """Whether the denoiser or a part of it was compiled, in any of torch's ways."""
-    parts = [getattr(pipe, name, None) for name in ("unet", "transformer")]
+    parts = [getattr(pipe, name, None) for name in ("unet", "transformer", "transformer_2")]
     return (
         any(type(part).__name__ == "OptimizedModule" for part in (pipe, *parts))
         or hasattr(vars(denoiser).get("forward"), "_torchdynamo_orig_callable")

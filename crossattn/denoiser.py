@@ -66,6 +66,23 @@ def find_denoiser(pipe_or_model: Any) -> tuple["Module", "Module"]:
     )
 
 
+def denoisers_in_turn(pipe_or_model: Any) -> "tuple[tuple[Module, Module], ...]":
+    """All that denoise, as `find_denoiser` gives each: two where a second takes over in mid-run.
+
+    Raises `UnsupportedModelError` when there is none, and when the second is of another kind.
+    """
+    first = find_denoiser(pipe_or_model)
+    if (other := getattr(pipe_or_model, "transformer_2", None)) is None:
+        return (first,)
+    second = find_denoiser(other)
+    if [type(part) for part in first[0].modules()] != [type(part) for part in second[0].modules()]:
+        raise UnsupportedModelError(
+            f"{type(pipe_or_model).__name__} draws with two transformers in turn that are not made "
+            "alike, so that their layers have no maps together; attach to one of them."
+        )
+    return first, second
+
+
 def _wrapper(module: "Module") -> tuple[str, bool] | None:
     for cls in type(module).__mro__:
         if cls.__name__ in WRAPPERS:
@@ -98,11 +115,6 @@ def refuse_pipeline(pipe: Any) -> None:
         raise UnsupportedModelError(
             f"{type(pipe).__name__} draws a picture as overlapping views, whose words have no one "
             "place; draw it with a plain pipeline of the same models."
-        )
-    if getattr(pipe, "transformer_2", None) is not None:
-        raise UnsupportedModelError(
-            f"{type(pipe).__name__} draws with two transformers in turn, of which one alone would "
-            "be seen; attach around each of its stages, or use a version with one (Wan 2.1)."
         )
 
 

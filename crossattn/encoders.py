@@ -54,6 +54,11 @@ def text_encoders(pipe: Any) -> tuple[TextEncoder, ...]:
         kinds = family_of(find_denoiser(pipe)[0]).encoders
     except UnsupportedModelError:
         kinds = FAMILIES[0].encoders
+    return encoders_of(pipe, kinds)
+
+
+def encoders_of(pipe: Any, kinds: Sequence[Encoder]) -> tuple[TextEncoder, ...]:
+    """The text encoders of those kinds that a pipeline has; of its tokenizers if it has no more."""
     loaded = any(getattr(pipe, kind.module, None) is not None for kind in kinds)
     found: dict[str, TextEncoder] = {}
     for kind in kinds:

@@ -213,6 +213,7 @@ FAMILIES = (
                 length="max_sequence_length",
                 template=sana_template,
                 bare_negative=True,
+                filled_behind=True,
             ),
         ),
         masked=True,

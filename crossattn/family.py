@@ -32,7 +32,8 @@ class Encoder:
     argument for it; the tokenizer's own unless given. It stands beside the others
     in one sequence, channel by channel, or behind the one called `behind`. `masked` says that the
     pipeline hands on what was read alone, followed by zeros. `template` tells of a pipeline what it
-    puts around a prompt, and around a negative one too unless `bare_negative`. `stretched` says
+    puts around a prompt, and around a negative one too unless `bare_negative`. `filled_behind`
+    says that the pipeline puts padding behind a text, whatever its tokenizer does, and `stretched`
     that longer prompts may be read in several stretches.
     """
 
@@ -46,6 +47,7 @@ class Encoder:
     masked: bool = False
     template: Callable[[Any], Template] | None = None
     bare_negative: bool = False
+    filled_behind: bool = False
     stretched: bool = False
 
     def reader(self, pipe: Any, offset: int, *, negative: bool = False) -> TextReader:
@@ -54,7 +56,8 @@ class Encoder:
         tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor's, of pictures too
         bare = self.template is None or (negative and self.bare_negative)
         around = Template() if bare or self.template is None else self.template(pipe)
-        left = getattr(tokenizer, "padding_side", "right") == "left" and not self.masked
+        behind = self.masked or self.filled_behind
+        left = getattr(tokenizer, "padding_side", "right") == "left" and not behind
         return TextReader(
             tokenizer,
             self.limit(pipe),

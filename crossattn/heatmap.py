@@ -77,7 +77,8 @@ class HeatMap:
         """`picture`, dimmed, with the map shining on it in the inferno scale; RGB, its size."""
         rgb = np.asarray(picture.convert("RGB"), dtype=np.float32)
         heat = self.resize(picture.height, picture.width)._shown()
-        grey = rgb.mean(-1, keepdims=True)
+        # numpy's mean over the last axis says the same, ten times more slowly.
+        grey = (rgb[..., :1] + rgb[..., 1:2] + rgb[..., 2:]) / 3
         dimmed = 0.42 * (0.55 * rgb + 0.45 * grey)
         # Faint heat is left to the picture, so that noise does not paint over it.
         alpha = 0.88 * np.clip((heat - 0.12) / 0.45, 0, 1)[..., None]
@@ -86,7 +87,7 @@ class HeatMap:
 
 def inferno(heat: np.ndarray) -> np.ndarray:
     """Inferno colours, float32 (..., 3) in 0 to 255, of heat (...) in 0 to 1."""
-    return _colours()[(heat * (SHADES - 1)).round().astype(np.intp)]
+    return _colours().take((heat * (SHADES - 1)).round().astype(np.intp), axis=0)
 
 
 @cache

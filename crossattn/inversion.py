@@ -26,7 +26,7 @@ from crossattn.controls.support.source_run import (
 from crossattn.controls.support.window import Window
 from crossattn.course import Course, noises
 from crossattn.errors import ControlError
-from crossattn.inversion_methods import DIFFUSION, FLOW, INVERTING, Method
+from crossattn.inversion_methods import INVERTING, Method, check_method
 
 
 class Walk:
@@ -77,13 +77,7 @@ class Inversion:
     """
 
     def __init__(self, picture: Tensor, course: Course, method: Method, seed: int = 0) -> None:
-        flow = course.predicts == "velocity"
-        if method in (DIFFUSION if flow else FLOW):
-            kind = "follows a flow" if flow else "follows no flow"
-            raise ControlError(
-                f"The method {method} does not fit this model, which {kind}; "
-                "shift and direct fit any."
-            )
+        check_method(method, flow=course.predicts == "velocity")
         self.picture, self.course, self.method = picture, course, method
         self.inverts = method in INVERTING
         # The denoiser answers behind each step, and for "direct" at its beginning.

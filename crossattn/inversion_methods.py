@@ -2,6 +2,8 @@
 
 from typing import Literal, get_args
 
+from crossattn.errors import ControlError
+
 Method = Literal[
     "shift", "direct", "ddim", "negative-prompt", "virtual", "edit-friendly", "flowedit"
 ]
@@ -18,3 +20,12 @@ def listed() -> str:
     special = dict.fromkeys(DIFFUSION, " (no flow)") | dict.fromkeys(FLOW, " (a flow)")
     *most, last = (name + special.get(name, "") for name in get_args(Method))
     return f"{', '.join(most)} or {last}"
+
+
+def check_method(method: Method, *, flow: bool) -> None:
+    """Raise `ControlError` for a method that a model cannot do, which follows a flow or none."""
+    if method in (DIFFUSION if flow else FLOW):
+        kind = "follows a flow" if flow else "follows no flow"
+        raise ControlError(
+            f"The method {method} does not fit this model, which {kind}; shift and direct fit any."
+        )

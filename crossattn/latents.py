@@ -73,6 +73,9 @@ class Latents:
         """Channels of the latents themselves: the input's first, what follows is for its eyes."""
         given = int(self._config.in_channels)
         made = getattr(self._config, "out_channels", None) or given
+        if self._inputs.folded > 1 and made < given:
+            # Qwen-Image counts what it makes by the picture's pixels, and what it is given folded.
+            made *= getattr(self._config, "patch_size", 1) ** 2
         return min(given, int(made)) // self._inputs.folded
 
     def of_images(self, step: Step) -> Tensor:

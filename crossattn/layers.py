@@ -18,28 +18,35 @@ from crossattn.step import LayerCall, Step
 class Layers:
     """The layers of `modules` at which any of the controls wants a site, by name.
 
+    Where `others` (as `denoisers_in_turn` has them) take over, a layer is a module in each of them.
     `visited` are those that were shown in the present call of the denoiser.
     """
 
     def __init__(
-        self, family: Family, modules: Mapping[Site, Any], controls: Sequence[Control]
+        self,
+        family: Family,
+        modules: Mapping[Site, Any],
+        controls: Sequence[Control],
+        others: Sequence[tuple[Any, Any]] = (),
     ) -> None:
         self._family = family
         cross = {site.name for site in modules if site.kind == "cross"}
         self._joint = {site.name for site in modules if site.kind == "self"} & cross
         self._wanted: dict[str, list[tuple[Control, Site]]] = {}
-        self.modules: dict[str, Any] = {}
+        self.modules: dict[str, tuple[Any, ...]] = {}
         self.visited: set[str] = set()
         for control in controls:
             for site, module in modules.items():
                 if control.wants(site):
                     self._wanted.setdefault(site.name, []).append((control, site))
-                    self.modules[site.name] = module
+                    further = (other.get_submodule(site.name) for other, _ in others)
+                    self.modules[site.name] = module, *further
 
     def check_processors(self) -> None:
         """Raise `UnsupportedModelError` for a processor that cannot be served."""
-        for layer, module in self.modules.items():
-            refuse_processor(layer, module.processor, self._family)
+        for layer, modules in self.modules.items():
+            for module in modules:
+                refuse_processor(layer, module.processor, self._family)
 
     def open(self, layer: str, call: SdpaCall, step: Step) -> InFlight:
         """A call of the host at that layer, for controls to act on.

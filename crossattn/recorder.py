@@ -1,12 +1,13 @@
 """Recording which tokens each pixel attends to, without changing the picture."""
 
-from typing import Any
+from typing import Any, Literal
 
 from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError, TraceError
 from crossattn.flow import Flow, read_flows
+from crossattn.head_weights import head_weights
 from crossattn.record import Layout, Record
 from crossattn.rows import Rows
 from crossattn.session import Session
@@ -25,13 +26,15 @@ class Recorder(Control):
     """Records every step and the chosen sites; what it saw stands in `trace`.
 
     `bins` groups of steps can be asked apart (1: only their sum; as many as steps: each of them);
-    `heads` keeps each head rather than their mean; `negative` records the negative prompt's rows
-    too; `layers` chooses blocks or sites as in `Trace.at`; `text` also reads the text encoders' own
-    attention over the prompts into `flows`, on entering. Only the prompt's tokens are kept: padding
-    follows from them, since probabilities sum to 1 (in joint attention it has one map more). Sums
-    stay on the model's device until `attach` is left. If the model runs several times, `trace` is
-    of the last run. Placed before an edit in `attach`, it sees what there was; after it, what
-    became.
+    `heads` keeps each head rather than their mean, or, "weighed", a mean in which heads count
+    by their part in what the layer gives, which finds words better where there is no room for all
+    of them and takes a run of the layer more; `negative` records the negative prompt's
+    rows too; `layers` chooses blocks or sites as in `Trace.at`; `text` also reads the text
+    encoders' own attention over the prompts into `flows`, on entering. Only the prompt's tokens are
+    kept: padding follows from them, since probabilities sum to 1 (in joint attention it has one map
+    more). Sums stay on the model's device until `attach` is left. If the model runs several times,
+    `trace` is of the last run. Placed before an edit in `attach`, it sees what there was; after it,
+    what became.
 
     Raises `TraceError` at the first step if the trace would take more than `limit` bytes.
     """
@@ -40,7 +43,7 @@ class Recorder(Control):
         self,
         *,
         bins: int = 1,
-        heads: bool = False,
+        heads: bool | Literal["weighed"] = False,
         negative: bool = False,
         layers: Layers | None = None,
         text: bool = False,
@@ -106,6 +109,8 @@ class Recorder(Control):
                 f"Recorder(layers={self.layers!r}) leaves none of the model's cross-attention; "
                 f"there are {', '.join(blocks)}."
             )
+        if self.heads == "weighed":
+            self._check_projections(session)
         self._session = session
         self._record = None
         self.flows = read_flows(session.pipe, session.prompts) if self.text else ()
@@ -134,8 +139,24 @@ class Recorder(Control):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Add this call's probabilities; the attention is left untouched."""
-        assert self._sums is not None
-        self._sums.add(call, attention)
+        assert self._sums is not None and self._session is not None
+        weights = None
+        if self.heads == "weighed":
+            weights = head_weights(attention.given(), self._session.modules[call.site].to_out[0])
+        self._sums.add(call, attention, weights)
+
+    def _check_projections(self, session: Session) -> None:
+        if len(session.turns) > 1:
+            raise ControlError(
+                'Recorder(heads="weighed"): the model has two transformers in turn, each with a '
+                "projection of its own; use heads=True, or record one."
+            )
+        for site, module in session.modules.items():
+            if self.wants(site) and getattr(module, "to_out", None) is None:
+                raise ControlError(
+                    f'Recorder(heads="weighed"): the heads of {site.name} have no projection of '
+                    "their own; choose other layers, or heads=True."
+                )
 
     def finish(self) -> None:
         """Raise `ControlError` if a side that was asked for was never computed."""
@@ -165,7 +186,7 @@ class Recorder(Control):
             tokens=max((prompt.length for prompt in (*prompts, *negatives)), default=step.tokens),
             steps=step.total,
             bins=min(self.bins, step.total),
-            heads=self.heads,
+            heads=self.heads is True,
             prompt_of=step.rows.prompt,
             prompts=prompts,
             negative_prompts=negatives,

@@ -12,7 +12,7 @@ from torch import Tensor
 from crossattn.compiled import run_eagerly
 from crossattn.control import Control
 from crossattn.crop import Crop, hear_crops
-from crossattn.denoiser import family_of, find_denoiser, refuse_pipeline
+from crossattn.denoiser import denoisers_in_turn, family_of, refuse_pipeline
 from crossattn.encoders import Prompts, fitted, read_prompts, text_encoders
 from crossattn.errors import ControlError
 from crossattn.guidance import Guidance
@@ -51,7 +51,8 @@ class Session:
         guided: bool | None,
     ) -> None:
         self.pipe = pipe_or_model
-        self.denoiser, self.called = find_denoiser(pipe_or_model)
+        self.turns = denoisers_in_turn(pipe_or_model)
+        self.denoiser, self.called = self.turns[0]
         self.family = family_of(self.denoiser)
         self.modules = dict(site_modules(self.denoiser))
         self.sites = tuple(self.modules)
@@ -77,7 +78,7 @@ class Session:
         self._paused = False
         self._elsewhere = False
         self._signature = inspect.signature(type(self.denoiser).forward)
-        self.layers = Layers(self.family, self.modules, self.controls)
+        self.layers = Layers(self.family, self.modules, self.controls, self.turns[1:])
         self._embeds: PerTensor[Tensor] = PerTensor()
         self._lengths: PerTensor[int] = PerTensor()
 
@@ -144,15 +145,17 @@ class Session:
     def enter(self, stack: ExitStack) -> None:
         """Begin to listen and to act; what `stack` is given ends it."""
         stack.enter_context(intercepted())
-        stack.enter_context(run_eagerly(self.pipe, self.denoiser))
         for encoder in self.encoders:
             if encoder.module is not None:
                 stack.callback(after(encoder.module, self._in_context(self.heard.hear(encoder))))
-        stack.callback(listen(self.denoiser))
-        stack.callback(before(self.called, self._announce))
-        for layer, module in self.layers.modules.items():
-            stack.callback(before(module, enter(self, layer)))
-            stack.callback(after(module, leave))
+        for denoiser, called in self.turns:
+            stack.enter_context(run_eagerly(self.pipe, denoiser))
+            stack.callback(listen(denoiser))
+            stack.callback(before(called, self._announce))
+        for layer, modules in self.layers.modules.items():
+            for module in modules:
+                stack.callback(before(module, enter(self, layer)))
+                stack.callback(after(module, leave))
         stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
         if getattr(self.pipe, "scheduler", None) is not None:
             self._watch(stack)
@@ -195,7 +198,12 @@ class Session:
         """Follow the pipeline's scheduler, and another that is put in its place."""
         self._scheduler = self.pipe.scheduler
         self._unwatch = watch(self._scheduler, self)
-        stack.callback(lambda: self._unwatch())
+        stack.callback(self._leave_scheduler)
+
+    def _leave_scheduler(self) -> None:
+        self._unwatch()
+        # It knows this session: kept here, all that was recorded would wait for the collector.
+        del self._unwatch
 
     def _deactivate(self) -> None:
         _active.set(tuple(session for session in _active.get() if session is not self))

@@ -28,16 +28,25 @@ class Sums:
         self._ones: dict[tuple[torch.device, int], Tensor] = {}
 
     @torch.no_grad()
-    def add(self, call: LayerCall, attention: Attention) -> None:
-        """Add a call's probabilities; the attention is left untouched."""
+    def add(self, call: LayerCall, attention: Attention, weights: Tensor | None = None) -> None:
+        """Add a call's probabilities; the attention is left untouched.
+
+        The mean over heads is weighed by `weights` (rows, heads) if there are any.
+        """
         for side in self._record.layout.sides:
             for images, rows in call.step.rows.runs(side):
-                self._add(call, attention, side, images, rows)
+                self._add(call, attention, side, images, rows, weights)
                 if images.start == 0:
                     self._visits[side][call.step.index, self._places[call.site]] += 1
 
     def _add(
-        self, call: LayerCall, attention: Attention, side: Side, images: slice, rows: slice
+        self,
+        call: LayerCall,
+        attention: Attention,
+        side: Side,
+        images: slice,
+        rows: slice,
+        weights: Tensor | None,
     ) -> None:
         record, step, place = self._record, call.step.index, self._places[call.site]
         key, device = (side, call.site.name), attention.query.device
@@ -55,8 +64,11 @@ class Sums:
             else:
                 # A mean over heads that is added at once, as a product.
                 total = sums[there].view(len(columns), 1, -1)
-                ones = self._row(device, columns.shape[1]).expand(len(columns), -1, -1)
-                total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
+                if weights is None:
+                    ones = self._row(device, columns.shape[1]).expand(len(columns), -1, -1)
+                    total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
+                else:
+                    total.baddbmm_(weights[some, None, heads], columns.flatten(2))
             mass = masses[step, place, there]
             share, cell = columns.shape[1] / attention.heads, (side, step, place, first)
             if share == 1 and cell not in self._met:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -154,12 +155,12 @@ class View:
         shares = sums / counts.clamp(min=1)
         return shares.sum(1) / (counts > 0).sum(1)
 
-    @property
+    @cached_property
     def _held(self) -> list[int]:
         layout = self.record.layout
         return [step for step in range(layout.steps) if layout.bin(step) in self.bins]
 
-    @property
+    @cached_property
     def _columns(self) -> list[int]:
         return [self.record.layout.sites.index(site) for site in self.sites]
 

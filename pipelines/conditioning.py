@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from crossattn.encoders import text_encoders
+from crossattn.pipelines.call_text import encode_call
+from crossattn.pipelines.called import draws_by_call
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.word_tokens import Token
 from crossattn.words import Prompt
@@ -29,6 +31,8 @@ def condition(
     One stretch is what the pipeline itself makes of the texts. The side that is shorter is filled
     with the empty prompt, as compel does it.
     """
+    if draws_by_call(pipe):
+        return encode_call(pipe, prompt.text, negative.text, guidance)
     length = max(length, stretches(prompt), stretches(negative))
     if length == 1:
         return encode(pipe, prompt.text, negative.text, guidance)
@@ -90,6 +94,8 @@ def token_weights(prompt: Prompt, length: int) -> Tensor:
 
 def joined(texts: Sequence[Conditioning]) -> Conditioning:
     """Stack texts as the denoiser wants them: all negative rows first, then all positive."""
+    if len(texts) == 1:
+        return texts[0]
     guided = texts[0].guided
 
     def stacked(rows: Sequence[Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from crossattn.errors import RecipeError
+from crossattn.errors import RecipeError, UnsupportedModelError
 from crossattn.pipelines.joint import (
     decode_joint,
     denoiser_of,
@@ -203,6 +203,17 @@ def denoise(
             noise = follow.answer(index, latents, noise)
         latents = pipe.scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
         yield Progress(index, len(timesteps), float(timestep), latents)
+
+
+def check_finite(latents: Tensor) -> None:
+    """Raise UnsupportedModelError where latents (pictures, ...) are no numbers any more."""
+    if not latents.isfinite().all():
+        raise UnsupportedModelError(
+            "The values of pictures drawn together stopped being numbers; draw each alone."
+            if len(latents) > 1
+            else "The model's values stopped being numbers (NaN or infinite) on the way to the "
+            "picture; use dtype float32, or less guidance."
+        )
 
 
 def _summed(apart: Tensor, weights: Sequence[float]) -> Tensor:

@@ -4,25 +4,30 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from crossattn.control import Control
 from crossattn.encoders import tokenizers_of
-from crossattn.errors import RecipeError, UnsupportedModelError
+from crossattn.errors import RecipeError
 from crossattn.inversion import Following, Inversion
 from crossattn.pipelines.adapted import READING, adapted
 from crossattn.pipelines.adapter_files import adapter_files
+from crossattn.pipelines.call_text import CallText
+from crossattn.pipelines.called import check_call
+from crossattn.pipelines.calling import call
 from crossattn.pipelines.denoise import (
     Conditioning,
     Progress,
+    check_finite,
     decode,
     denoise,
     with_own_scheduler,
 )
 from crossattn.pipelines.during import During
+from crossattn.pipelines.excited import excite_controls
 from crossattn.pipelines.joint import is_joint
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.own_context import in_own_context
@@ -71,8 +76,9 @@ def draw(
     the longest needs. Latents begin at `start`, or where the run that they `follow` did, as
     `denoise` says; of an `inversion` its walk is made, and the picture is what it began with. The
     pipeline itself is left as it is: each run has a scheduler of its own, and attaches in a context
-    of its own, so runs may be interleaved, left, or put into threads. The other arguments and the
-    errors are those of `run`.
+    of its own, so runs may be interleaved, left, or put into threads. Where the project has no loop
+    for a pipeline, its own call draws (`crossattn.pipelines.called`), by one prompt. The other
+    arguments and the errors are those of `run`.
     """
     first = recipes[0]
     source = None
@@ -94,6 +100,7 @@ def draw(
         with READING:
             drawn_by = passages(settled, tokenizers_of(pipe), own.files)
             length = max(length, *(passage.length for passage in drawn_by))
+            check_call(pipe, drawn_by, begun=len(before) > 0)
             texts = []
             for passage in drawn_by:
                 own.act(passage.loras)
@@ -124,32 +131,31 @@ def draw(
                     guided=guided,
                 )
             )
-        for progress in denoise(
-            pipe,
-            [by_step[step] for step in range(steps)],
-            steps=steps,
-            guidance=guidance,
-            height=height,
-            width=width,
-            generator=generators if len(generators) > 1 else generators[0],
-            before=before,
-            start=start,
-            follow=follow,
-            at_step=lambda step: own.act(acting[step]),
-        ):
-            yield progress
-        if not progress.latents.isfinite().all():
-            raise UnsupportedModelError(
-                "The values of pictures drawn together stopped being numbers; draw each alone."
-                if len(recipes) > 1
-                else "The model's values stopped being numbers (NaN or infinite) on the way to the "
-                "picture; use dtype float32, or less guidance."
-            )
-        finished = inversion.picture if inversion else progress.latents
-        pictures = [
-            decode(pipe, latents[None], texts[0][1].embeds.dtype, generator)
-            for latents, generator in zip(finished, generators, strict=True)
-        ]
+        text = texts[0][1]
+        size = {"height": height, "width": width}
+        how: dict[str, Any] = {"steps": steps, "guidance": guidance, **size}
+        if isinstance(text, CallText):
+            own.act(acting[0])
+            picture = yield from call(pipe, text, generator=generators[0], **how)
+            pictures = [(picture, False)]
+        else:
+            for progress in denoise(
+                pipe,
+                [by_step[step] for step in range(steps)],
+                generator=generators if len(generators) > 1 else generators[0],
+                before=before,
+                start=start,
+                follow=follow,
+                at_step=lambda step: own.act(acting[step]),
+                **how,
+            ):
+                yield progress
+            check_finite(progress.latents)
+            finished = inversion.picture if inversion else progress.latents
+            pictures = [
+                decode(pipe, latents[None], text.embeds.dtype, generator)
+                for latents, generator in zip(finished, generators, strict=True)
+            ]
     seconds = (time.perf_counter() - started) / len(recipes)
     results = []
     for index, (image, censored) in enumerate(pictures):
@@ -160,7 +166,8 @@ def draw(
         said += [
             note for part in told for note in notes_on_weights(part.words, drawn_by[0].dialect)
         ]
-        said += notes_on(settled[index], [part.trace.prompt for part in told], censored=censored)
+        read = [part.trace.prompt for part in told]
+        said += notes_on(settled[index], read, censored=censored, guided=guided)
         results.append(
             Result(
                 image=image,
@@ -205,7 +212,9 @@ class _Watched:
         )
         held = [one for one in recipe.regions if count == 1 or one.word in passage.prompts[0]]
         regions = region_controls(held, passage.prompts[0])
-        controls: list[Control] = [*regions, *weights, recorder, *signs]
+        alone = count == 1 and len(passage.prompts) == 1
+        excited = excite_controls(recipe, passage.prompts[0], alone=alone)
+        controls: list[Control] = [*regions, *excited, *weights, recorder, *signs]
         if count > 1:
             controls = [During(one, passage.steps) for one in controls]
         return cls(passage, recorder, had, tuple(controls))

@@ -26,7 +26,7 @@ from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.draw import draw
-from crossattn.pipelines.edit_choices import SettledEdit, aligned, settled_edit
+from crossattn.pipelines.edit_choices import SettledEdit, aligned, kept_windows, settled_edit
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.invert import Inverted, keep_picture, put_back, taken_up
 from crossattn.pipelines.named_words import check_words
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 WHOLE = Window()
+MARGIN = Window(0.0, 0.5)
+"""When things keep a margin of a picture whose place changes: their edges stay theirs, and what is
+around them is still made anew."""
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,7 @@ def edit(
     alignment, spec = aligned(before, after, spec), settled_edit(recipe, pipe)
     runs = 1 if source else 2
     if source is None:
-        cross = Window(
-            min([spec.cross[0], *(start for start, _ in spec.words.values())]),
-            max([spec.cross[1], *(end for _, end in spec.words.values())]),
-        )
-        share = Window(*spec.share)
+        cross, share = kept_windows(spec)
         kept_by = keep_source(
             start, pipe=pipe, bins=bins, heads=heads, cross=cross, share=share, length=length
         )
@@ -164,8 +163,11 @@ def edit(
 
     controls = _controls(spec, source, before, after)
     dialect = recipe.dialect or usual_dialect(pipe)
-    target = source.result.recipe.replace(prompt=spec.prompt, dialect=dialect, regions=held)
-    settled = target.replace(prompt=recipe.prompt, regions=recipe.regions, edit=spec.model_dump())
+    target = source.result.recipe.replace(
+        prompt=spec.prompt, dialect=dialect, regions=held, excite=recipe.excited_in(after)
+    )
+    whole: dict[str, Any] = {"regions": recipe.regions, "excite": recipe.excite}
+    settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump(), **whole)
     follow = None if source.picture is None else Following(source.run)
     if recipe.picture is not None and recipe.picture.method == "negative-prompt":
         target = target.replace(negative_prompt=recipe.prompt)
@@ -216,9 +218,10 @@ def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) 
     elif source.seen is not None:
         place = place_of_edit(source.seen, before, after, spec.blend)
         if place.mask is not None:
-            controls.append(LocalBlend(place.words, mask=place.mask, **how))
+            margin = MARGIN if place.around else Window(0.0, 0.0)
+            controls.append(LocalBlend(place.words, mask=place.mask, margin=margin, **how))
     elif spec.blend or (spec.blend is not None and _differ(before, after)):
-        controls.append(LocalBlend(spec.blend or None, **how))
+        controls.append(LocalBlend(spec.blend or None, margin=MARGIN, **how))
     return controls
 
 
@@ -270,7 +273,7 @@ def _check(kept: Recipe, recipe: Recipe) -> None:
     made = kept.model_dump()
     asked = recipe.model_dump(exclude={"versions", "digests", "dialect", "revision", "device"})
     for name, value in asked.items():
-        if value is not None and made[name] != value:
+        if (value is not None or name == "excite") and made[name] != value:
             raise RecipeError(
                 f"The source was made with {name} {made[name]!r:.60}, the edit asks for "
                 f"{value!r:.60}: make the source anew, or edit what it is of."

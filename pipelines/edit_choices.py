@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from crossattn.controls import Alignment, align
+from crossattn.controls import Alignment, Window, align
 from crossattn.controls.blend import THRESHOLDS, usual_blend
 from crossattn.controls.support.blend_places import By
-from crossattn.controls.support.nouns import changed_nouns
+from crossattn.controls.support.nouns import changed_nouns, only_qualities
 from crossattn.controls.support.window import CROSS_WINDOW
 from crossattn.denoiser import family_of
 from crossattn.encoders import tokenizers_of
@@ -20,10 +20,18 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 NONE = (0.0, 0.0)
-PIXELS = (0.0, 0.4)
+PIXELS = (0.0, 0.6)
 """When pixels look where the source's did in joint attention, unless told."""
+PIXELS_OF_PICTURES = (0.0, 0.4)
+"""The same where the source was not drawn but existed."""
 PIXELS_AROUND = (0.0, 0.2)
 """The same where a place changes, and so most of the picture."""
+QUALITIES = (0.0, 0.8)
+"""When words and pixels look where the source's did in a picture that exists, where nouns stay and
+only what is said of them changes: its things keep their shape so. Chosen on pairs that
+samples/bench/pictures_truth.py passes over."""
+PIXELS_OF_QUALITIES = (0.0, 0.5)
+"""The same in joint attention, where more of it keeps colours too."""
 
 
 class SettledEdit(EditRecipe):
@@ -58,22 +66,37 @@ def windows(recipe: Recipe, pipe: "Pipeline") -> tuple[Shares, Shares]:
     """When words, and when pixels, look where the source's did in a recipe's edit."""
     assert recipe.edit is not None
     joint = family_of(denoiser_of(pipe)).order != "cross"
-    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint)
+    exists = recipe.picture is not None
+    return usual_windows(recipe.edit, *_prompts(recipe, pipe), joint=joint, exists=exists)
+
+
+def kept_windows(spec: SettledEdit) -> tuple[Window, Window]:
+    """What of a source's cross- and self-attention an edit will need."""
+    own = spec.words.values()
+    cross = Window(
+        min([spec.cross[0], *(start for start, _ in own)]),
+        max([spec.cross[1], *(end for _, end in own)]),
+    )
+    return cross, Window(*spec.share)
 
 
 def usual_windows(
-    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool
+    spec: EditRecipe, source: Prompt, target: Prompt, *, joint: bool, exists: bool = False
 ) -> tuple[Shares, Shares]:
     """When words, and when pixels, look where the source's did.
 
     Unless told, words do in cross-attention; in `joint` attention pixels do, which needs no
-    alignment of words.
+    alignment of words. `exists` is that the picture does, and was not drawn.
     """
     cross: Shares = (CROSS_WINDOW.start, CROSS_WINDOW.end)
     share: Shares = NONE
     if joint:
         around = spec.blend == () and changed_nouns(source, target).things is not None
-        cross, share = NONE, PIXELS_AROUND if around else PIXELS
+        cross, share = NONE, PIXELS_OF_PICTURES if exists else PIXELS
+        if around:
+            share = PIXELS_AROUND
+    if exists and only_qualities(source, target):
+        cross, share = (NONE, PIXELS_OF_QUALITIES) if joint else (QUALITIES, QUALITIES)
     return spec.cross or cross, spec.share or share
 
 

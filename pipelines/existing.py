@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crossattn.errors import PromptError, RecipeError
 from crossattn.pipelines.denoise import added_conditions, encode, with_own_scheduler
-from crossattn.pipelines.joint import check_drawn, follows_flow, is_joint, velocity
+from crossattn.pipelines.joint import check_walked, follows_flow, is_joint, velocity
 from crossattn.recorder import Recorder
 from crossattn.session import attach
 from crossattn.trace import Trace
@@ -39,10 +39,10 @@ def trace_picture(
     from cross-attention, and from less noise, which finds things better (samples/bench/truth.py).
 
     Raises `RecipeError` for timesteps that the schedule does not have, `PromptError` for a prompt
-    without words, `UnsupportedModelError` for a pipeline that recipes do not draw with.
+    without words, `UnsupportedModelError` for a pipeline that takes up no pictures.
     """
     recorder = recorder or Recorder()
-    check_drawn(pipe)
+    check_walked(pipe)
     last = pipe.scheduler.config.num_train_timesteps - 1
     if not timesteps or not all(0 <= each <= last and each == int(each) for each in timesteps):
         raise RecipeError(

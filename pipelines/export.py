@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from crossattn.coverage import coverage
 from crossattn.pipelines.files import new_folder, slug, write_file
 from crossattn.pipelines.picture import to_png
 from crossattn.pipelines.preview import previews
@@ -16,6 +17,7 @@ from crossattn.pipelines.result import Result
 from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
 from crossattn.trace import Trace
 from crossattn.whole_prompt import plain_text
+from crossattn.words import token_positions
 
 FILM_FRAMES = 8
 
@@ -74,10 +76,10 @@ def word_sheet(picture: Image.Image, trace: Trace, recipe: Recipe, sampler: str)
 def word_tiles(picture: Image.Image, trace: Trace) -> list[Tile]:
     """Return a tile for each word that the model has read: its map on a picture, and its cover."""
     tiles = []
-    for word, cover in trace.cover:
+    words = (word for word in trace.prompt.words if token_positions([word]))
+    for word, heat in zip(words, trace.words, strict=True):
         again = f" ({word.occurrence})" if word.occurrence > 1 else ""
-        overlay = trace.word(word.text, word.occurrence).overlay(picture)
-        tiles.append(Tile(overlay, word.text + again, f"{cover:.1%}"))
+        tiles.append(Tile(heat.overlay(picture), word.text + again, f"{coverage(heat):.1%}"))
     return tiles
 
 

@@ -55,6 +55,16 @@ def hub_folder(name: str, revision: str | None = None) -> Path:
     return Path(folder)
 
 
+def cached_bytes(name: str) -> int:
+    """How much of a hub model is on this machine by now, in bytes; 0 for what is no hub id."""
+    from huggingface_hub import constants
+
+    if not is_hub_id(name):
+        return 0
+    blobs = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "blobs"
+    return sum(file.stat().st_size for file in blobs.glob("*") if file.is_file())
+
+
 def _reason(error: BaseException) -> str:
     """What an error began with: what the hub's libraries wrap around it says less, at length."""
     while (cause := error.__cause__ or error.__context__) is not None:

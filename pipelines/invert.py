@@ -18,7 +18,7 @@ from crossattn.course import Course
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import InputError, PromptError, RecipeError
 from crossattn.inversion import Inversion
-from crossattn.inversion_methods import Method
+from crossattn.inversion_methods import Method, check_method
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress, with_own_scheduler
 from crossattn.pipelines.draw import draw
@@ -128,7 +128,7 @@ def look(recipe: Recipe, pipe: "Pipeline", *, bins: int = 1, heads: bool = False
     """
     started = time.perf_counter()
     settled, whole = taken_up(recipe, pipe)
-    _, _, height, width = numbers(settled)
+    _, guidance, height, width = numbers(settled)
     picture = whole.resize((width, height), Image.Resampling.LANCZOS)
     recorder = Recorder(bins=min(bins, 2), heads=heads)
     trace = trace_picture(pipe, picture, recipe.prompt, seed=recipe.seed, recorder=recorder)
@@ -139,7 +139,7 @@ def look(recipe: Recipe, pipe: "Pipeline", *, bins: int = 1, heads: bool = False
         sampler=type(pipe.scheduler).__name__,
         seconds=time.perf_counter() - started,
         words=tuple(word_shares(trace)),
-        warnings=tuple(notes_on(settled, [trace.prompt], censored=False)),
+        warnings=tuple(notes_on(settled, [trace.prompt], censored=False, guided=guidance > 1)),
     )
 
 
@@ -148,12 +148,14 @@ def taken_up(recipe: Recipe, pipe: "Pipeline") -> tuple[Recipe, Image.Image]:
 
     Its size is the picture's, fitted. Raises `InputError` for a file that cannot be read or is not
     the one that the recipe names by its SHA-256, `RecipeError` for a scheduler that cannot be
-    walked back, `PromptError` for a caption that is longer than the model reads at once.
+    walked back, `PromptError` for a caption that is longer than the model reads at once,
+    `ControlError` for a method that the model cannot do.
     """
     asked = recipe.picture
     assert asked is not None
     path = Path(asked.path)
     _check_caption(recipe, pipe)
+    check_method(asked.method, flow=is_joint(pipe))
     whole = read_picture(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if asked.sha256 not in (None, digest):

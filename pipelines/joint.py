@@ -1,10 +1,11 @@
-"""How Stable Diffusion 3's pipeline is asked, where it differs from those with a UNet."""
+"""How pipelines with a transformer are asked, where they differ from those with a UNet."""
 
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from crossattn.errors import UnsupportedModelError
+from crossattn.pipelines.called import draws_by_call
 from crossattn.pipelines.model_defaults import defaults_of
 
 if TYPE_CHECKING:
@@ -12,17 +13,30 @@ if TYPE_CHECKING:
 
 
 def is_joint(pipe: "Pipeline") -> bool:
-    """Whether words and picture attend to each other in one sequence, as in Stable Diffusion 3."""
+    """Whether a transformer denoises; in most of them words and picture share one sequence."""
     return hasattr(pipe, "transformer")
 
 
 def check_drawn(pipe: "Pipeline") -> None:
-    """Raise UnsupportedModelError for a pipeline that loads, but that recipes do not draw with."""
-    if is_joint(pipe) and "text_encoder_3" not in pipe.components:
+    """Raise UnsupportedModelError for a pipeline that recipes do not draw with."""
+    if is_joint(pipe) and not _is_sd3(pipe) and not draws_by_call(pipe):
         raise UnsupportedModelError(
-            f"A {type(pipe).__name__} can be loaded in Python and called itself, but recipes draw "
-            "with Stable Diffusion 1, 2, XL and 3 alone so far; use one of those."
+            f"Recipes do not draw with a {type(pipe).__name__}: attach to it and call it yourself, "
+            "or use Stable Diffusion, FLUX.1, PixArt, Sana, Qwen-Image or Z-Image."
         )
+
+
+def check_walked(pipe: "Pipeline") -> None:
+    """Raise UnsupportedModelError for a pipeline that takes up no picture that exists."""
+    if is_joint(pipe) and not _is_sd3(pipe):
+        raise UnsupportedModelError(
+            f"A {type(pipe).__name__} draws pictures, but takes up none that exists: Stable "
+            "Diffusion 1, 2, XL and 3 do."
+        )
+
+
+def _is_sd3(pipe: "Pipeline") -> bool:
+    return "text_encoder_3" in pipe.components
 
 
 def denoiser_of(pipe: "Pipeline") -> Any:

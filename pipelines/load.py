@@ -102,24 +102,6 @@ def load(
     return _load(source, dtype, device or best_device(), changed)
 
 
-def load_tokenizers(
-    model: str = EMBEDDED, *, revision: str | None = None, config: str | None = None
-) -> dict[str, Any]:
-    """Load only a model's tokenizers, by the names that people see: clip, clip-2.
-
-    Raises ModelLoadError as `load` does.
-    """
-    from crossattn.families import FAMILIES
-
-    source = find_model(model, revision, config)
-    index = read_index(source.folder)
-    return {
-        encoder.name: _load_tokenizer(source, encoder.tokenizer, index)
-        for encoder in FAMILIES[0].encoders
-        if index.get(encoder.tokenizer) not in (None, [None, None])
-    }
-
-
 def best_device() -> str:
     """Return the device to use when none is named: cuda, mps or cpu."""
     import torch
@@ -196,16 +178,17 @@ def _load_folder(
             )
     for name, _ in source.borrowed:
         if name not in parts:
-            parts[name] = _load_tokenizer(source, name, index)
+            parts[name] = load_tokenizer(source, name, index)
     try:
-        return _pipeline_class(index).from_pretrained(
+        return pipeline_class(index).from_pretrained(
             source.folder, **parts, dtype=dtype, use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise _does_not_load(source.folder, error) from error
 
 
-def _load_tokenizer(source: ModelSource, part: str, index: dict[str, Any]) -> Any:
+def load_tokenizer(source: ModelSource, part: str, index: dict[str, Any]) -> Any:
+    """Load one tokenizer of a model by its part's name; raises ModelLoadError."""
     place = source.place(part)
     try:
         return _class_of(*index[part]).from_pretrained(place, local_files_only=True)
@@ -219,7 +202,7 @@ def _load_file(source: ModelSource, index: dict[str, Any], dtype: "torch.dtype")
     try:
         if PIPELINES[index["_class_name"]].denoiser == "transformer":
             return _load_transformer_file(source, index, dtype)
-        return _pipeline_class(index).from_single_file(
+        return pipeline_class(index).from_single_file(
             str(source.file), config=str(source.folder), local_files_only=True, dtype=dtype
         )
     except (NotImplementedError, SingleFileComponentError) as error:
@@ -289,7 +272,8 @@ def _class_of(library: str, kind: str) -> Any:
     return getattr(import_module(module), kind)
 
 
-def _pipeline_class(index: dict[str, Any]) -> Any:
+def pipeline_class(index: dict[str, Any]) -> Any:
+    """The class of the pipeline that a model's index names."""
     return _class_of("diffusers", index["_class_name"])
 
 

@@ -1,4 +1,4 @@
-"""The words that regions and edits of a recipe name, found before anything is drawn."""
+"""The words that a recipe names beside its prompts, found before anything is drawn."""
 
 from crossattn.pipelines.recipe import Recipe
 from crossattn.prompt_schedule import plan
@@ -11,11 +11,11 @@ USUAL_STEPS = 50
 def check_words(recipe: Recipe) -> None:
     """Raise WordNotFoundError for a word that a recipe names and its prompts do not have.
 
-    Regions, `blend` and `protect` may name words of either prompt, windows those of the target. A
-    prompt that changes during the run, or joins several, has the words of all its parts.
+    Regions, `excite`, `blend` and `protect` may name words of either prompt, windows those of the
+    target. A prompt that changes during the run, or joins several, has the words of all its parts.
     """
     edit = recipe.edit
-    named = [one.word for one in recipe.regions]
+    named = [one.word for one in recipe.regions] + list(recipe.excite or ())
     named += [*(edit.blend or ()), *edit.protect] if edit else []
     windows = edit.words if edit else {}
     if not (named or windows):

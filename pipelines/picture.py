@@ -44,6 +44,7 @@ def parameters(recipe: Recipe, sampler: str) -> str:
         "Model": recipe.model,
         **({"Edit of": recipe.prompt} if edit else {}),
         **({"Regions": ", ".join(one.word for one in recipe.regions)} if recipe.regions else {}),
+        **({"Excited": ", ".join(recipe.excite) or "all"} if recipe.excite is not None else {}),
         "Dialect": recipe.notation,
         "Version": f"crossattn {recipe.versions.get('crossattn', '')}".strip(),
     }

@@ -16,10 +16,12 @@ from crossattn.words import Prompt, Word
 @dataclass(frozen=True)
 class Place:
     """Where an edit belongs: `mask` bool (height, width), or everywhere (None); `words` of the
-    target that are to be found while it is made, since the picture does not have them yet."""
+    target that are to be found while it is made, since the picture does not have them yet; and
+    whether it is all `around` the things that stay."""
 
     mask: Tensor | None
     words: tuple[str, ...]
+    around: bool = False
 
 
 def place_of_edit(
@@ -51,7 +53,7 @@ def place_of_edit(
             kept |= _where(trace, source.words[number])
         mask |= ~kept
     if mask.any():
-        return Place(mask, ())
+        return Place(mask, (), around=nouns.things is not None)
     return Place(mask, tuple(target.name_of(target.words[number]) for number in nouns.target))
 
 

@@ -16,11 +16,11 @@ from pydantic import (
 
 from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import RecipeError
-from crossattn.pipelines.edit_recipe import EditRecipe
+from crossattn.pipelines.edit_recipe import EditRecipe, Text
 from crossattn.pipelines.picture_recipe import PictureRecipe
 from crossattn.pipelines.region_recipe import RegionRecipe
 from crossattn.whole_prompt import check_negative_prompt, check_prompt
-from crossattn.words import read_prompt
+from crossattn.words import Prompt, read_prompt
 
 SchedulerName = Literal["ddim", "dpm++", "euler", "euler-a", "heun", "lcm"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
@@ -106,6 +106,12 @@ class Recipe(BaseModel):
         strict=False,
         description="words of the prompt, each with a mask that it is held to",
     )
+    excite: tuple[Text, ...] | None = Field(
+        default=None,
+        max_length=100,
+        strict=False,
+        description="words that must all be there, [] for every thing that is named, or null",
+    )
     loras: str | None = Field(
         default=None,
         min_length=1,
@@ -151,7 +157,21 @@ class Recipe(BaseModel):
         _check_negative_prompt(self.negative_prompt, self.notation, steps=self.steps)
         if self.edit is not None:
             _check_prompt(self.edit.prompt, self.notation, several=False)
+        if self.excite is not None and not drawn:
+            self._check_excited()
         return self
+
+    def _check_excited(self) -> None:
+        if self.picture is not None:
+            raise RecipeError(
+                "Words can be made sure of where a picture is drawn, and not in one that exists; "
+                "leave excite or picture out."
+            )
+        if self.edit is not None and self.edit.begin:
+            raise RecipeError(
+                "Words are made sure of while a picture begins, so an edit of it begins at 0: "
+                "leave excite or edit.begin out."
+            )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -172,7 +192,7 @@ class Recipe(BaseModel):
 
     @property
     def source(self) -> "Recipe":
-        """The picture that its edit starts from, without regions of words that only the target has.
+        """The picture that its edit starts from, without what is said of the target's words alone.
 
         Of a recipe that edits nothing, the recipe itself.
         """
@@ -180,7 +200,13 @@ class Recipe(BaseModel):
             return self
         prompt = read_prompt(self.prompt, dialect=self.notation)
         held = [one for one in self.regions if one.word in prompt]
-        return self.replace(edit=None, regions=held)
+        return self.replace(edit=None, regions=held, excite=self.excited_in(prompt))
+
+    def excited_in(self, prompt: Prompt) -> tuple[str, ...] | None:
+        """`excite` for one prompt of an edit: the words that it has, null if it has none."""
+        if not self.excite:
+            return self.excite
+        return tuple(word for word in self.excite if word in prompt) or None
 
     def to_json(self) -> str:
         """Return the recipe as JSON, every field written out."""

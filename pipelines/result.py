@@ -120,7 +120,9 @@ def notes_on_weights(words: Iterable[WordShare], dialect: Dialect) -> Iterator[s
         )
 
 
-def notes_on(recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool) -> Iterator[str]:
+def notes_on(
+    recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool, guided: bool
+) -> Iterator[str]:
     """Return what a person should know of a picture, in sentences."""
     if recipe.model in SHIPPED:
         from crossattn.pipelines.emoji_sd import unknown_words
@@ -129,7 +131,10 @@ def notes_on(recipe: Recipe, prompts: Iterable[Prompt], *, censored: bool) -> It
         for word, near in unknown.items():
             hint = f"; it knows {' and '.join(near)}" if near else ""
             yield f"{recipe.model} never learned the word {word!r}{hint}."
-    if recipe.negative_prompt.strip() and (recipe.guidance or 0) <= 1:
-        yield "The negative prompt has no effect, because guidance is not above 1."
+    if recipe.negative_prompt.strip() and not guided:
+        why = "guidance is not above 1"
+        if (recipe.guidance or 0) > 1:
+            why = "this model takes guidance as an input, without asking what is not wanted"
+        yield f"The negative prompt has no effect, because {why}."
     if censored:
         yield "The model's own safety checker blacked the picture out."

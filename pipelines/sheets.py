@@ -8,7 +8,9 @@ from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+
+# WebP is named so that Pillow need not load all of its formats to find it.
+from PIL import Image, ImageDraw, ImageFont, WebPImagePlugin  # noqa: F401
 
 from crossattn.heatmap import inferno
 

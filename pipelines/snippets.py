@@ -73,6 +73,8 @@ def command_line(recipe: Recipe) -> str:
         parts += [f"--within {shlex.quote(word)}" for word in edit.blend or ()]
         parts += [f"--protect {shlex.quote(word)}" for word in edit.protect]
     parts += [f"--{name} {shlex.quote(f'{chosen[name]}')}" for name in OPTIONS if name in chosen]
+    parts += ["--every-word"] if recipe.excite == () else []
+    parts += [f"--excite {shlex.quote(word)}" for word in recipe.excite or ()]
     if recipe.negative_prompt:
         parts.append(f"--negative-prompt {shlex.quote(recipe.negative_prompt)}")
     if recipe.width and recipe.height:

@@ -6,7 +6,7 @@ key stays, so that the picture moves away from the word (as NegPiP does it). In 
 words' difference to the text is turned around itself.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.controls.support.embeddings import a1111, comfy, compel, difference
+from crossattn.pipelines.call_text import CallText
+from crossattn.pipelines.called import check_dialect
 from crossattn.pipelines.conditioning import encode_stretches, stretches, token_weights
 from crossattn.pipelines.denoise import Conditioning, encode
 from crossattn.pipelines.without_words import without_words
@@ -58,15 +60,14 @@ def weigh_controls(
     if any(map(weighted, prompts)) and (by_attention or not joint):
         had = Recorder() if by_attention else _PlainRecorder(plain.embeds)
         before.append(had)
-    length = plain.embeds.shape[1]
-    vectors = [[_word_weights(prompt, length) for prompt in side] for side in sides]
     if by_attention:
-        positive, negative = ([each.abs() for each in side] for side in vectors)
-        before.append(_TokenWeights(positive, negative, dialect == "attention-normalised"))
+        before.append(_TokenWeights(*sides, torch.abs, dialect == "attention-normalised"))
     # Behind the recorder, which sees how much the pixels look at a word that is turned around.
-    positive, negative = ([torch.where(each < 0, -1.0, 1.0) for each in side] for side in vectors)
-    turned = dialect != "difference" and any((each < 0).any() for each in positive)
-    return before, [_TokenWeights(positive, negative)] if turned else [], had
+    turned = any(word.weight < 0 for prompt in prompts for word in prompt.words)
+    signs: list[Control] = []
+    if turned and dialect != "difference":
+        signs.append(_TokenWeights(*sides, lambda each: torch.where(each < 0, -1.0, 1.0)))
+    return before, signs, had
 
 
 @torch.no_grad()
@@ -78,6 +79,12 @@ def weigh(
     `text` is of one picture.
     """
     if dialect.startswith("attention"):
+        return text
+    if isinstance(text, CallText):
+        for name, row, one in text.rows(prompt, negative):
+            if weighted(one):
+                check_dialect(pipe, dialect, one is negative)
+                text = text.with_row(name, _weighed(pipe, row, one, dialect))
         return text
     rows = list(text.embeds)
     for at, one in ((-1, prompt), *(((0, negative),) if text.guided else ())):
@@ -127,24 +134,29 @@ def _down(prompt: Prompt) -> Iterator[tuple[list[int], float]]:
 def _word_weights(prompt: Prompt, length: int) -> Tensor:
     weights = torch.ones(length)
     for word in prompt.words:
-        weights[token_positions([word])] = word.weight
+        weights[[at for at in token_positions([word]) if at < length]] = word.weight
     return weights
 
 
 class _TokenWeights(Control):
-    """Weighs the tokens of each row by their attention, one vector (tokens,) for each prompt."""
+    """Weighs the tokens of each row by their attention: what `part` makes of the words' weights."""
 
     def __init__(
-        self, positive: Sequence[Tensor], negative: Sequence[Tensor], normalised: bool = False
+        self,
+        positive: Sequence[Prompt],
+        negative: Sequence[Prompt],
+        part: Callable[[Tensor], Tensor],
+        normalised: bool = False,
     ) -> None:
-        self._weights = {"positive": positive, "negative": negative}
+        self._prompts = {"positive": positive, "negative": negative}
+        self._part = part
         self._normalised = normalised
-        self._made: dict[tuple[str, torch.device], list[Tensor | None]] = {}
+        self._made: dict[tuple[str, int, torch.device], list[Tensor | None]] = {}
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         rows = call.step.rows
         for side, of_side in (("positive", rows.positive), ("negative", rows.negative)):
-            made = self._on(side, attention.query.device)
+            made = self._on(side, attention)
             for image, row in enumerate(of_side):
                 if (weights := made[rows.prompt[image]]) is None:
                     continue
@@ -157,16 +169,18 @@ class _TokenWeights(Control):
         """Let go of what lies on the model's device."""
         self._made = {}
 
-    def _on(self, side: str, device: torch.device) -> list[Tensor | None]:
+    def _on(self, side: str, attention: Attention) -> list[Tensor | None]:
         """Each prompt's weights, or what is added to logits for them; None for weights of 1."""
-        if (side, device) not in self._made:
-            self._made[side, device] = [
+        device = attention.query.device
+        if (key := (side, attention.tokens, device)) not in self._made:
+            whole = [self._part(_word_weights(p, attention.tokens)) for p in self._prompts[side]]
+            self._made[key] = [
                 None
                 if bool((weights == 1).all())
                 else (weights.log() if self._normalised else weights).to(device)
-                for weights in self._weights[side]
+                for weights in whole
             ]
-        return self._made[side, device]
+        return self._made[key]
 
 
 class _PlainRecorder(Recorder):

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from crossattn.controls.support.alignment import align
 from crossattn.encoders import tokenizers_of
+from crossattn.pipelines.called import draws_by_call
 from crossattn.pipelines.conditioning import condition
-from crossattn.pipelines.denoise import encode
 from crossattn.words import Prompt, read_prompt
 
 if TYPE_CHECKING:
@@ -26,18 +26,27 @@ def without_words(
     and padding stands by place.
     """
     kept = _cut(prompt, positions)
-    empty = encode(pipe, "", "", guidance=0).embeds[-1]
-    if not kept:
-        return empty.repeat(tokens // len(empty), 1)
     readers = tokenizers_of(pipe)
     rest, nothing = (
         read_prompt(text, readers, dict.fromkeys(readers), syntax=False) for text in (kept, "")
     )
-    embeds = condition(pipe, rest, nothing, 0, tokens // len(empty)).embeds[-1]
+    empty = condition(pipe, nothing, nothing, 0).embeds[-1]
+    length = 1 if draws_by_call(pipe) else tokens // len(empty)
+    empty = _filled(empty, tokens, length)
+    if not kept and not draws_by_call(pipe):
+        return empty
+    embeds = _filled(condition(pipe, rest, nothing, 0, length).embeds[-1], tokens)
     alignment = align(rest, prompt, "refine")
     own = alignment.own(tokens).bool().to(embeds.device)[:, None]
     laid = alignment.matrix(tokens).T.to(embeds) @ embeds
-    return torch.where(own, empty.repeat(tokens // len(empty), 1), laid)
+    return torch.where(own, empty, laid)
+
+
+def _filled(embeds: Tensor, tokens: int, length: int = 1) -> Tensor:
+    """Embeddings of as many tokens: in `length` stretches, or, of a text that is given on without
+    padding, with its last one behind."""
+    embeds = embeds.repeat(length, 1)
+    return torch.cat([embeds, embeds[-1:].expand(tokens - len(embeds), -1)])
 
 
 def _cut(prompt: Prompt, positions: Collection[int]) -> str:

@@ -86,8 +86,14 @@ def words(
         Path, typer.Argument(metavar="PICTURE", help="The file of a picture that exists.")
     ],
     caption: Annotated[
-        str, typer.Argument(metavar="CAPTION", help="What it shows, in words and in quotes.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[CAPTION]",
+            help="What it shows, in words and in quotes; of a picture like those that emoji-sd "
+            "draws it may be left out, and is proposed.",
+            show_default=False,
+        ),
+    ] = None,
     output: opt.FolderOutput = None,
     as_json: opt.Json = False,
 ) -> None:
@@ -98,8 +104,15 @@ def words(
     any size; it is looked at in its own proportion and in as many pixels as the model draws.
 
     \b
-    [dim]crossattn words photo.jpg "a cat on a beach"[/dim]
+    [dim]crossattn words photo.jpg "a cat on a beach"
+    crossattn words emoji.png[/dim]
     """
+    if caption is None:
+        from crossattn.pipelines.emoji_sd.proposed_caption import propose_caption
+        from crossattn.pipelines.picture import read_picture
+
+        caption = propose_caption(read_picture(picture))
+        warn(f'no caption was given, and this one is proposed: "{caption}".')
     recipe = opt.recipe_of(caption, chosen, picture={"path": str(picture)})
     with progress_bar("looking") as follow:
         from crossattn.pipelines.export import default_name, write_heatmaps

@@ -1,6 +1,5 @@
 """The command `crossattn edit`: change words, keep the rest of the picture."""
 
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,8 +8,10 @@ import typer
 
 from crossattn.inversion_methods import listed
 from crossattn.ui import options as opt
+from crossattn.ui.option_values import parse_number
 from crossattn.ui.output_places import OTHER_PICTURES, folder_path, picture_path
 from crossattn.ui.show import add_row, named, print_json, progress_bar, show, table, warn
+from crossattn.ui.windows import parse_window, parse_word_window
 
 if TYPE_CHECKING:
     from crossattn.pipelines.edit import Edited
@@ -18,29 +19,6 @@ if TYPE_CHECKING:
 EDIT, PHOTO = "The edit", "A picture that exists"
 
 PICTURES = (".png", *OTHER_PICTURES)
-
-_SHARE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-WINDOW = re.compile(rf"(?:(?P<start>{_SHARE})-)?(?P<end>{_SHARE})", re.ASCII)
-
-
-def parse_window(text: str) -> tuple[float, float]:
-    """Read a window, `0.8` (from the start) or `0.2-0.8`, as two shares of the steps."""
-    found = WINDOW.fullmatch(text)
-    if not found:
-        raise typer.BadParameter(
-            f"{text[:40]!r} is not a window: give shares of the steps, 0.8 or 0.2-0.8."
-        )
-    return float(found["start"] or 0), float(found["end"])
-
-
-def parse_word_window(text: str) -> tuple[str, tuple[float, float]]:
-    """Read a word with a window of its own, `boat=0.3-0.8`."""
-    word, given, window = text.rpartition("=")
-    if not (word and given):
-        raise typer.BadParameter(
-            f"{text[:40]!r} is not a word with a window: give both, as in boat=0.3-0.8."
-        )
-    return word, parse_window(window)
 
 
 def parse_mask(text: str) -> tuple[str, ...]:
@@ -112,7 +90,7 @@ def edit(
     begin: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="Share of the steps that stay the source's." + opt.by_default("0"),
             rich_help_panel=EDIT,
@@ -141,7 +119,7 @@ def edit(
     threshold: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="How strong a word must be, against its strongest, to be there."
             + opt.by_default("0.3, by nouns 0.4"),
@@ -169,7 +147,7 @@ def edit(
     strength: Annotated[
         float | None,
         typer.Option(
-            parser=opt.parse_number,
+            parser=parse_number,
             metavar="SHARE",
             help="How far to go back to noise: 0.8 is --begin 0.2." + opt.by_default("1"),
             rich_help_panel=PHOTO,
@@ -222,10 +200,16 @@ def edit(
         from crossattn.pipelines.edit import edit as edited_by
         from crossattn.pipelines.edit_export import write_edit
         from crossattn.pipelines.export import default_name, write_picture
+        from crossattn.pipelines.kept_size import kept_nbytes
+        from crossattn.pipelines.settle import pipeline_of
 
         name = default_name(recipe.replace(prompt=target, edit=None, regions=()))
         place = (picture_path if alone else folder_path)(output, name)
-        done, _ = follow(edited_by(recipe))
+        pipe = pipeline_of(recipe)
+        if picture is not None:
+            mib = kept_nbytes(recipe, pipe) / 2**20
+            warn(f"the run of the picture takes {mib:.1f} MiB while it is kept.")
+        done, _ = follow(edited_by(recipe, pipe=pipe))
     files = [write_picture(done.result, place)] if alone else write_edit(done, place)
     _report(done, files, as_json)
 

@@ -84,8 +84,8 @@ def explain(
     if target is not None or flow:
         recipe.replace(edit={"prompt": prompt if target is None else target})
     with progress_bar("reading"):
-        from crossattn.pipelines.load import load_tokenizers
         from crossattn.pipelines.settle import read
+        from crossattn.pipelines.tokenizers import load_tokenizers
         from crossattn.prompt_schedule import plan
         from crossattn.whole_prompt import marks
 

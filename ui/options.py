@@ -1,6 +1,5 @@
 """The options that commands share, said once: what they take, and how they become a recipe."""
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from crossattn.ui.option_values import parse_number, parse_region, parse_size, parse_whole
 
 if TYPE_CHECKING:
     from crossattn.pipelines.recipe import Recipe
@@ -23,55 +24,6 @@ def by_default(text: str) -> str:
 
 FLAG: dict[str, Any] = {"metavar": "", "show_default": False}
 """How an option without a value is shown."""
-
-
-def parse_whole(text: str | int) -> int:
-    """Read a whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"expected a whole number, but got {text!r:.40}.") from None
-
-
-def parse_number(text: str | float) -> float:
-    """Read a number, whole or not."""
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"expected a number, but got {text!r:.40}.") from None
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read a size, `128` or `512x768` (width x height), as (width, height) in pixels."""
-    found = re.fullmatch(r"(\d{1,6})(?:[xX×](\d{1,6}))?", text.strip(), re.ASCII)
-    if not found:
-        raise typer.BadParameter(
-            f"{text[:40]!r} is not a size: give one side, 128, or width x height, 512x768."
-        )
-    width = int(found[1])
-    return width, int(found[2] or width)
-
-
-def parse_region(text: str) -> dict[str, Any]:
-    """Read a region, `car=0,0,0.5,1` or `car=mask.png`, as a recipe has it."""
-    from crossattn.pipelines.regions import box_rows, picture_rows
-
-    word, given, place = text.partition("=")
-    if not (word.strip() and given and place):
-        raise typer.BadParameter(
-            f"{text[:40]!r} is not a region: give a word, =, and left,top,right,bottom in shares "
-            "of the picture or the file of a mask, as in car=0,0,0.5,1."
-        )
-    try:
-        edges = [float(edge) for edge in place.split(",")]
-    except ValueError:
-        return {"word": word, "mask": picture_rows(Path(place).expanduser())}
-    if len(edges) != 4:
-        raise typer.BadParameter(
-            f"{place[:40]!r} is not a box: give left,top,right,bottom in shares of the picture, as "
-            "in car=0,0,0.5,1."
-        )
-    return {"word": word, "mask": box_rows(*edges)}
 
 
 Prompt = Annotated[
@@ -191,6 +143,23 @@ def choices(
             rich_help_panel=PICTURE,
         ),
     ] = None,
+    excite: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD",
+            help="Make sure that a word is there, in two to six times the time. Repeatable.",
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
+    every_word: Annotated[
+        bool,
+        typer.Option(
+            "--every-word",
+            help="The same for every thing that the prompt names.",
+            rich_help_panel=PICTURE,
+            **FLAG,
+        ),
+    ] = False,
     dialect: Annotated[
         str | None,
         typer.Option(
@@ -237,6 +206,8 @@ def choices(
     ] = None,
 ) -> dict[str, Any]:
     """Return the fields of a recipe, but the prompt, that a command's options choose."""
+    if excite and every_word:
+        raise typer.BadParameter("--every-word means all of them: leave it or --excite out.")
     width, height = size or (None, None)
     return {
         "seed": seed,
@@ -247,6 +218,7 @@ def choices(
         "negative_prompt": negative_prompt,
         "scheduler": scheduler,
         "regions": region or (),
+        "excite": () if every_word else excite or None,
         "dialect": dialect,
         "model": model,
         "revision": revision,

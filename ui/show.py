@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from crossattn.ui.loading import uncollected
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -63,7 +65,10 @@ def progress_bar(what: str) -> Iterator[Follow]:
 
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with (
+        uncollected() as loaded,
+        Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
         task = bar.add_task("loading", total=None)
 
         def follow(events: "Iterator[Progress | End]") -> "tuple[End, list[Progress]]":
@@ -73,6 +78,7 @@ def progress_bar(what: str) -> Iterator[Follow]:
             for event in events:
                 if not isinstance(event, Progress):
                     return event, seen
+                loaded()
                 seen.append(event)
                 bar.update(
                     task,

@@ -50,7 +50,9 @@ class LocalBlend(FromSource):
     they made of the maps.
 
     With `mask`, bool (height, width), the places are settled before the run: it is brought to the
-    latent's size, and `words` (none unless given) add to it where the target has them.
+    latent's size, and `words` (none unless given) add to it where the target has them. In the
+    window `margin` (none unless given) what stays, outside the mask or where a place changes, is
+    larger by one place of the grid, so that its edges stay its own.
 
     Raises `WordNotFoundError` for a word that neither prompt has, `ControlError` for no word.
     Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022).
@@ -66,6 +68,7 @@ class LocalBlend(FromSource):
         protect_threshold: float = 0.3,
         window: Window = Window(0.2, 1.0),  # noqa: B008
         mask: Tensor | None = None,
+        margin: Window = Window(0.0, 0.0),  # noqa: B008
         source: EditSource | None = None,
         on_nothing: OnNothing = "raise",
     ) -> None:
@@ -80,6 +83,7 @@ class LocalBlend(FromSource):
         self.protect_threshold = protect_threshold
         self.window = window
         self.mask = mask
+        self.margin = margin
         self._masks: dict[int, Tensor] = {}
         self._by: By = "words"
         self._changed: dict[int, BlendPlaces] = {}
@@ -174,6 +178,8 @@ class LocalBlend(FromSource):
         mask = torch.zeros(step.height, step.width, dtype=torch.bool, device=device)
         if self.mask is not None:
             given = self.mask[None, None].float().to(device)
+            if self.margin.contains(step):
+                given = 1 - F.max_pool2d(1 - given, 3, stride=1, padding=1)
             mask |= F.interpolate(given, size=mask.shape, mode="nearest")[0, 0] > 0
         if not self._looks:
             return mask
@@ -182,13 +188,19 @@ class LocalBlend(FromSource):
         changed, protected = self._changed[pair.prompt], self._protected[pair.prompt]
         mask = self._where(source, changed.source, step) | self._where(target, changed.target, step)
         if changed.around is not None:
-            mask |= ~self._where(source, changed.around, step, protect=True)
+            grown = self.margin.contains(step)
+            mask |= ~self._where(source, changed.around, step, protect=True, grown=grown)
         for maps, groups in ((source, protected.source), (target, protected.target)):
             mask &= ~self._where(maps, groups, step, protect=True)
         return mask
 
     def _where(
-        self, maps: Tensor, groups: Sequence[Group], step: Step, protect: bool = False
+        self,
+        maps: Tensor,
+        groups: Sequence[Group],
+        step: Step,
+        protect: bool = False,
+        grown: bool = False,
     ) -> Tensor:
         """The pixels of any of `groups` in maps (pixels, tokens): bool, of the latent's size."""
         threshold = THRESHOLDS[self._by] if self.threshold is None else self.threshold
@@ -199,7 +211,7 @@ class LocalBlend(FromSource):
             heat = maps[:, list(tokens)].sum(-1).view(1, 1, *next(iter(self._sites)).grid(*size))
             if self._by == "nouns":
                 heat = heat - heat.amin()
-            if not protect:
+            if grown or not protect:
                 heat = F.max_pool2d(heat, 3, stride=1, padding=1)
             heat = F.interpolate(heat, size=size, mode="nearest")[0, 0]
             mask |= heat > threshold * heat.max()

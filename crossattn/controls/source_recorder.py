@@ -93,8 +93,11 @@ class SourceRecorder(Control):
         height: int,
         width: int,
         guided: bool = True,
+        tokens: int | None = None,
     ) -> int:
         """The bytes that a run will take, before any; `height` and `width` in pixels.
+
+        `tokens` are those that the denoiser is given, unless they are what its encoders read.
 
         Up to `on_device` of them lie on the model's device, more in the host's memory.
         """
@@ -102,7 +105,7 @@ class SourceRecorder(Control):
         scheduler.set_timesteps(steps)
         session = Session(pipe, (self,), prompt, None, guided)
         factor = pipe.vae_scale_factor
-        tokens = max(each.reader.offset + each.limit for each in session.encoders)
+        tokens = tokens or max(each.reader.offset + each.limit for each in session.encoders)
         rows = Rows.by_blocks(1 + guided, GUIDED if guided else UNGUIDED, prompts=1)
         size = height // factor, width // factor
         step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)

@@ -2,7 +2,7 @@
 
 Each scene is drawn (so its masks are known), noised to t = 300 and 500 and shown to the model,
 and every noun's map, min-max normalised and cut at 0.4, is held against the object's mask. The
-recipes are those of crossattn.aggregation, with heads kept and (where that can be) averaged. Then
+recipes are those of crossattn.aggregation, with heads kept, weighed as GoCA does, or averaged. Then
 the default, heads kept, at other noise, and where a transformer's blocks that find words best are
 not known. The default of the UNet was chosen on scenes 5000 to 5059, that of the transformer on
 scenes 0 to 149.
@@ -48,11 +48,15 @@ def scores(model: str, count: int) -> dict[str, list[float]]:
 
 def ways(pipe: Pipeline, picture: Image.Image, caption: str) -> Iterator[tuple[str, Trace]]:
     """The traces of a picture, each with the words for how it is made and read."""
-    for heads in (True, False):
-        trace = trace_picture(pipe, picture, caption, recorder=Recorder(heads=heads))
-        kept = f"heads {'kept' if heads else 'averaged'}"
+    recorders = {
+        "heads kept": Recorder(heads=True),
+        "heads weighed": Recorder(heads="weighed"),
+        "heads averaged": Recorder(),
+    }
+    for kept, recorder in recorders.items():
+        trace = trace_picture(pipe, picture, caption, recorder=recorder)
         for name in JOINS:
-            if name != "daam" or (heads and hasattr(pipe, "unet")):
+            if name != "daam" or (recorder.heads is True and hasattr(pipe, "unet")):
                 yield f"{name}, {kept}", trace.by(name)
         layout = trace.view.record.layout
         if layout.located:

@@ -53,7 +53,9 @@ def qwen_tokenizer() -> Any:
     from transformers import Qwen2Tokenizer
 
     letters = {letter: number for number, letter in enumerate([*LETTERS, "Ġ", "<|endoftext|>"])}
-    return Qwen2Tokenizer(vocab=letters, merges=[])
+    tokenizer = Qwen2Tokenizer(vocab=letters, merges=[])
+    tokenizer.chat_template = "user: {{ messages[0].content }} {% if enable_thinking %}?{% endif %}"
+    return tokenizer
 
 
 def small_lm(kind: str) -> Any:

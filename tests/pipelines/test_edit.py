@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from crossattn import RecipeError
-from crossattn.controls import Refine, Replace, Reweight, SourceRecorder, Window
+from crossattn import Control, RecipeError, Step
+from crossattn.controls import LocalBlend, Refine, Replace, Reweight, SourceRecorder, Window
 from crossattn.pipelines.denoise import Progress
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
 from crossattn.pipelines.edit_choices import windows
@@ -198,11 +198,11 @@ def joint(pipe: Any, target: str, source: Source | None = None, **how: Any) -> E
 def test_in_joint_attention_pixels_follow_the_source_and_nouns_tell_where(joint_pipe: Any) -> None:
     done = joint(joint_pipe, "a big blue ball on a beach")
     assert [(one.control, one.steps) for one in done.report.touched] == [
-        ("ShareSelfAttention", 1),
+        ("ShareSelfAttention", 2),
         ("LocalBlend", 4),
     ]
     made = done.result.recipe.edit
-    assert (made.cross, made.share, made.by, made.threshold) == ((0, 0), (0, 0.4), "nouns", 0.4)
+    assert (made.cross, made.share, made.by, made.threshold) == ((0, 0), (0, 0.6), "nouns", 0.4)
     ball = done.source.result.trace["ball"].resize(128, 128).mask(0.4)
     assert (done.report.mask & ball).sum() > 0.9 * ball.sum()
     named = joint(joint_pipe, "a big blue ball on a beach", done.source, blend=["ball"])
@@ -217,3 +217,18 @@ def test_where_a_place_changes_all_may_but_what_stays(joint_pipe: Any) -> None:
     ball = done.source.result.trace["ball"].resize(128, 128).mask(0.4)
     assert (done.report.mask & ball).sum() < 0.1 * ball.sum()
     assert done.report.mask.float().mean() > 0.5
+
+
+def test_things_keep_a_margin_at_first_where_their_place_changes(joint_pipe: Any) -> None:
+    source = joint(joint_pipe, "a big red ball at night").source
+    blend = LocalBlend(margin=Window(0, 0.5), source=source.run)
+    free: list[int] = []
+
+    class Look(Control):
+        def after_step(self, step: Step, latents: torch.Tensor) -> torch.Tensor:
+            free.append(int(blend.masks[0].sum()))
+            return latents
+
+    night = source.result.recipe.replace(prompt="a big red ball at night")
+    finish(run(night, pipe=joint_pipe, controls=[blend, Look()]))
+    assert free[0] == free[1] < free[2] == free[3]

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from crossattn.errors import ModelLoadError
-from crossattn.pipelines.load import load, load_tokenizers
+from crossattn.pipelines.load import load
 from crossattn.pipelines.model_files import check_safetensors
+from crossattn.pipelines.tokenizers import load_tokenizers
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 

@@ -8,13 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from crossattn import ControlError, CrossattnError, RecipeError
+from crossattn import ControlError, CrossattnError, RecipeError, attach
+from crossattn.controls import LocalBlend, Window
 from crossattn.course import Course
 from crossattn.inversion import Following
 from crossattn.pipelines.denoise import Progress, denoise, encode, with_own_scheduler
 from crossattn.pipelines.edit import edit, keep_source
+from crossattn.pipelines.edit_choices import windows
 from crossattn.pipelines.invert import encoded, fitted, invert, put_back
 from crossattn.pipelines.joint import denoiser_of
+from crossattn.pipelines.kept_size import kept_nbytes
 from crossattn.pipelines.load import load
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
@@ -181,6 +184,39 @@ def test_an_edit_of_an_inverted_picture_costs_one_branch(sd_pipe: Any, photo: st
     assert done.result.recipe.picture.sha256 and done.report.touched
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_memory_of_a_kept_run_is_known_before_it_is_made(model: str, photo: str) -> None:
+    asked, pipe = recipe(photo, edit={"cross": (0, 1), "share": (0, 0.4)}), load(model)
+    told = kept_nbytes(asked, pipe)
+    kept = last(keep_source(asked, pipe=pipe, cross=Window(), share=Window(0.0, 0.4)))
+    assert kept.run.nbytes == told
+
+
+def test_things_keep_their_shape_where_only_what_is_said_of_them_changes(
+    photo: str, sd_pipe: Any
+) -> None:
+    pipe = load("emoji-sd3")
+    colour, place = "a blue car on grass", "a red car on the sea"
+    shares = [windows(recipe(photo, text), pipe)[1] for text in (colour, TARGET, place)]
+    assert shares == [(0.0, 0.5), (0.0, 0.4), (0.0, 0.2)]
+    assert windows(recipe(photo, colour), sd_pipe) == ((0.0, 0.8), (0.0, 0.8))
+    drawn = recipe(photo, colour).replace(picture=None)
+    assert windows(drawn, pipe)[1] == (0.0, 0.4)
+
+
+def test_what_stays_has_a_margin_while_a_blend_says_so(sd_pipe: Any) -> None:
+    source = invert(sd_pipe, a_picture(), CAPTION, steps=2)
+    mask = torch.ones(8, 8, dtype=torch.bool)
+    mask[4, 4] = False
+    kept = {}
+    for margin in (Window(0.0, 0.0), Window()):
+        blend = LocalBlend((), mask=mask, margin=margin, source=source, window=Window())
+        with attach(sd_pipe, blend, prompt=TARGET):
+            sd_pipe(TARGET, num_inference_steps=2, height=64, width=64, output_type="latent")
+        kept[margin] = int((~blend.masks[0]).sum())
+    assert list(kept.values()) == [1, 9]
+
+
 def test_a_recipe_of_a_picture_is_drawn_again_and_notices_another_file(
     sd_pipe: Any, photo: str
 ) -> None:
@@ -227,7 +263,6 @@ def test_the_run_of_a_picture_is_not_kept_in_a_file(photo: str, sd_pipe: Any) ->
 
 
 def test_a_drawing_cannot_be_followed_and_a_flow_has_no_ancestral_noise(sd_pipe: Any) -> None:
-    from crossattn import attach
     from crossattn.controls import SourceRecorder
 
     recorder = SourceRecorder()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_transformers import REAL
 
-from crossattn.errors import ModelLoadError, RecipeError, UnsupportedModelError
+from crossattn.errors import ModelLoadError, RecipeError
 from crossattn.pipelines.denoise import decode, denoise, encode, with_own_scheduler
 from crossattn.pipelines.load import load
 from crossattn.pipelines.model_defaults import defaults_of
@@ -19,20 +19,6 @@ from crossattn.pipelines.settle import settle
 from crossattn.pipelines.shipped import SHIPPED
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Folders of tiny pipelines by name, each saved when it is first asked for."""
-    root = tmp_path_factory.mktemp("transformers")
-
-    def folder(name: str) -> Path:
-        if not (root / name).exists():
-            torch.manual_seed(0)
-            REAL[name][0]().save_pretrained(root / name)
-        return root / name
-
-    return folder
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -100,15 +86,6 @@ def test_a_part_of_another_kind_is_refused(
     path.write_text(json.dumps(index))
     with pytest.raises(ModelLoadError, match="code is never run"):
         load(str(folder))
-
-
-@pytest.mark.parametrize("name", ["FLUX.1-dev", "PixArt α"])
-def test_what_recipes_do_not_draw_with_is_named(
-    name: str, folder_of: Callable[[str], Path]
-) -> None:
-    pipe = load(str(folder_of(name)))
-    with pytest.raises(UnsupportedModelError, match=f"{type(pipe).__name__} can be loaded"):
-        settle(Recipe(prompt="a car", model=str(folder_of(name))), pipe)
 
 
 def test_a_size_that_leaves_half_a_token_is_told(folder_of: Callable[[str], Path]) -> None:

@@ -12,7 +12,7 @@ from crossattn.coverage import MEANING
 from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.cli import call
-from crossattn.ui.options import parse_size
+from crossattn.ui.option_values import parse_size
 
 PROMPT = "a red balloon and a dog"
 COMMANDS = ("heatmap", "generate", "edit", "explain", "compare", "replay", "batch", "models")
@@ -65,7 +65,7 @@ def test_whatever_draws_has_the_same_options(
 ) -> None:
     assert call([command, "--help"]) == 0
     text = capsys.readouterr().out
-    names = "seed steps guidance size negative-prompt scheduler region dialect"
+    names = "seed steps guidance size negative-prompt scheduler region excite every-word dialect"
     names += " model revision config device dtype threads output json"
     assert [name for name in names.split() if f"--{name} " not in text] == []
 

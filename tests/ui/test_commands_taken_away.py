@@ -41,9 +41,10 @@ recipes = st.fixed_dictionaries(
         "scheduler": st.sampled_from(["ddim", "euler-a"]),
         "dialect": st.sampled_from(["a1111", "compel"]),
         "threads": st.integers(1, 64),
+        "excite": st.none() | st.lists(word, max_size=2),
         "edit": edits,
     },
-)
+).filter(lambda one: one.get("excite") is None or not one.get("edit", {}).get("begin"))
 
 
 class ReadError(CrossattnError):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crossattn.pipelines.emoji_sd.scenes import make_scene, render
 from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.ui.cli import call
 
@@ -28,6 +29,7 @@ def in_a_folder_with_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save("deep.png")
     Image.new("L", (10, 10)).save("nothing.png")
     Path("text.png").write_text("no picture")
+    Image.new("1", (8000, 6000)).save("huge.png")
 
 
 def edited(folder: Path, *more: str) -> int:
@@ -50,6 +52,22 @@ def test_the_words_of_a_photograph_are_written_as_those_of_a_drawing(
     }  # fmt: skip
 
 
+def test_a_picture_without_a_caption_gets_one_proposed_and_nothing_is_made_up(
+    sd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = make_scene(7, "fresh")
+    Image.fromarray(render(scene).pixels).save("scene.png")
+    assert call(["words", "scene.png", "--model", str(sd_folder), "-o", "maps", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "note: no caption was given, and this one is proposed" in err
+    named = {word["text"] for word in json.loads(out)["words"]}
+    assert {scene.things[0].name} <= named
+    Image.new("RGB", (64, 64), "grey").save("grey.png")
+    assert call(["words", "grey.png", "--model", str(sd_folder), "-o", "none"]) == 2
+    assert "give its caption" in capsys.readouterr().err
+    assert not Path("none").exists()
+
+
 def test_an_edited_photograph_has_its_size_and_is_drawn_again_from_its_recipe(
     sd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,7 +80,7 @@ def test_an_edited_photograph_has_its_size_and_is_drawn_again_from_its_recipe(
     assert read_picture(Path("cat.png")).size == (90, 150)
     assert call(["replay", "cat.png"]) == 0
     Image.new("RGB", (90, 150)).save("photo.jpg")
-    capsys.readouterr()
+    assert "note: the run of the picture takes 0." in capsys.readouterr().err
     assert call(["replay", "cat.png"]) == 2
     assert "is not the picture that the recipe was made with" in capsys.readouterr().err
 
@@ -79,6 +97,8 @@ def test_a_mask_of_nothing_gives_any_kind_of_picture_as_it_was(sd_folder: Path, 
         (["nowhere.jpg", CAPTION, TARGET], "There is no picture nowhere.jpg"),
         (["text.png", CAPTION, TARGET], "is not a picture in a known format"),
         (["photo.jpg", " ", TARGET], "prompt must be a text"),
+        (["photo.jpg", "car " * 100, TARGET], "longer than the 75 tokens"),
+        (["huge.png", CAPTION, TARGET], "too many pixels"),
         (["photo.jpg", CAPTION], "photo.jpg is a picture: give its caption behind it"),
         ([CAPTION], "alone is no edit"),
         ([CAPTION, TARGET, "--method", "shift"], "--method is for a picture that exists"),

@@ -27,6 +27,15 @@ def ui(
             show_default=False,
         ),
     ] = None,
+    own_models: Annotated[
+        bool | None,
+        typer.Option(
+            "--own-models/--no-own-models",
+            help="Whether people may load other models, by a folder or file of this machine or "
+            "from the hub." + opt.by_default("only where --auth and --root-path are not given"),
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Open the page: a hand on every word, in the browser.
 
@@ -46,4 +55,4 @@ def ui(
             "The page needs Gradio, which is not installed: pip install 'crossattn[ui]'."
         ) from error
     secret = password(auth) if auth else None
-    serve(model, host=host, port=port, auth=secret, root_path=root_path)
+    serve(model, host=host, port=port, auth=secret, root_path=root_path, own_models=own_models)

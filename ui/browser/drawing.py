@@ -17,10 +17,11 @@ from crossattn.controls import SourceRecorder, Window
 from crossattn.errors import RecipeError
 from crossattn.pipelines.denoise import Progress, decode
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
-from crossattn.pipelines.load import load, load_tokenizers
+from crossattn.pipelines.load import load
 from crossattn.pipelines.preview import previews
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.pipelines.tokenizers import load_tokenizers
 from crossattn.prompt_schedule import is_several
 from crossattn.recorder import Recorder
 
@@ -32,6 +33,8 @@ LARGEST_TRACE = 64 * 2**20
 """Bytes of a picture's trace beyond which it is recorded less finely."""
 LARGEST_SOURCE = 128 * 2**20
 """Bytes of a run beyond which it is not kept while nobody has asked for an edit of it."""
+
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 Busy = dict[str, Any]
 """How far a run is: {step, total, seconds, preview}."""
@@ -81,7 +84,7 @@ class Sources:
             getattr(asked, name) in (None, getattr(settled, name))
             for name in Recipe.model_fields.keys() - {"versions", "digests", "revision", "device"}
         )
-        return kept if same else None
+        return kept if same and asked.excite == settled.excite else None
 
     def keep(self, source: Source) -> None:
         """Keep a source, and let the one before go."""
@@ -170,6 +173,15 @@ def _worth_keeping(recipe: Recipe, pipe: "Pipeline") -> bool:
         width=recipe.width or 64,
     )
     return size <= LARGEST_SOURCE
+
+
+def share_memory() -> None:
+    """Have all threads take their memory from two places, where the C library can.
+
+    Else each of the server's threads keeps what the largest picture that it drew took.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
 
 
 def give_back() -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
+from crossattn.ui.browser.brought import Brought
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
 from crossattn.ui.browser.dropped import recipe_in
 from crossattn.ui.browser.fields import (
+    excited_of,
     fields_of,
     recipe_of,
     regions_of,
@@ -22,8 +24,8 @@ from crossattn.ui.browser.fields import (
     without_weights,
 )
 from crossattn.ui.browser.header_panel import status
+from crossattn.ui.browser.model_choice import ModelChoice
 from crossattn.ui.browser.model_queue import Queue
-from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
 from crossattn.ui.browser.shelf import Made, Shelf
 from crossattn.ui.browser.sweeps import swept
@@ -37,6 +39,8 @@ HISTORY = 40
 """Pictures of a session that are kept here; the browser has the recipes of the others."""
 
 Updates = tuple[Any, ...]
+OF_PICTURES = ("width", "height", "scheduler", "guidance")
+"""What the picture that is edited, or the model, settles where one exists."""
 KEEP = (gr.skip(),) * 3
 """The stage, the seed and the ids of the session as they are."""
 
@@ -44,16 +48,21 @@ KEEP = (gr.skip(),) * 3
 class Events:
     """The page's events.
 
-    `offered` maps names in recipes to names shown: no other model is loaded for anybody. What goes
-    wrong is raised as `gr.Error`, with a sentence for people.
+    `offered` maps names in recipes to names shown: no other model is loaded for anybody, unless
+    `own` says that people may bring theirs. What goes wrong is raised as `gr.Error`, with a
+    sentence for people.
     """
 
-    def __init__(self, offered: Mapping[str, str], shelf: Shelf, models: Models) -> None:
+    def __init__(
+        self, offered: dict[str, str], shelf: Shelf, models: Models, *, own: bool = False
+    ) -> None:
         self.offered = offered
         self.shelf = shelf
         self.models = models
+        self.brought = Brought(shelf)
         self.sources = Sources()
         self.queue = Queue(WAITING)
+        self.choice = ModelChoice(offered, models, self.queue, own)
         self._claims: Counter[str] = Counter()
 
     def generate(
@@ -69,12 +78,14 @@ class Events:
         dialect: str,
         keep_seed: bool,
         held: dict[str, Any],
+        excite: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Draw the picture that the fields describe.
 
         `held` is {regions: [{word, mask}], hold, window}, each as in a recipe's regions; those of
-        words that the prompt does not have are left out.
+        words that the prompt does not have are left out. `excite` is {words: those that must be
+        there, as in a recipe}.
         """
         with told():
             recipe = recipe_of(
@@ -83,8 +94,7 @@ class Events:
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
             recipe = with_unshown(recipe, self._latest(made))
-            regions = regions_of(held, recipe.notation, prompt)
-            yield from self._draw(recipe.replace(regions=regions), made)
+            yield from self._draw(_holding(recipe, held, excite, prompt), made)
 
     def edit(
         self,
@@ -100,24 +110,27 @@ class Events:
         target: str,
         edit: dict[str, Any],
         held: dict[str, Any],
+        excite: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Edit the picture of the fields into that of `target`.
 
-        `edit` holds {cross, share, blend, protect} as a recipe's edit does; `held` is that of
-        `generate`, with the words of either prompt.
+        `edit` holds {cross, share, blend, protect} as a recipe's edit does, and of a picture of
+        one's own `picture`, as `Brought.taken` has it, which settles size and guidance; `held` and
+        `excite` are those of `generate`, with the words of either prompt.
         """
-        with told():
+        with told(), self.brought.taken(edit.get("picture")) as picture:
             if not target.strip():
                 raise RecipeError("The target prompt is blank: write what the picture becomes.")
             source = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
+            if picture is not None:
+                source = source.replace(picture=picture, **dict.fromkeys(OF_PICTURES))
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
             recipe = with_unshown(recipe, self._latest(made))
-            regions = regions_of(held, recipe.notation, prompt, target)
-            yield from self._draw(recipe.replace(regions=regions), made)
+            yield from self._draw(_holding(recipe, held, excite, prompt, target), made)
 
     def sweep(
         self,
@@ -132,6 +145,7 @@ class Events:
         dialect: str,
         asked: dict[str, Any],
         held: dict[str, Any],
+        excite: dict[str, Any],
         made: list[str],
     ) -> Iterator[Updates]:
         """Draw a row of pictures: `asked` as `sweeps.swept` has it, the rest as in `generate`."""
@@ -139,8 +153,7 @@ class Events:
             recipe = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
-            recipe = recipe.replace(regions=regions_of(held, recipe.notation, prompt))
-            row = list(swept(recipe, asked))
+            row = list(swept(_holding(recipe, held, excite, prompt), asked))
             name = self.offered.get(model, model), model
             shown: list[dict[str, Any]] = []
             for label, one in row:
@@ -153,7 +166,7 @@ class Events:
                         made = self._noted(drawn, made)
                         shown.append({"label": label, **card(drawn)})
                 yield status(name, {}), {**asked, "shown": list(shown)}, made
-            yield self.rest(model), {**asked, "shown": shown, "done": True}, made
+            yield self.choice.rest(model), {**asked, "shown": shown, "done": True}, made
 
     def open(self, asked: dict[str, str], made: list[str]) -> Iterator[Updates]:
         """Bring a picture back, with its fields: {recipe: JSON, id}.
@@ -178,16 +191,6 @@ class Events:
                 gr.Warning(left, duration=None)
             yield from self._opened(recipe, made)
 
-    def rest(self, model: str) -> dict[str, Any]:
-        """What the header shows when nothing runs."""
-        return status((self.offered.get(model, model), model))
-
-    def suit(self, model: str) -> Updates:
-        """Size, steps and guidance of a model that a person has chosen."""
-        usual = settings_of(model)
-        sizes = gr.Dropdown(choices=usual.sizes, value=usual.sizes[0])
-        return sizes, usual.steps, usual.guidance
-
     def leave(self, made: list[str]) -> None:
         """Forget what a person made, when the page has been closed and no other has it open."""
         for key in made:
@@ -195,14 +198,16 @@ class Events:
             if self._claims[key] <= 0:
                 del self._claims[key]
                 self.shelf.drop([key])
+        self.brought.tidy()
 
     def _latest(self, made: list[str]) -> list[Recipe]:
         """The recipes of a person's pictures, the last first."""
         return [one.recipe for one in self.shelf.kept(reversed(made))]
 
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
+        self.choice.admit(recipe.model)
         bounds.check(recipe, self.offered)
-        fields = fields_of(recipe)
+        fields = self._fields(recipe)
         # What it leaves to the model is known, and shown, once it is drawn.
         open_choices = None in (recipe.steps, recipe.guidance, recipe.width, recipe.height)
         if open_choices:
@@ -214,8 +219,13 @@ class Events:
         kept = (gr.skip(),) * len(fields)
         for updates in self._draw(recipe, made):
             drawn = self.shelf.kept(updates[-1][-1:]) if isinstance(updates[-1], list) else []
-            shown = fields_of(drawn[0].recipe) if open_choices and drawn else kept
+            shown = self._fields(drawn[0].recipe) if open_choices and drawn else kept
             yield (*shown, *updates)
+
+    def _fields(self, recipe: Recipe) -> tuple[Any, ...]:
+        """The values of the fields, and the list of models where that has grown."""
+        prompt, negative, model, *others = fields_of(recipe)
+        return prompt, negative, self.choice.chosen(model), *others
 
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
         for event in self._run(recipe):
@@ -227,13 +237,21 @@ class Events:
     def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
         bounds.check(recipe, self.offered)
+        self.brought.check(recipe)
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
+            drawn = None
             try:
-                yield from draw(recipe, self.models, self.sources)
+                for event in draw(recipe, self.models, self.sources):
+                    if isinstance(event, Drawn):
+                        drawn = event
+                    else:
+                        yield event
             finally:
                 give_back()
+        if drawn is not None:
+            yield drawn
 
     def _finished(self, drawn: Drawn, made: list[str]) -> Updates:
         if drawn.edited is None:
@@ -257,7 +275,7 @@ class Events:
     def _told_of(self, one: Made, made: list[str], *also: Made) -> Updates:
         """The header at rest, the stage, the seed, and the ids of this person's pictures."""
         told_of = describe(one, self.shelf, also)
-        return self.rest(one.recipe.model), told_of, str(one.recipe.seed), made
+        return self.choice.rest(one.recipe.model), told_of, str(one.recipe.seed), made
 
     def _noted(self, one: Made, made: list[str]) -> list[str]:
         """The ids of a session with that of `one` last; the oldest picture goes if it is full."""
@@ -268,12 +286,12 @@ class Events:
         return ids[-HISTORY:]
 
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
-        """The picture to compare with: the same without weights, or else the one before."""
+        """The picture to compare with: the same without what is asked of words, or that before."""
         earlier = self.shelf.kept(reversed(made))
         plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.notation), regions=())
-        if plain != recipe:
+        for likely in (plain, plain.replace(excite=None)):
             for one in earlier:
-                if one.recipe == plain:
+                if one.recipe == likely != recipe:
                     return one.id
         same_size = [
             one
@@ -281,3 +299,11 @@ class Events:
             if one.recipe.width == recipe.width and one.recipe.height == recipe.height
         ]
         return same_size[0].id if same_size else None
+
+
+def _holding(recipe: Recipe, held: dict[str, Any], excite: dict[str, Any], *prompts: str) -> Recipe:
+    """A recipe with its words held to regions, and made sure of, as the page has it."""
+    dialect = recipe.notation
+    return recipe.replace(
+        regions=regions_of(held, dialect, *prompts), excite=excited_of(excite, dialect, *prompts)
+    )

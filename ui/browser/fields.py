@@ -62,6 +62,14 @@ def regions_of(held: dict[str, Any], dialect: Dialect, *prompts: str) -> list[di
     return list(word_by_word(regions, *read))
 
 
+def excited_of(asked: dict[str, Any], dialect: Dialect, *prompts: str) -> tuple[str, ...] | None:
+    """`Recipe.excite` of {words: names, [] for every thing or null}, if a prompt has the word."""
+    if not asked["words"]:
+        return None if asked["words"] is None else ()
+    read = [longest_prompt(prompt, dialect) for prompt in prompts]
+    return tuple(word for word in asked["words"] if any(word in one for one in read)) or None
+
+
 def word_by_word(regions: Iterable[dict[str, Any]], *prompts: Prompt) -> Iterator[dict[str, Any]]:
     """Regions of one word each, by its own name in the first of the prompts that has it."""
     for region in regions:

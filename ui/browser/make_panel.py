@@ -24,7 +24,8 @@ SCHEDULERS = {
 class MakePanel:
     """The fields of a recipe as a person fills them in, and the buttons.
 
-    `go` triggers `submit` to draw; `stop` is pressed by the page to cancel.
+    `go` triggers `submit` to draw, `own` to load the model that is its value; `stop` is pressed by
+    the page to cancel.
     """
 
     prompt: gr.Textbox
@@ -32,6 +33,7 @@ class MakePanel:
     go: gr.HTML
     stop: gr.Button
     model: gr.Dropdown
+    own: gr.HTML
     seed: gr.Textbox
     lock: gr.HTML
     steps: gr.Slider
@@ -54,8 +56,11 @@ class MakePanel:
         ]
 
 
-def make_panel(models: Sequence[tuple[str, str]]) -> MakePanel:
-    """Build the panel; `models` are (name shown, name in recipes), the first one chosen."""
+def make_panel(models: Sequence[tuple[str, str]], *, own: bool) -> MakePanel:
+    """Build the panel; `models` are (name shown, name in recipes), the first one chosen.
+
+    With `own` others may be brought.
+    """
     usual = settings_of(models[0][1])
     prompt = gr.Textbox(
         label="Prompt",
@@ -82,6 +87,7 @@ def make_panel(models: Sequence[tuple[str, str]]) -> MakePanel:
         model = gr.Dropdown(
             choices=list(models), value=models[0][1], label="Model", elem_id="model"
         )
+        brought = part("model", label="own_model", value={"model": ""}, allowed=own)
         with gr.Row(elem_id="seed-row"):
             seed = gr.Textbox(label="Seed", value="7", max_lines=1, elem_id="seed", min_width=80)
             lock = part("seed", label="keep_seed", value=True)
@@ -110,5 +116,5 @@ def make_panel(models: Sequence[tuple[str, str]]) -> MakePanel:
                 choices=list(SCHEDULERS.items()), value="", label="Scheduler", min_width=80
             )
     return MakePanel(
-        prompt, negative, go, stop, model, seed, lock, steps, guidance, size, scheduler
+        prompt, negative, go, stop, model, brought, seed, lock, steps, guidance, size, scheduler
     )

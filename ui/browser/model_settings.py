@@ -10,6 +10,8 @@ from typing import Any
 from crossattn.dialects import USUAL, Dialect
 from crossattn.errors import CrossattnError
 from crossattn.pipelines.load import find_model
+from crossattn.pipelines.model_files import read_index
+from crossattn.pipelines.pipeline_kinds import PIPELINES
 from crossattn.pipelines.shipped import SHIPPED
 from crossattn.ui.browser.bounds import LONGEST_SIDE, MOST_STEPS
 from crossattn.ui.browser.drawing import size_text
@@ -47,15 +49,18 @@ def settings_of(model: str) -> ModelSettings:
     if model in SHIPPED:
         own = SHIPPED[model]
         return ModelSettings(_SHIPPED_SIDE, own.steps, own.guidance, own.sequence is not None)
-    steps, guidance = _usual()
     try:
         folder = find_model(model).folder
-        size = _config(folder / "unet")["sample_size"]
+        kind = str(read_index(folder)["_class_name"])
+        denoiser = PIPELINES[kind].denoiser
+        size = _config(folder / denoiser)["sample_size"]
         factor = 2 ** (len(_config(folder / "vae")["block_out_channels"]) - 1)
     except (CrossattnError, OSError, ValueError, KeyError):
-        return ModelSettings(512, steps, guidance)
+        return ModelSettings(512, *_usual("StableDiffusionPipeline"))
     side = (size if isinstance(size, int) else max(size)) * factor
-    return ModelSettings(min(max(side, 64), LONGEST_SIDE), min(steps, MOST_STEPS), guidance)
+    steps, guidance = _usual(kind)
+    joint = denoiser == "transformer"
+    return ModelSettings(min(max(side, 64), LONGEST_SIDE), min(steps, MOST_STEPS), guidance, joint)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -63,8 +68,8 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 @cache
-def _usual() -> tuple[int, float]:
-    from diffusers import StableDiffusionPipeline
+def _usual(kind: str) -> tuple[int, float]:
+    import diffusers
 
-    call = inspect.signature(StableDiffusionPipeline.__call__).parameters
+    call = inspect.signature(getattr(diffusers, kind).__call__).parameters
     return call["num_inference_steps"].default, call["guidance_scale"].default

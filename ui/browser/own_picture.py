@@ -51,6 +51,7 @@ def look_into(picture: Image.Image, caption: str, model: str, pipe: "Pipeline") 
         "notes": [],
         "report": [],
         "regions": [],
+        "excite": None,
         "source": [],
         "code": {},
     }

@@ -1,6 +1,5 @@
 """The page: its panels, and which button does what."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -31,9 +30,14 @@ _TELL = """(...values) => {
 }"""
 
 
-def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.Blocks:
-    """Build the page; `offered` maps names in recipes to names shown, the first one chosen."""
-    events = Events(offered, shelf, models)
+def build_page(
+    offered: dict[str, str], shelf: Shelf, models: Models, *, own: bool = False
+) -> gr.Blocks:
+    """Build the page; `offered` maps names in recipes to names shown, the first one chosen.
+
+    With `own` people may bring models of their own.
+    """
+    events = Events(offered, shelf, models, own=own)
     first = next((name, key) for key, name in offered.items())
     page = gr.Blocks(
         title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
@@ -46,7 +50,7 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         )
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
-                make = make_panel([(shown, name) for name, shown in offered.items()])
+                make = make_panel([(shown, name) for name, shown in offered.items()], own=own)
             with gr.Column(elem_id="stage-card", min_width=0):
                 stage = stage_panel()
             with gr.Column(elem_id="history", min_width=0):
@@ -78,10 +82,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         }
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
         same_seed = gr.State(True)
-        held = regions.brush
-        drawn = [*fields, make.lock, held, made]
-        again = [*fields, same_seed, held, made]
-        edited = [*every_field, edit.plan, held, made]
+        held = [regions.brush, weights.excite]
+        drawn = [*fields, make.lock, *held, made]
+        again = [*fields, same_seed, *held, made]
+        edited = [*every_field, edit.plan, *held, made]
         back = [*every_field, *shown]
         runs: list[Any] = [
             make.go.submit(events.generate, drawn, shown, api_name="generate", **draws),
@@ -92,7 +96,10 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
                 events.open_picture, [take.drop, made], back, api_name="open_picture", **draws
             ),
         ]
-        row = [*fields, weights.sweep, held, made]
+        choice, suits = events.choice, [make.size, make.steps, make.guidance]
+        named, brought = [make.own, make.model], [header, make.model, *suits, make.own]
+        runs.append(make.own.submit(choice.bring, named, brought, api_name="bring_model", **draws))
+        row = [*fields, weights.sweep, *held, made]
         runs.append(
             weights.sweep.submit(
                 events.sweep, row, [header, weights.sweep, made], api_name="sweep", **draws
@@ -101,9 +108,9 @@ def build_page(offered: Mapping[str, str], shelf: Shelf, models: Models) -> gr.B
         # The place to drop is free again at once, whatever comes of the file.
         take.drop.upload(lambda: None, None, take.drop, api_name="free_drop", **quiet)
         make.stop.click(None, cancels=runs)
-        make.model.change(events.rest, make.model, header, api_name="choose_model", **quiet)
-        suits = [make.size, make.steps, make.guidance]
-        make.model.input(events.suit, make.model, suits, api_name="suit_model", **quiet)
+        page.load(choice.listed, None, make.model, api_name="models", **quiet)
+        make.model.change(choice.rest, make.model, header, api_name="choose_model", **quiet)
+        make.model.input(choice.suit, make.model, suits, api_name="suit_model", **quiet)
         gr.on(
             [page.load, *(one.change for one in every_field)],
             None,

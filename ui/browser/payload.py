@@ -12,6 +12,7 @@ from torch import Tensor
 from crossattn.coverage import COVERED, WEAK, coverage
 from crossattn.dialects import Dialect
 from crossattn.pipelines.export import default_name
+from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import unexplained
 from crossattn.pipelines.snippets import batch_line, command_line, python_script
@@ -49,8 +50,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "id": made.id,
         "cards": [card(one) for one in (*also, made)],
         "stem": _stem(recipe),
-        "width": recipe.width,
-        "height": recipe.height,
+        **_shape(made),
         "seconds": made.seconds,
         "notes": list(made.notes),
         "picture": served(made.picture),
@@ -61,6 +61,7 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         "fields": fields_of(recipe),
         "ownDialect": settings_of(recipe.model).dialect,
         "regions": list(word_by_word(held, *source, trace.prompt)),
+        "excite": recipe.excite,
         "source": [
             word.text for word in longest_prompt(recipe.prompt, recipe.notation, recipe.steps).words
         ],
@@ -72,6 +73,14 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
             "Recipe": recipe.to_json(),
         },
     }
+
+
+def _shape(made: Made) -> dict[str, Any]:
+    """The size of a picture, and whether it is made of one that somebody brought along."""
+    recipe, size = made.recipe, (made.recipe.width, made.recipe.height)
+    if recipe.picture is not None and recipe.picture.put_back:
+        size = read_picture(made.picture).size
+    return {"width": size[0], "height": size[1], "ofOwn": recipe.picture is not None}
 
 
 def maps_of(trace: Trace) -> dict[str, Any]:

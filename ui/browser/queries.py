@@ -9,6 +9,7 @@ from crossattn.pipelines.edit_choices import aligned, usual_windows
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
+from crossattn.pipelines.excited import excited_words
 from crossattn.pipelines.export import word_film, word_sheet
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.picture import read_picture
@@ -72,9 +73,15 @@ class Queries:
         encoding = prompt.encodings[0]
         return {
             "words": [
-                {"text": word.text, "weight": word.weight, "occurrence": word.occurrence}
+                {
+                    "text": word.text,
+                    "name": prompt.name_of(word),
+                    "weight": word.weight,
+                    "occurrence": word.occurrence,
+                }
                 for word in prompt.words
             ],
+            "things": excited_words((), prompt),
             "tokens": len(encoding.tokens),
             "limit": encoding.limit,
             "notes": notes,
@@ -114,7 +121,8 @@ class Queries:
     def align(self, asked: Asked) -> Asked:
         """What an edit of `prompt` into `target` keeps, swaps, adds and drops, row by row.
 
-        `windows` are those of words and pixels that the model takes unless the plan has others.
+        `windows` are those of words and pixels that the model takes unless the plan has others,
+        of a picture of one's `own` or one that it drew.
         """
         model = str(asked["model"])
         source, _ = self._read(str(asked["prompt"]), asked)
@@ -123,14 +131,22 @@ class Queries:
         rows = list(alignment_rows(source, target, aligned(source, target, spec)))
         joint = settings_of(model).joint
         cross, share = usual_windows(
-            spec.model_copy(update={"blend": ()}), source, target, joint=joint
+            spec, source, target, joint=joint, exists=bool(asked.get("own"))
         )
         windows = {"cross": cross, "share": share}
         return {"rows": rows, "unknown": unknown(target.text, model), "windows": windows}
 
     def quick(self, asked: Asked) -> Asked:
-        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}, {} if others draw."""
-        recipe = Recipe.from_json(asked["recipe"]).replace(device=None, edit=None, versions={})
+        """A sketch of a `recipe` (JSON) in few steps: {picture: data URL}; {} if others draw, or of
+        one's own picture.
+
+        It makes sure of no word, which would take too long.
+        """
+        recipe = Recipe.from_json(asked["recipe"]).replace(
+            device=None, edit=None, excite=None, versions={}
+        )
+        if recipe.picture is not None:
+            return {}
         prompt, _ = self._read(recipe.prompt, recipe.model_dump())
         weights = dict(enumerate(map(float, asked["weights"])))
         sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)

@@ -24,7 +24,7 @@ from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.shipped import SHIPPED
-from crossattn.ui.browser.drawing import Models
+from crossattn.ui.browser.drawing import Models, share_memory
 from crossattn.ui.browser.header_panel import LARGEST_UPLOAD
 from crossattn.ui.browser.page import AT_ONCE, build_page
 from crossattn.ui.browser.parts import ROUTE, STATIC, head
@@ -52,12 +52,15 @@ def serve(
     port: int = 7860,
     auth: tuple[str, str] | None = None,
     root_path: str | None = None,
+    own_models: bool | None = None,
     wait: bool = True,
 ) -> tuple[gr.Blocks, str]:
     """Serve the page and return it with its address; with `wait`, only once it is stopped.
 
     `auth` is (name, password); `root_path` is where a proxy has the page, such as /app, whether
-    it takes that off or not. Raises `InputError` for a host other than this machine without a
+    it takes that off or not. `own_models` says whether people may load others than are offered:
+    folders and files of this machine, and the hub's; unless told, where nobody else can reach it.
+    Raises `InputError` for a host other than this machine without a
     password, or a port that is taken, and `ModelLoadError` if there is no such model.
     """
     host = host.removeprefix("[").removesuffix("]")
@@ -68,9 +71,11 @@ def serve(
         )
     find_model(model)
     _check_port(host, port)
+    share_memory()
     shelf = Shelf()
     models = Models()
-    page = build_page(models_offered(model), shelf, models)
+    own = auth is None and root_path is None if own_models is None else own_models
+    page = build_page(models_offered(model), shelf, models, own=own)
     page.queue(max_size=AT_ONCE, api_open=True)
     threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
     _, address, _ = page.launch(

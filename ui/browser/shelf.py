@@ -16,6 +16,7 @@ from crossattn.errors import InputError
 from crossattn.pipelines.edit_report import EditReport
 from crossattn.pipelines.export import default_name
 from crossattn.pipelines.picture import to_png
+from crossattn.pipelines.picture_recipe import PictureRecipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result, WordShare
 from crossattn.trace import Trace
@@ -131,6 +132,11 @@ class Shelf:
     def kept(self, keys: Iterable[str]) -> list[Made]:
         """Those pictures of some ids that are still here: others may have pushed theirs out."""
         return [made for made in map(self.find, keys) if made is not None]
+
+    def pictures(self) -> list[PictureRecipe]:
+        """The pictures that exist which those that are kept were made of."""
+        with self._lock:
+            return [one.recipe.picture for one in self._made.values() if one.recipe.picture]
 
     def trace(self, made: Made) -> Trace:
         """The trace of a picture."""

@@ -21,11 +21,13 @@ MEANINGS = {
 class WeightsPanel:
     """`rows` triggers `submit` to draw again with the same seed.
 
+    `excite` holds the words that must be there, {words: as in a recipe}.
     `sweep` triggers it to draw a row of pictures, its value what `sweeps.swept` is asked for.
     """
 
     dialect: gr.Dropdown
     rows: gr.HTML
+    excite: gr.HTML
     sweep: gr.HTML
 
 
@@ -34,11 +36,12 @@ def weights_panel() -> WeightsPanel:
     choices = [(name or "what suits the model", name) for name in MEANINGS]
     dialect = gr.Dropdown(choices=choices, value="", label="A weight means", elem_id="dialect")
     rows = part("weights", meaning=MEANINGS[""])
+    excite = part("excite", value={"words": None})
     sweep = part("sweep", label="row", value={})
     dialect.change(
         _explain, dialect, rows, queue=False, show_progress="hidden", api_name="explain_dialect"
     )
-    return WeightsPanel(dialect, rows, sweep)
+    return WeightsPanel(dialect, rows, excite, sweep)
 
 
 def _explain(dialect: str) -> gr.HTML:

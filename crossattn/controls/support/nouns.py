@@ -30,6 +30,7 @@ _POINTING = _each(
     "left right next front back top bottom middle high close far up down away out there here"
 )
 _LITTLE = _PLACING | _JOINING | _POINTING | {"of"}
+_ARTICLES = _each("a an the")
 # What ends in -ing and is a thing all the same.
 _THINGS = _each(
     "building painting drawing clothing king ring wing string spring thing ceiling morning evening "
@@ -72,6 +73,14 @@ class _Phrase:
     measure: bool
 
 
+def things(prompt: Prompt) -> tuple[int, ...]:
+    """Positions of the nouns that name things: neither places ("in snow") nor measures ("a bowl
+    of"), unless there are no others."""
+    nouns = list(_phrases(prompt))
+    named = [each.noun for each in nouns if not (each.place or each.measure)]
+    return tuple(named or [each.noun for each in nouns])
+
+
 def changed_nouns(source: Prompt, target: Prompt) -> ChangedNouns:
     """Which nouns change from one prompt to the other."""
     old, new = ([same_word(word.text) for word in prompt.words] for prompt in (source, target))
@@ -103,6 +112,15 @@ def changed_nouns(source: Prompt, target: Prompt) -> ChangedNouns:
         stay = [each for each in before if not (each.place or each.measure)]
         things = tuple(each.noun for each in stay if each.noun not in nouns)
     return ChangedNouns(tuple(sorted(nouns)), tuple(sorted(fresh)), things)
+
+
+def only_qualities(source: Prompt, target: Prompt) -> bool:
+    """Whether nouns, their relations and the place stay, and only what is said of nouns changes."""
+    nouns = changed_nouns(source, target)
+    before, after = ({same_word(word.text) for word in each.words} for each in (source, target))
+    stay = all(same_word(source.words[each].text) in after for each in nouns.source)
+    stay &= not (before ^ after) & _LITTLE - _ARTICLES
+    return stay and not nouns.target and nouns.things is None
 
 
 def _touched(phrases: Sequence[_Phrase], changed: Sequence[int], words: list[str]) -> list[_Phrase]:

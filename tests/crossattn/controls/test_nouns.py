@@ -3,7 +3,7 @@
 import pytest
 
 from crossattn import read_prompt
-from crossattn.controls.support.nouns import changed_nouns
+from crossattn.controls.support.nouns import changed_nouns, only_qualities
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,20 @@ def test_the_nouns_of_changed_words_are_found(
     assert [after.words[at].text for at in found.target] == new
     things = found.things
     assert (None if things is None else [before.words[at].text for at in things]) == stay
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "only"),
+    [
+        ("a red car on grass", "a blue car on grass", True),
+        ("a car", "an old car", True),
+        ("a red car on grass", "a red boat on grass", False),
+        ("a cat left of a dog", "a cat right of a dog", False),
+        ("a cat and a dog", "a cat", False),
+        ("a red car on grass", "a blue car on sand", False),
+    ],
+)
+def test_changes_of_qualities_alone_leave_every_thing_where_it_is(
+    source: str, target: str, only: bool
+) -> None:
+    assert only_qualities(read_prompt(source), read_prompt(target)) is only

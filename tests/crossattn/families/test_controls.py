@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_models import PROMPT, TINY, draw
 
-from crossattn import Control, attach
+from crossattn import Control, ControlError, Recorder, attach
 from crossattn.controls import (
     AttendAndExcite,
     LocalBlend,
@@ -82,3 +82,13 @@ def test_a_word_is_excited_by_moving_the_latents_as_the_model_holds_them(name: s
     moved = drawn(name, PROMPT, AttendAndExcite("car", refinements=0))
     assert moved.shape == plain.shape and moved.isfinite().all()
     assert (moved - plain).abs().max() > 1e-3
+
+
+def test_heads_are_weighed_where_a_layer_projects_them_by_itself() -> None:
+    pipe = pipe_of("flux")
+    with attach(pipe, recorder := Recorder(heads="weighed", layers="double"), prompt=PROMPT):
+        draw("flux", pipe, guided=False)
+    assert recorder.trace["car"].mass > 0
+    refused = pytest.raises(ControlError, match="no projection of their own")
+    with refused, attach(pipe, Recorder(heads="weighed"), prompt=PROMPT):
+        pass

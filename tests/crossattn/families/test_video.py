@@ -1,5 +1,6 @@
 """Videos: a map for each frame, words held in every frame, and what pictures alone can have."""
 
+import copy
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ from tiny_models import PROMPT, TINY, draw
 from torch import Tensor
 
 from crossattn import ControlError, Recorder, TraceError, attach
-from crossattn.controls import Box, HoldRegions, LocalBlend, SourceRecorder
+from crossattn.controls import Box, HoldRegions, LocalBlend, Reweight, SourceRecorder, Window
 from crossattn.errors import UnsupportedModelError
 from crossattn.words import token_positions
 
@@ -88,9 +89,33 @@ def test_what_works_on_the_latents_of_pictures_is_refused_by_name(control: Any) 
         draw("wan", pipe_of("wan"), prompts, guided=False)
 
 
-def test_models_that_take_turns_and_videos_that_begin_with_a_picture_are_refused() -> None:
+def test_two_transformers_that_take_turns_are_recorded_and_weighed_as_one() -> None:
     pipe = TINY["wan"].make()
-    pipe.transformer_2 = pipe.transformer
+    pipe.set_progress_bar_config(disable=True)
+    plain, recorder = (Recorder(bins=2, heads=True) for _ in range(2))
+    with attach(pipe, plain, prompt=PROMPT):
+        draw("wan", pipe, guided=True)
+    first = pipe.transformer
+    # The same weights take over halfway, and then others.
+    pipe.transformer_2, timesteps = copy.deepcopy(first), pipe.scheduler.timesteps
+    pipe.register_to_config(boundary_ratio=float(timesteps.float().mean()) / 1000)
+    with attach(pipe, recorder, prompt=PROMPT):
+        made = draw("wan", pipe, guided=True)
+    assert torch.equal(made, draw("wan", pipe, guided=True))
+    for key, maps in plain.trace.view.record.maps.items():
+        torch.testing.assert_close(recorder.trace.view.record.maps[key], maps)
+    with attach(pipe, Reweight({"car": 4.0}, window=Window(0.5, 1)), prompt=PROMPT):
+        weighed = draw("wan", pipe, guided=True)
+    assert (weighed - made).abs().max() > 1e-4
+    assert not any(part._forward_hooks for part in pipe.transformer_2.modules())
+    apart = pytest.raises(ControlError, match="two transformers in turn")
+    with apart, attach(pipe, Recorder(heads="weighed"), prompt=PROMPT):
+        pass
+
+
+def test_transformers_of_two_kinds_and_videos_that_begin_with_a_picture_are_refused() -> None:
+    pipe = TINY["wan"].make()
+    pipe.transformer_2 = TINY["ltx"].make().transformer
     refused = pytest.raises(UnsupportedModelError, match="two transformers in turn")
     with refused, attach(pipe, Recorder(), prompt=PROMPT):
         pass

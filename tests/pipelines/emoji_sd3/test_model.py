@@ -10,8 +10,9 @@ from diffusers import StableDiffusion3Pipeline
 from crossattn.pipelines.emoji_sd import model_path as emoji_sd_path
 from crossattn.pipelines.emoji_sd3 import model_path
 from crossattn.pipelines.emoji_sd3.export import main as export
-from crossattn.pipelines.load import load, load_tokenizers
+from crossattn.pipelines.load import load
 from crossattn.pipelines.shipped import SHIPPED
+from crossattn.pipelines.tokenizers import load_tokenizers
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +54,7 @@ def test_its_prompts_are_tokenized_as_emoji_sds() -> None:
     [theirs], ours = load_tokenizers("emoji-sd").values(), load_tokenizers("emoji-sd3")
     assert list(ours) == ["clip", "clip-2"]
     for one in ours.values():
-        assert one(PROMPT).input_ids == theirs(PROMPT).input_ids
+        assert one.tokenizer(PROMPT).input_ids == theirs.tokenizer(PROMPT).input_ids
 
 
 def test_it_draws_the_same_picture_from_the_same_seed(pipeline: StableDiffusion3Pipeline) -> None:

@@ -151,7 +151,7 @@ class Person:
     def arrive(self) -> "Person":
         """Wait until every part of the page is alive and the prompt has been read."""
         self.page.wait_for_function(
-            "document.querySelectorAll('[data-alive]').length === 13"
+            "document.querySelectorAll('[data-alive]').length === 15"
             " && document.querySelector('#prompt-hint').textContent.length > 5"
         )
         return self

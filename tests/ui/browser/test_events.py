@@ -15,6 +15,7 @@ from crossattn.ui.browser.shelf import Shelf
 
 pytestmark = pytest.mark.slow
 
+NOTHING = {"words": None}
 NOBODY = {"regions": [], "hold": 1.0, "window": [0, 1]}
 
 
@@ -36,7 +37,7 @@ class Session:
         """Generate, as the button does."""
         [model] = self.events.offered
         fields = (prompt, "", model, str(seed), 1, 1.0, "64 × 64", "", "compel")
-        *_, last = self.events.generate(*fields, True, NOBODY, self.made)
+        *_, last = self.events.generate(*fields, True, NOBODY, NOTHING, self.made)
         return self.took(last)
 
     def open(self, told: dict[str, Any], key: str = "") -> dict[str, Any]:
@@ -106,14 +107,14 @@ def test_the_first_edit_of_a_picture_that_was_just_drawn_costs_one_run(events: E
     [model] = events.offered
     fields = ("a red car", "", model, "7", 1, 1.0, "64 × 64", "", "compel")
     plan = {"cross": [0, 0.4], "share": [0, 0], "blend": None, "protect": []}
-    told = list(events.edit(*fields, "a red dog", plan, NOBODY, session.made))
+    told = list(events.edit(*fields, "a red dog", plan, NOBODY, NOTHING, session.made))
     totals = {status["busy"]["total"] for status, *_ in told if status["busy"]}
     assert totals == {0, 1}
     *_, edited = told
     assert edited[1]["before"]["name"] == "Source"
     assert Recipe.from_json(edited[1]["code"]["Recipe"]).edit is not None
     with pytest.raises(gr.Error, match="target prompt is blank"):
-        list(events.edit(*fields, " ", plan, NOBODY, session.made))
+        list(events.edit(*fields, " ", plan, NOBODY, NOTHING, session.made))
 
 
 def test_a_transformer_is_drawn_and_looked_into_as_a_unet_is(events: Events) -> None:

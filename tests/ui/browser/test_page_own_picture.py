@@ -41,13 +41,37 @@ def test_the_words_of_a_caption_are_found_in_a_picture_of_ones_own(
     person.see("#go-hint").to_contain_text("Another caption")
     page.click("#own-look")
     person.see(".chip").to_have_count(4)
-    person.chip("ball").dblclick()
-    page.keyboard.type("moon")
-    page.keyboard.press("Enter")
-    person.see("#notice").to_contain_text("generate one from its caption")
     person.see("#strip .card").to_have_count(0)
     person.write("a red car", steps=1).generate()
     person.see("#own-look").to_be_hidden()
+
+
+def test_a_word_of_a_picture_of_ones_own_is_replaced_and_the_rest_stays(
+    person: Any, photo: Path
+) -> None:
+    page = person.page
+    person.write("a white ball", steps=2)
+    page.set_input_files("#own-file", photo)
+    person.see(".chip").to_have_count(3)
+    person.wait()
+    for word, other, cards in (("ball", "car", 2), ("car", "dog", 3)):
+        person.chip(word).dblclick()
+        page.keyboard.type(other)
+        page.keyboard.press("Enter")
+        person.see("#strip .card").to_have_count(cards)
+        person.wait()
+        person.see("#strip").to_contain_text(f"edit: ball → {other}")
+    person.see("#go-hint").to_contain_text("The picture is an edit of this prompt")
+    shape = page.locator("#stage").bounding_box()
+    assert shape["width"] / shape["height"] == pytest.approx(1.5, rel=0.02)
+    person.tab("Edit")
+    person.see("#mask-caption").to_contain_text("could change")
+    person.tab("Save")
+    with page.expect_download() as told:
+        page.click("#files button:has-text('Picture')")
+    edited = Image.open(told.value.path()).convert("RGB")
+    assert edited.size == (300, 200)
+    assert edited.tobytes() != Image.open(photo).tobytes()
 
 
 def test_a_photograph_that_is_dropped_is_looked_into(person: Any, photo: Path) -> None:

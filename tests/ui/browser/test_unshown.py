@@ -47,7 +47,7 @@ def opened(events: Events, recipe: Recipe, folder: Path) -> list[tuple[Any, ...]
 def test_an_edit_that_was_opened_is_drawn_again_as_it_was(events: Events, tmp_path: Path) -> None:
     recipe = Recipe(prompt="a red car", edit=EDIT, dtype="bfloat16", **SIZE)
     made = opened(events, recipe, tmp_path)[-1][-1]
-    *_, last = events.edit(*fields(recipe), "a (blue:1.5) car", {}, HELD, made)
+    *_, last = events.edit(*fields(recipe), "a (blue:1.5) car", {}, HELD, {"words": None}, made)
     again = events.shelf.get(last[-1][-1]).recipe
     assert again.dtype == "bfloat16"
     assert again.edit and again.edit.prompt == "a (blue:1.5) car"
@@ -97,7 +97,7 @@ def test_a_picture_by_another_program_is_taken_over_and_what_is_not_is_told(
     assert (recipe.prompt, recipe.dialect) == ("a [red:blue:0.5] (car:1.2)", "a1111")
     assert (recipe.negative_prompt, recipe.seed, recipe.scheduler) == ("dog", 5, "euler-a")
     assert filled[0] == recipe.prompt
-    *_, again = events.generate(*fields(recipe), True, HELD, last[-1])
+    *_, again = events.generate(*fields(recipe), True, HELD, {"words": None}, last[-1])
     assert events.shelf.get(again[-1][-1]).recipe.prompt == recipe.prompt
 
 

@@ -3,6 +3,7 @@
 import { all, ask, element, find, offer, on, percent, server, state, type, whenThere } from "./store.js";
 import { isMinor } from "./chips.js";
 import { drawMask } from "./mask.js";
+import { broughtFor } from "./own.js";
 import { windowRow, windowAxis } from "./windows.js";
 
 const SIGNS = { kept: "=", swapped: "⇄", added: "+", dropped: "−" };
@@ -80,7 +81,8 @@ async function align() {
   if (!state.model) return;
   const number = ++asked;
   const { model, fields: { dialect } } = state;
-  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model, dialect };
+  const own = Boolean(broughtFor(state.run));
+  const question = { prompt: textOf("#prompt"), target: textOf("#target"), model, dialect, own };
   const answer = await server.align(question);
   if (number !== asked) return;
   if (textOf("#prompt") !== question.prompt || textOf("#target") !== question.target) {
@@ -252,5 +254,6 @@ function showFacts() {
 function run(pressed) {
   if (state.busy) return;
   ask("start", typeof pressed === "string" ? pressed : "#edit-run");
+  part.props.value = { ...part.props.value, picture: broughtFor(state.run) };
   part.trigger("submit");
 }

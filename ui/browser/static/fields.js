@@ -6,6 +6,7 @@ import { set, state } from "./store.js";
 export const NAMES = [
   "prompt", "negative", "model", "seed", "steps", "guidance", "size", "scheduler", "dialect", "target",
 ];
+const OF_PICTURES = ["size", "scheduler", "guidance"]; // not the fields', where a picture of one's own is edited
 const SPOKEN = { negative: "negative prompt", dialect: "what a weight means" };
 
 const take = (values) =>
@@ -25,6 +26,7 @@ export function changed() {
   if (!run?.fields || fields.prompt === undefined) return [];
   return NAMES.filter((name, index) => {
     if (name === "prompt" || (name === "target" && !run.edit)) return false;
+    if (run.ofOwn && OF_PICTURES.includes(name)) return false;
     return plain(name, fields[name]) !== plain(name, run.fields[index]);
   }).map((name) => SPOKEN[name] ?? name);
 }

@@ -12,7 +12,7 @@ export function mount(root, { trigger }) {
     trigger("submit");
   });
   const show = () => (find("#go-hint", root).textContent = agreement());
-  on("fields reading run weights busy regions", show);
+  on("fields reading run weights busy regions excite", show);
   show();
 }
 
@@ -24,15 +24,18 @@ function agreement() {
   if (!run || !reading?.words) return "";
   const held = ask("held") ?? [];
   const regions = held.length ? ` ${held.join(", ")} ${held.length > 1 ? "are" : "is"} held to a region.` : "";
+  const sure = ask("excited") ?? [];
+  const told = sure.length ? `${regions} Made sure of: ${sure.join(", ")}.` : regions;
   const source = run.edit ? run.source : null;
   const same = source ? source.join() === reading.words.map(({ text }) => text).join() : sameWords(reading);
   if (!same && run.own) return "Another caption: find its words in your picture.";
-  if (!same) return `New words: generate to see where they go.${regions}`;
+  if (!same) return `New words: generate to see where they go.${told}`;
   if (run.own) return "Your own picture; the prompt is its caption.";
   const undrawn = weights.filter((weight, index) => weight !== run.words[index].weight).length;
   const open = changed();
   if (undrawn) open.unshift(plural(undrawn, "weight"));
   if (ask("regions changed")) open.push("regions");
-  if (open.length) return `Not drawn yet: ${open.join(", ")}.${regions}`;
-  return `${run.edit ? "The picture is an edit of this prompt." : "Picture and settings agree."}${regions}`;
+  if (ask("excite changed")) open.push("words made sure of");
+  if (open.length) return `Not drawn yet: ${open.join(", ")}.${told}`;
+  return `${run.edit ? "The picture is an edit of this prompt." : "Picture and settings agree."}${told}`;
 }

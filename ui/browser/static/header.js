@@ -54,7 +54,7 @@ function showStatus() {
   const name = state.modelName;
   find("#status").textContent = busy?.total
     ? `${innerWidth < 820 ? "" : `${name}, `}step ${busy.step} of ${busy.total}`
-    : busy ? `${name}, starting` : `${name} ready`;
+    : busy ? (busy.says ?? `${name}, starting`) : `${name} ready`;
 }
 
 function mountTheme(button) {

@@ -18,6 +18,12 @@ export function mountOwn(root) {
   on("run", () => (find("#own-look", root).hidden = !state.run?.own));
 }
 
+// The picture of one's own that an edit of what is on the stage starts from, as brought.py reads it.
+export function broughtFor(run) {
+  if (run?.own) return { url: run.picture.url };
+  return run?.ofOwn ? { of: run.id } : null;
+}
+
 // Whether a file may carry a recipe: PNGs with texts inside do.
 export async function carriesText(file) {
   const bytes = new Uint8Array(await file.slice(0, 2 ** 20).arrayBuffer());

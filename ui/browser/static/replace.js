@@ -38,9 +38,6 @@ export function replaceOnChip(chip) {
 // Edits the picture into that of its prompt with other words at those places; none removes them.
 export async function replace(words, text) {
   const { run, model, weights } = state;
-  if (run.own) {
-    return void ask("warn", "The words of a picture of your own can be seen; to change them, generate one from its caption.");
-  }
   ask("say", text ? `Replacing with ${text}` : "Taking the word out");
   const [first, last] = [words[0], words.at(-1)];
   const answer = await server.swap({

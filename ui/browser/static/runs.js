@@ -3,7 +3,7 @@
 import { carriesText } from "./own.js";
 import { all, ask, find, offer, on, set, state } from "./store.js";
 
-const RUNS = ["#go", "#weights-draw", "#edit-run", "#regions-draw", "#sweep-word", "#sweep-seeds", "#own-look"];
+const RUNS = ["#go", "#weights-draw", "#edit-run", "#regions-draw", "#sweep-word", "#sweep-seeds", "#own-look", "#model-load"];
 let running = false; // whether a run was asked for and not cancelled
 let largest = 0; // bytes that a dropped file may have
 

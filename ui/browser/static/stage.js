@@ -220,7 +220,8 @@ async function quick() {
   sketching = false;
 }
 
-function progressText({ step, total, seconds, ahead, of }) {
+function progressText({ step, total, seconds, ahead, of, says }) {
+  if (says) return [says];
   if (ahead) return ["Waiting for the model, ", strong(`${ahead} ahead`)];
   if (!total) return ["Starting…"];
   const left = step ? `, ${((seconds / step) * (total - step)).toFixed(1)} s left` : "";

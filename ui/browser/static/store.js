@@ -7,6 +7,7 @@ export const state = {
   fields: {}, // what the fields hold now (see fields.js)
   reading: null, // the prompt as typed: words, weights, unknown words (see queries.py)
   weights: [], // of the words of the run, as set on chips and sliders
+  excite: null, // names of words that must be there, [] for every thing, null for none (see excite.js)
   phrases: [], // [first, last] of words that are one chip
   current: 0, // the word that panels follow
   hover: null, // the key of a word or token pointed at
@@ -21,7 +22,7 @@ export const state = {
   modelName: "", // and for people
   glance: null, // {url, tag}: a picture that is seen on the stage for a moment
   pressed: "", // the button that the run under way came from
-  busy: null, // {step, total, seconds, preview} while a picture is made
+  busy: null, // {step, total, seconds, preview} while a picture is made, {says} while a model is loaded
   tab: "Weights",
   history: [], // newest first: {id, title, prompt, seed, recipe, thumb} (see history.js)
   regions: new Map(), // name of a word -> {canvas, context, hue}
