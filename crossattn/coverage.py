@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 COVERED = 0.2
 """A word covers the places where it has more than this of the text's attention, 0 to 1."""
 
-WEAK = 0.1
-"""A word that nowhere has more than this of it is weak: its map says hardly anything."""
+WEAK = COVERED
+"""A word that nowhere has more than this of it is weak: it covers nothing, and is drawn faintly."""
 
 MEANING = (
     "A word covers the places where it has more than a fifth of the attention that the text gets."
@@ -29,8 +29,8 @@ def coverage(heat: "HeatMap") -> float:
 
 
 def strength(heat: "HeatMap") -> float:
-    """How strongly a map is drawn, 0 to 1: fully, unless it is weak."""
-    return min(1.0, float(heat.data.max()) / (WEAK * heat.within)) if heat.within else 0.0
+    """How strongly a map is drawn, 0 to 1: fully, unless it is weak (ui's draw.js has it too)."""
+    return min(1.0, float(heat.data.max()) / (WEAK * heat.within)) ** 2 if heat.within else 0.0
 
 
 def is_weak(heat: "HeatMap") -> bool:

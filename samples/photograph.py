@@ -20,7 +20,7 @@ CAPTION = "a small red car in a field of grass"
 TARGETS = {
     "red to blue": "a small blue car in a field of grass",
     "car to boat": "a small red boat in a field of grass",
-    "to the desert": "a small red car in the desert",
+    "to the beach": "a small red car on the sand",
 }
 
 

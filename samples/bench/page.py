@@ -28,7 +28,7 @@ HOVER = """() => {
   return times;
 }"""
 READY = (
-    "document.querySelectorAll('[data-alive]').length >= 7"
+    "document.querySelectorAll('[data-alive]').length >= 15"
     " && document.querySelector('#prompt-hint').textContent.length > 5"
 )
 DRAWN = (

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from crossattn.coverage import COVERED, WEAK, coverage, is_weak, strength
+from crossattn.coverage import WEAK, coverage, is_weak, strength
 from crossattn.heatmap import HeatMap
 
 
@@ -35,8 +35,12 @@ def test_more_attention_never_covers_less(low: float, high: float) -> None:
     assert is_weak(less) or not is_weak(more)
 
 
-def test_the_levels_stand_apart() -> None:
-    assert pytest.approx(0.1) == WEAK < COVERED
+@pytest.mark.parametrize(("most", "drawn"), [(0.05, 1 / 16), (0.1, 1 / 4), (0.3, 1), (0.7, 1)])
+def test_what_covers_nothing_is_drawn_faintly(most: float, drawn: float) -> None:
+    data = torch.zeros(16, 16)
+    data[3, 3] = most
+    assert strength(heat(data)) == pytest.approx(drawn)
+    assert is_weak(heat(data)) == (most <= WEAK) == (coverage(heat(data)) == 0)
 
 
 def test_where_pixels_attend_to_pixels_too_the_share_is_of_what_the_text_gets() -> None:

@@ -201,7 +201,7 @@ def test_things_keep_their_shape_where_only_what_is_said_of_them_changes(
     assert shares == [(0.0, 0.5), (0.0, 0.4), (0.0, 0.2)]
     assert windows(recipe(photo, colour), sd_pipe) == ((0.0, 0.8), (0.0, 0.8))
     drawn = recipe(photo, colour).replace(picture=None)
-    assert windows(drawn, pipe)[1] == (0.0, 0.4)
+    assert windows(drawn, pipe)[1] == (0.0, 0.6)
 
 
 def test_what_stays_has_a_margin_while_a_blend_says_so(sd_pipe: Any) -> None:

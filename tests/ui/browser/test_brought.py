@@ -14,6 +14,7 @@ from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.shelf import Shelf
 
 NOBODY = {"regions": [], "hold": 1.0, "window": [0, 1]}
+NOTHING = {"words": None}
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def edit(events: Events, picture: dict[str, str], target: str, made: list[str]) 
     """Edit a picture of one's own, as the page does: what the stage shows, and the ids."""
     [model] = events.offered
     fields = ("a white ball", "", model, "7", 1, 3.0, "64 × 64", "", "compel")
-    *_, last = events.edit(*fields, target, {"picture": picture}, NOBODY, made)
+    *_, last = events.edit(*fields, target, {"picture": picture}, NOBODY, NOTHING, made)
     _, told, _, ids = last
     return told, ids
 

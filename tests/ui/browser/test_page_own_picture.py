@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 DROP = """([picture, name]) => {
@@ -36,6 +37,8 @@ def test_the_words_of_a_caption_are_found_in_a_picture_of_ones_own(
     person.chip("ball").hover()
     person.sees_over("heat")
     person.see("#caption").to_contain_text("ball covers")
+    person.see("#excite").to_be_disabled()
+    assert Axe().run(page, context=".part").response["violations"] == []
     page.mouse.move(2, 2)
     page.fill("#prompt textarea", "a round white ball")
     person.see("#go-hint").to_contain_text("Another caption")

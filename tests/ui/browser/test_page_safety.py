@@ -24,10 +24,13 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
         drawn.page.click("#theme")
     drawn.page.fill("#negative textarea", "snow, a ghost")
     drawn.see("#negative-words .negative").to_have_count(3)
-    for opened in ("#palette summary", "#why"):
+    for opened in ("#palette summary", "#why", "#model-own"):
         drawn.page.click(opened)
+    drawn.page.focus("#excite")
+    drawn.page.keyboard.press("Space")
     for tab in ("Edit", "Regions", "Time", "Save", "Weights"):
         drawn.tab(tab)
+        drawn.page.keyboard.press("." if tab == "Time" else ",")  # at a step, and at none
         drawn.page.wait_for_function("!document.getAnimations().length")
         found = Axe().run(drawn.page, context=".part").response["violations"]
         faults |= {
@@ -37,7 +40,9 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
             for node in one["nodes"]
         }
     drawn.page.fill("#negative textarea", "")
-    for opened in ("#palette summary", "#why"):
+    drawn.page.focus("#excite")
+    drawn.page.keyboard.press("Space")
+    for opened in ("#palette summary", "#why", "#model-own"):
         drawn.page.click(opened)
     if dark:
         drawn.page.click("#theme")

@@ -130,6 +130,12 @@ const linesOf = (mode, hued) =>
   mode === "contours" ? [[0.25, 0.7], [0.5, 1.25], [0.75, 0.7]] : hued ? [[0.42, 1.1]] : [];
 
 // Draws maps over the picture. `layers` are {map, hue}, the hue null for a single map in inferno;
+// What counts as full in a map; a weak one stays faint (coverage.py has the rule).
+function fullOf(field) {
+  const most = largest(field);
+  return most >= state.run.weak ? most : state.run.weak ** 2 / most;
+}
+
 // `top` is the value that counts as full, or 0 to let each map have its own; a weak one stays faint.
 export function paint(canvas, layers, grid, { mode, strength, top }) {
   const { width, height } = canvas;
@@ -137,7 +143,7 @@ export function paint(canvas, layers, grid, { mode, strength, top }) {
   const image = context.createImageData(width, height);
   const fields = layers.map(({ map, hue }) => {
     const field = enlarge(map, grid, height, width);
-    const full = top || Math.max(largest(field), state.run.weak);
+    const full = top || fullOf(field);
     for (let at = 0; at < field.length; at++) field[at] /= full;
     return { field, hue: hue && rgb(hue) };
   });
@@ -168,7 +174,7 @@ export function thumbnail(canvas, map, grid, top = 0) {
   canvas.width = side;
   canvas.height = side;
   const field = enlarge(map, grid, side, side);
-  const full = top || Math.max(largest(field), state.run.weak);
+  const full = top || fullOf(field);
   const context = canvas.getContext("2d");
   const image = context.createImageData(side, side);
   for (let at = 0; at < field.length; at++) {
