@@ -57,3 +57,13 @@ def test_the_version_stands_in_one_place() -> None:
 def test_the_page_of_measurements_is_what_the_benchmarks_printed() -> None:
     script = runpy.run_path(str(ROOT / "docs" / "make_measured.py"))
     assert script["page"]() == (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_measurements_says_what_was_not_measured() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "make_measured.py"))
+    for name, (title, _) in script["BENCHMARKS"].items():
+        assert (ROOT / "samples" / "bench" / f"{name}.py").is_file()
+        _, found, section = script["page"]().partition(f"### {title}\n")
+        missing = section.partition("###")[0].count("Not measured on this edition")
+        stored = (ROOT / "docs" / "measured" / "cpu" / f"{name}.md").is_file()
+        assert found and missing == (not stored)
