@@ -68,10 +68,13 @@ bench: $(VENV)/.installed
 	$(PIP) install --no-deps --upgrade --target .bench -r requirements-bench.txt
 	mkdir -p $(MEASURED)
 	PYTHONPATH=.bench $(BIN)/python samples/bench/recording.py | tee $(MEASURED)/recording.md
+	$(BIN)/python samples/bench/launches.py | tee $(MEASURED)/launches.md
 	$(if $(P2P),$(BIN)/python samples/bench/editing.py $(P2P) | tee $(MEASURED)/editing.md,@echo "Editing is not measured: give P2P=pipeline_prompt2prompt.py.")
 	$(BIN)/python samples/bench/truth.py | tee $(MEASURED)/truth.md
 	$(BIN)/python samples/bench/editing_truth.py | tee $(MEASURED)/editing_truth.md
 	$(BIN)/python samples/bench/weights_truth.py | tee $(MEASURED)/weights_truth.md
+	$(BIN)/python samples/bench/prompts_truth.py | tee $(MEASURED)/prompts_truth.md
+	$(BIN)/python samples/bench/pictures_truth.py | tee $(MEASURED)/pictures_truth.md
 	$(BIN)/python samples/bench/cold_start.py | tee $(MEASURED)/cold_start.md
 	$(BIN)/python samples/bench/page.py | tee $(MEASURED)/page.md
 	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what || exit 1; done | tee $(MEASURED)/batch.md

@@ -9,44 +9,67 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TITLES = {
-    "recording": ("Recording: what it costs", "recording.py"),
-    "truth": ("Truth of the maps", "truth.py"),
-    "editing": ("Cost of editing", "editing.py"),
-    "editing_truth": ("Truth of editing", "editing_truth.py"),
-    "weights_truth": ("Which dialect's weights do what people expect", "weights_truth.py"),
-    "prompts_truth": ("Truth of the prompts' notations", "prompts_truth.py"),
-    "cold_start": ("From cold", "cold_start.py"),
-    "page": ("The page", "page.py"),
-    "batch": ("Batches", "batch.py"),
+BENCHMARKS = {
+    "recording": ("Recording: what it costs", "Against the plain pipeline and the peers."),
+    "launches": (
+        "Launches and Python",
+        "What is asked of a device, counted, and what that costs where arithmetic is cheap.",
+    ),
+    "editing": ("Cost of editing", "Against diffusers' community prompt-to-prompt pipeline."),
+    "editing_truth": ("Truth of editing", "Whether edits of drawn pictures do what they say."),
+    "truth": ("Truth of the maps", "How well the maps of nouns find their objects."),
+    "weights_truth": ("Truth of weights", "Which dialect's weights do what people expect."),
+    "prompts_truth": ("Truth of notations", "Whether marks in a prompt do what they say."),
+    "pictures_truth": ("Truth of photographs", "Whether pictures that exist are kept and edited."),
+    "page": ("The page", "How quick and calm it is, and the memory that it takes."),
+    "batch": ("Batches", "What a batch costs beside its pictures, up to 10,000 rows."),
+    "cold_start": ("From cold", "How long a fresh process takes to a first picture."),
+}
+"""The CPU's pages in order: title, and what the script of that name in samples/bench/ tells."""
+LATER = {
+    "gpu": ("Recording and editing", "On the clock, beside DAAM and attention_map_diffusers."),
     "earlier": ("To be run again", ""),
 }
+"""Pages of the GPU, and what stood in the README before."""
+MISSING = "Not measured on this edition (`samples/bench/{name}.py`)."
 HEAD = """# Measured
 
 This page is written by `docs/make_measured.py` from what the scripts in `samples/bench/` printed;
 `make bench` runs them and keeps their output.
 """
+FIRST_EDITION = """\
+GPU figures of the first edition, from one H100, are left out: attention is recorded in far fewer
+launches since, and they say nothing of it.
+"""
 
 
 def page() -> str:
-    """The page: the CPU's results, then the GPU's."""
+    """The page: the CPU's results, then the GPU's; what was not measured says so."""
     parts = [HEAD]
-    for folder, heading in (("cpu", "On a CPU"), ("gpu", "On a GPU")):
-        files = sorted((HERE / "measured" / folder).glob("*.md"), key=_place)
+    for folder, heading, always in (
+        ("cpu", "On a CPU", [*BENCHMARKS]),
+        ("gpu", "On a GPU", ["gpu"]),
+    ):
+        stored = sorted(file.stem for file in (HERE / "measured" / folder).glob("*.md"))
         parts.append(f"## {heading}\n")
-        parts += [_section(file) for file in files] or ["Nothing is stored yet.\n"]
+        if folder == "gpu" and "gpu" not in stored:
+            parts.append(FIRST_EDITION)
+        names = [*always, *(name for name in stored if name not in always)]
+        parts += [_section(folder, name) for name in names]
     return "\n".join(parts)
 
 
-def _place(file: Path) -> tuple[int, str]:
-    known = [*TITLES]
-    return (known.index(file.stem) if file.stem in known else -1, file.stem)
-
-
-def _section(file: Path) -> str:
-    title, script = TITLES.get(file.stem, (file.stem.replace("_", " ").capitalize(), ""))
-    by = f"`samples/bench/{script}` printed:\n\n" if script else ""
-    return f"### {title}\n\n{by}{file.read_text(encoding='utf-8').strip()}\n"
+def _section(folder: str, name: str) -> str:
+    title, what = (BENCHMARKS | LATER).get(name, (name.replace("_", " ").capitalize(), ""))
+    file = HERE / "measured" / folder / f"{name}.md"
+    text = [f"### {title}", what] if what else [f"### {title}"]
+    if not file.is_file():
+        text.append(MISSING.format(name=name))
+    else:
+        if what:
+            text.append(f"`samples/bench/{name}.py` printed:")
+        text.append(file.read_text(encoding="utf-8").strip())
+    return "\n\n".join(text) + "\n"
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 The version stands in pyproject.toml alone, and CHANGELOG.md must have a section for it. The wheel
 and the source archive go to dist/. The wheel is then installed into clean environments, with the
 lowest versions that pyproject.toml allows and with those of constraints.txt, and draws a heat map
-in both, and a three-line recording of a pipeline of somebody's own. Takes minutes.
+in both, and a three-line recording of a pipeline of somebody's own. Where the lowest torch comes
+with CUDA's gigabytes alone, it is only resolved, the tested one is installed in its place, and
+that is said; --cuda installs it. Takes minutes.
 """
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
@@ -15,7 +18,7 @@ import tarfile
 import tempfile
 import tomllib
 import venv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -94,12 +97,42 @@ def check_contents(wheel: Path, archive: Path) -> None:
         fail(f"the source archive lacks {', '.join(sorted(lacking))}.")
 
 
-def try_wheel(wheel: Path, folder: Path, *pins: str) -> None:
-    """Install the wheel into a clean environment with pins, and do the main job there."""
+def resolved(python: Path, wheel: Path, pins: Sequence[str]) -> dict[str, str]:
+    """The versions, by name, that pip would install of a wheel with pins; stops if none fit."""
+    report = wheel.with_suffix(".json")
+    run(*pip_install(python), "--dry-run", "--ignore-installed", "--report", report, wheel, *pins)
+    found = json.loads(report.read_text(encoding="utf-8"))["install"]
+    report.unlink()
+    return {one["metadata"]["name"].lower(): one["metadata"]["version"] for one in found}
+
+
+def without_cuda(pins: Sequence[str], found: Mapping[str, str], tested: str) -> list[str]:
+    """The pins, but the tested torch where the one that was found comes with CUDA; says so."""
+    heavy = [name for name in found if name.startswith("nvidia-")]
+    if not heavy:
+        return [*pins]
+    print(
+        f"  not run: torch {found['torch']}, which is offered with {len(heavy)} packages of CUDA "
+        f"alone; it fits together with the rest, and {tested} is run in its place (--cuda runs it)."
+    )
+    return [tested if pin.startswith("torch==") else pin for pin in pins]
+
+
+def pip_install(python: Path) -> list[object]:
+    """The beginning of a quiet command of pip's."""
+    return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
+def try_wheel(wheel: Path, folder: Path, pins: Sequence[str], tested: str = "") -> None:
+    """Install the wheel into a clean environment with pins, and do the main job there.
+
+    Given the `tested` torch, pinned, it is taken in the place of one that comes with CUDA.
+    """
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, wheel, *pins)
+    if tested:
+        pins = without_cuda(pins, resolved(python, wheel, pins), tested)
+    run(*pip_install(python), wheel, *pins)
     run(
         folder / "bin" / "crossattn",
         "heatmap",
@@ -111,12 +144,16 @@ def try_wheel(wheel: Path, folder: Path, *pins: str) -> None:
         cwd=folder,
     )
     run(python, "-W", "ignore", "-c", TINY, cwd=folder)
+    code = "import torch, diffusers, transformers as t; print(torch.__version__, *map("
+    code += "lambda one: f'{one.__name__} {one.__version__}', (diffusers, t)), sep=', ')"
+    run(python, "-W", "ignore", "-c", f"print('  ran with torch ', end=''); {code}", cwd=folder)
 
 
 def main() -> None:
     """Do it all, or stop at the first thing that is not as it should be."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--no-environments", action="store_true", help="leave out the installing")
+    parser.add_argument("--cuda", action="store_true", help="run the lowest torch, CUDA and all")
     options = parser.parse_args()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     check_changelog(project["version"], (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
@@ -128,12 +165,13 @@ def main() -> None:
     if options.no_environments:
         return
     with tempfile.TemporaryDirectory() as folder:
-        for name, pins in (
-            ("lowest", lowest(project["dependencies"])),
-            ("tested", ["-c", str(ROOT / "constraints.txt")]),
-        ):
-            print(f"{name} versions:", flush=True)
-            try_wheel(wheel, Path(folder) / name, *pins)
+        constraints = ROOT / "constraints.txt"
+        [tested] = re.findall("^torch==.*$", constraints.read_text(encoding="utf-8"), re.MULTILINE)
+        print("lowest versions:", flush=True)
+        pins = lowest(project["dependencies"])
+        try_wheel(wheel, Path(folder) / "lowest", pins, "" if options.cuda else tested)
+        print("tested versions:", flush=True)
+        try_wheel(wheel, Path(folder) / "tested", ["-c", str(constraints)])
     print(f"dist/ holds crossattn {project['version']}.")
 
 

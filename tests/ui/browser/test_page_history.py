@@ -52,6 +52,7 @@ def test_a_png_made_here_is_dropped_and_restores_too(person: Any, tmp_path: Path
     person.see(".chip").to_have_count(5)
     person.see("#prompt textarea").to_have_value("a blue cat on grass")
     person.see("#seed input").to_have_value("1234567890123456789")
+    person.wait()
     assert drawn_pixels(person) == pixels
 
 
