@@ -128,8 +128,8 @@ class Attention:
         Several rows at once give (rows, heads, pixels, tokens).
         """
         if isinstance(row, slice):
-            made = {*self._whole.edited, *self._whole.mixes}
-            if made and any((each, self._block) in made for each in self._whole.numbers(row)):
+            rows, made = self._whole.numbers(row), {*self._whole.edited, *self._whole.mixes}
+            if made and any((each, self._block) in made for each in rows):
                 return torch.stack([self.probabilities(each, heads, tokens) for each in rows])
             return self._forming(row).probabilities(heads, tokens)
         cell = row, self._block

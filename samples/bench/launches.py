@@ -2,9 +2,9 @@
 
 A UNet of Stable Diffusion 1.5's structure with few channels, at 256 × 256, is launch-bound on a CPU
 too. Each way is run in turns with plain runs in one process; seconds are the process's own, and
-launches the ATen calls of a step that are no views. The seam alone is compared with another way of
-standing where a layer attends, a `TorchFunctionMode`, which passes every call of torch in that
-layer through Python.
+launches the ATen calls of a step that are no views. The seam alone is compared with its floor, two
+hooks of torch a layer that do nothing, and with another way of standing where a layer attends, a
+`TorchFunctionMode`, which passes every call of torch in that layer through Python.
 
 python samples/bench/launches.py
 """
@@ -39,6 +39,7 @@ from crossattn.site import Site
 
 TARGET = PROMPT.replace("car", "balloon")
 PAIR = "source + edit in a batch"
+HOOKS = "hooks that do nothing"
 MODE = "a TorchFunctionMode in its place"
 
 
@@ -62,6 +63,7 @@ class PassedOn(TorchFunctionMode):
 
 WAYS: dict[str, Callable[[], list[Control]]] = {
     "plain": lambda: [],
+    HOOKS: lambda: [],
     "the seam alone": lambda: [Seam()],
     MODE: lambda: [],
     "Recorder()": lambda: [Recorder()],
@@ -78,6 +80,26 @@ def attention_layers(pipe: Any) -> Iterator[torch.nn.Module]:
 
 
 @contextmanager
+def hooked(pipe: Any, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
+    """Call something before and after each attention layer."""
+    hooks = [
+        hook
+        for layer in attention_layers(pipe)
+        for hook in (
+            layer.register_forward_pre_hook(enter, with_kwargs=True),
+            layer.register_forward_hook(leave, with_kwargs=True, always_call=True),
+        )
+    ]
+    yield
+    for hook in hooks:
+        hook.remove()
+
+
+def nothing(*_: Any) -> None:
+    """Nothing."""
+
+
+@contextmanager
 def passed_on(pipe: Any) -> Iterator[None]:
     """Enter a mode with each attention layer, and leave it there."""
     modes: list[PassedOn] = []
@@ -89,14 +111,8 @@ def passed_on(pipe: Any) -> Iterator[None]:
     def leave(*_: Any) -> None:
         modes.pop().__exit__(None, None, None)
 
-    hooks = [
-        hook
-        for layer in attention_layers(pipe)
-        for hook in (layer.register_forward_pre_hook(enter), layer.register_forward_hook(leave))
-    ]
-    yield
-    for hook in hooks:
-        hook.remove()
+    with hooked(pipe, enter, leave):
+        yield
 
 
 def run(pipe: Any, way: str, steps: int, attached: bool = True) -> None:
@@ -109,6 +125,8 @@ def run(pipe: Any, way: str, steps: int, attached: bool = True) -> None:
             stack.enter_context(attach(pipe, *controls, prompt=prompts))
         if way == MODE and attached:
             stack.enter_context(passed_on(pipe))
+        if way == HOOKS and attached:
+            stack.enter_context(hooked(pipe, nothing, nothing))
         pipe(
             prompts,
             height=256,
