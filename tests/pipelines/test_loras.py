@@ -25,36 +25,6 @@ from crossattn.ui.cli import call
 STEPS: dict[str, Any] = {"steps": 4, "seed": 3, "guidance": 4.0}
 
 
-def lora(pipe: Any, file: Path, seed: int, text: bool = True) -> None:
-    """Write a LoRA of random values for a pipeline, as diffusers does."""
-    from peft import LoraConfig
-    from peft.utils import get_peft_model_state_dict
-
-    torch.manual_seed(seed)
-    layers = {}
-    asked = {"unet": ["to_q", "to_v"], "text_encoder": ["q_proj", "v_proj"] if text else []}
-    for part, targets in asked.items():
-        if targets:
-            module = copy.deepcopy(getattr(pipe, part))
-            module.add_adapter(LoraConfig(r=2, target_modules=targets, init_lora_weights=False))
-            layers[f"{part}_lora_layers"] = get_peft_model_state_dict(module)
-    type(pipe).save_lora_weights(file.parent, **layers, weight_name=file.name)
-
-
-@pytest.fixture(scope="module")
-def loras(loaded_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two LoRAs of the tiny pipeline, and one of another model."""
-    folder = tmp_path_factory.mktemp("loras")
-    lora(loaded_sd, folder / "ink.safetensors", seed=1)
-    lora(loaded_sd, folder / "oil paint.safetensors", seed=2, text=False)
-    from safetensors.torch import save_file
-
-    name = "unet.mid_block.elsewhere.to_q"
-    strange = {f"{name}.lora_A.weight": torch.ones(2, 3), f"{name}.lora_B.weight": torch.ones(3, 2)}
-    save_file(strange, folder / "strange.safetensors")
-    return folder
-
-
 def finish(events: Iterator[Any]) -> Any:
     *_, last = events
     return last

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 # Ray fills a process with threads and warnings of its own, so it gets one to itself.
 SCRIPT = """
+import json
 import logging
 import os
 import sys
@@ -26,11 +28,10 @@ from fake_drawing import Drawing
 from crossattn.errors import CrossattnError
 from crossattn.pipelines.batch import run_batch
 
-def main(base, model):
+def main(base, rows):
     os.environ["RAY_worker_niceness"] = "0"
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False,
              logging_level=logging.CRITICAL)
-    rows = [{"prompt": "a red car", "seeds": "0..5", "steps": 2, "model": model}]
     for result in run_batch(rows, output=base / "ray", engine="ray", workers=2, trace=True):
         assert result.error is None, result.error
 
@@ -51,7 +52,7 @@ def main(base, model):
         raise AssertionError("nobody watched Ray")
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
 """
 
 
@@ -67,27 +68,35 @@ def made(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory, sd_folder: Path) -> Path:
-    """What this process itself makes of the tiny model."""
+def rows(sd_folder: Path, loras: Path) -> list[dict[str, Any]]:
+    """Pictures of the tiny model, one of them with a LoRA."""
+    plain = {"prompt": "a red car", "steps": 2, "model": str(sd_folder)}
+    drawn = {**plain, "prompt": "a red car <lora:ink:1>", "loras": str(loras)}
+    return [{**plain, "seeds": "0..4"}, {**drawn, "seed": 5}]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> Path:
+    """What this process itself makes of them."""
     out = tmp_path_factory.mktemp("here")
-    rows = [{"prompt": "a red car", "seeds": "0..5", "steps": 2, "model": str(sd_folder)}]
     assert [result.error for result in run_batch(rows, output=out, trace=True)] == [None] * 6
     assert len(made(out)) > 12
     return out
 
 
-def test_workers_make_the_same_bytes(tmp_path: Path, sd_folder: Path, here: Path) -> None:
-    rows = [{"prompt": "a red car", "seeds": "0..5", "steps": 2, "model": str(sd_folder)}]
+def test_workers_make_the_same_bytes(
+    tmp_path: Path, rows: list[dict[str, Any]], here: Path
+) -> None:
     list(run_batch(rows, output=tmp_path / "out", workers=2, trace=True))
     assert made(tmp_path / "out") == made(here)
 
 
 def test_ray_makes_the_same_bytes_and_loses_nothing_when_its_workers_die(
-    tmp_path: Path, sd_folder: Path, here: Path
+    tmp_path: Path, rows: list[dict[str, Any]], here: Path
 ) -> None:
     (tmp_path / "log").mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, tmp_path, sd_folder],
+        [sys.executable, "-c", SCRIPT, tmp_path, json.dumps(rows)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,
         text=True,

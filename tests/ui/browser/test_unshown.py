@@ -15,6 +15,7 @@ from crossattn.pipelines.run import Result, run
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.fields import recipe_of, with_unshown
+from crossattn.ui.browser.make_panel import MOST_GUIDANCE
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 
@@ -71,6 +72,15 @@ def test_choices_left_open_are_shown_once_they_are_known(events: Events, tmp_pat
     assert last[6] == "128 × 128"
     first, *_ = events.open({"recipe": open_choices.to_json()}, [])
     assert first[6] == gr.skip()
+
+
+def test_as_much_guidance_as_the_command_line_takes_is_drawn_here(
+    events: Events, tmp_path: Path
+) -> None:
+    strong = Recipe(prompt="a red car", **{**SIZE, "guidance": 50.0})
+    assert opened(events, strong, tmp_path)[0][5] == 50.0
+    field = gr.Slider(0, MOST_GUIDANCE)
+    assert field.preprocess(50.0) == 50.0
 
 
 @pytest.mark.parametrize(("steps", "guidance"), [(None, 4.0), (3, None), (3.5, 4.0)])
