@@ -1,7 +1,7 @@
 """Writes the page "Measured" from what the benchmarks printed; no figure of it is typed.
 
 `make bench` keeps what each script prints in docs/measured/cpu/, or on a machine with a GPU in
-docs/measured/gpu/, one file each; `earlier.md` is what stood in the README before. A benchmark
+docs/measured/gpu/, one file each; `earlier.md` has figures of the first edition. A benchmark
 prints Markdown: its settings, the machine with its load and versions, and a table with the spread.
 """
 
@@ -30,16 +30,12 @@ LATER = {
     "gpu": ("Recording and editing", "On the clock, beside DAAM and attention_map_diffusers."),
     "earlier": ("To be run again", ""),
 }
-"""Pages of the GPU, and what stood in the README before."""
+"""Pages of the GPU, and figures of the first edition."""
 MISSING = "Not measured on this edition (`samples/bench/{name}.py`)."
 HEAD = """# Measured
 
 This page is written by `docs/make_measured.py` from what the scripts in `samples/bench/` printed;
 `make bench` runs them and keeps their output.
-"""
-FIRST_EDITION = """\
-GPU figures of the first edition, from one H100, are left out: attention is recorded in far fewer
-launches since, and they say nothing of it.
 """
 
 
@@ -52,8 +48,6 @@ def page() -> str:
     ):
         stored = sorted(file.stem for file in (HERE / "measured" / folder).glob("*.md"))
         parts.append(f"## {heading}\n")
-        if folder == "gpu" and "gpu" not in stored:
-            parts.append(FIRST_EDITION)
         names = [*always, *(name for name in stored if name not in always)]
         parts += [_section(folder, name) for name in names]
     return "\n".join(parts)
