@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from torch.nn import ModuleList
+
 from crossattn.attention import Attention
 from crossattn.control import Control
 from crossattn.encoders import Prompts
@@ -152,7 +154,9 @@ class Recorder(Control):
                 "projection of its own; use heads=True, or record one."
             )
         for site, module in session.modules.items():
-            if self.wants(site) and getattr(module, "to_out", None) is None:
+            # A lone layer (FLUX.2's) projects more than the heads.
+            own = isinstance(getattr(module, "to_out", None), ModuleList)
+            if self.wants(site) and not own:
                 raise ControlError(
                     f'Recorder(heads="weighed"): the heads of {site.name} have no projection of '
                     "their own; choose other layers, or heads=True."

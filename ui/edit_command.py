@@ -74,7 +74,7 @@ def edit(
             parser=parse_window,
             metavar="SHARES",
             help="Steps in which pixels look where the source's did, which keeps the layout."
-            + opt.by_default("none, in joint attention 0.4 or, where a place changes, 0.2"),
+            + opt.by_default("none, in joint attention 0.6; less in photographs and places"),
             rich_help_panel=EDIT,
         ),
     ] = None,
