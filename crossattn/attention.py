@@ -93,13 +93,6 @@ class Attention:
         """The map of `row`, or of several, before any edit of its probabilities, as views."""
         return self._whole.unformed(row, self._block)
 
-    def logits(self, tokens: int) -> int:
-        """How many logits `probabilities` of so many of the tokens forms in a head of a row.
-
-        All tokens', unless the host's own call tells the softmax's denominators.
-        """
-        return self.pixels * (tokens if self._whole.summed else self.tokens)
-
     def allowed(self, row: int) -> Tensor | None:
         """Where the host's mask lets `row` attend: bool, broadcastable to (heads, pixels, tokens).
 
@@ -129,16 +122,16 @@ class Attention:
         """
         if isinstance(row, slice):
             rows, made = self._whole.numbers(row), {*self._whole.edited, *self._whole.mixes}
-            if made and any((each, self._block) in made for each in rows):
+            if any((each, self._block) in made for each in rows):
                 return torch.stack([self.probabilities(each, heads, tokens) for each in rows])
-            return self._forming(row).probabilities(heads, tokens)
+            return self.unformed(row).probabilities(heads, tokens)
         cell = row, self._block
         if cell in self._whole.edited:
             return self._whole.edited[cell][heads, :, tokens]
         if cell not in self._whole.mixes:
-            return self._forming(row).probabilities(heads, tokens)
+            return self.unformed(row).probabilities(heads, tokens)
         mix = self._whole.mixes[cell]
-        probs = self._forming(row).probabilities(heads)
+        probs = self.unformed(row).probabilities(heads)
         probs = probs * mix.keep.to(probs)
         with without_autocast(probs):
             for source, matrix in mix.terms:
@@ -222,9 +215,6 @@ class Attention:
         cell = row, self._block
         self._whole.edited[cell] = probs
         self._whole.mixes.pop(cell, None)
-
-    def _forming(self, row: int | slice) -> UnformedMap:
-        return self._whole.unformed(row, self._block, forming=True)
 
     def _in_sequence(self, whole: Tensor, part: Tensor) -> Tensor:
         """`whole` (rows, heads, keys, width) with `part` in the block's place."""

@@ -50,6 +50,7 @@ class InFlight:
         self._biases: dict[int, Tensor] = {}
         self._replaced: set[int] = set()
         self._untouched: tuple[Tensor, Tensor | None] | None = None
+        self._grads = torch.is_grad_enabled()
 
     def replace(self, name: str, tensor: Tensor, rows: set[int]) -> None:
         """Put another tensor in the place of "query", "key" or "value", which differs in `rows`."""
@@ -61,35 +62,17 @@ class InFlight:
         bias = bias.to(self.query)
         self._biases[row] = self._biases[row] + bias if row in self._biases else bias
 
-    def unformed(self, row: int | slice, block: Block, *, forming: bool = False) -> UnformedMap:
-        """The map of `row`, or of several, over those of the keys before any edit of it.
-
-        `forming` says that probabilities are asked for next, of which the host's own call may tell
-        the softmax's denominators.
-        """
+    def unformed(self, row: int | slice, block: Block) -> UnformedMap:
+        """The map of `row`, or of several, over those of the keys before any edit of it."""
         bias = self._bias(row) if isinstance(row, int) else self._bias_at(row)
-        total = self._log_sum(row) if forming or self.joint else None
-        whole = None if total is None and not self.joint else block
-        return UnformedMap(self.query[row], self.key[row], bias, self.scale, whole, total)
-
-    @property
-    def summed(self) -> bool:
-        """Whether the host's own call tells its softmax's denominators, at no cost."""
-        if self._untouched is None and (self.joint or not self._edits):
-            self._run_untouched(summed=True)
-        return self._untouched is not None and self._untouched[1] is not None
-
-    def _log_sum(self, row: int | slice) -> Tensor | None:
-        """The denominators (heads, pixels) of `row`, or of several, unless it has others by now."""
-        if not self.summed:
-            return None
-        if changed := {*self._biases, *self._replaced}:
-            rows = [row] if isinstance(row, int) else self.numbers(row)
-            if not changed.isdisjoint(rows):
-                return None
-        total = self._run_untouched()[1]
-        assert total is not None
-        return total[row][..., self.image] if self.joint else total[row]
+        if not self.joint:
+            return UnformedMap(self.query[row], self.key[row], bias, self.scale)
+        total = None
+        changed = {*self._biases, *self._replaced}
+        if changed.isdisjoint([row] if isinstance(row, int) else self.numbers(row)):
+            total = self._run_untouched()[1]
+            total = None if total is None else total[row][..., self.image]
+        return UnformedMap(self.query[row], self.key[row], bias, self.scale, block, total)
 
     def numbers(self, rows: slice) -> range:
         """Which rows a slice of them takes."""
@@ -102,7 +85,7 @@ class InFlight:
 
     def output(self) -> Tensor:
         """What the host gets: (rows, heads, queries, width)."""
-        if not self._edits:
+        if not (self.mixes or self.edited or self._biases or self._replaced):
             return self._run_untouched()[0]
         rows = [row for row in range(len(self.query)) if self.touches(row)]
         if not self.joint:
@@ -121,15 +104,13 @@ class InFlight:
         output[rows, :, self.image] = self._completed(run, rows)
         return output
 
-    @property
-    def _edits(self) -> bool:
-        return bool(self.mixes or self.edited or self._biases or self._replaced)
-
-    def _run_untouched(self, *, summed: bool = False) -> tuple[Tensor, Tensor | None]:
-        """The host's own call, run once, and if asked for its softmax's denominators."""
+    def _run_untouched(self) -> tuple[Tensor, Tensor | None]:
+        """The host's own call, run once, and in joint attention its softmax's denominators."""
         if self._untouched is None:
-            known = self.host.run_summed() if summed or self.joint else None
-            self._untouched = (self.host.run(), None) if known is None else known
+            # Who only looks does so without gradients, which the host is to have.
+            with torch.set_grad_enabled(self._grads):
+                summed = self.host.run_summed() if self.joint else None
+                self._untouched = (self.host.run(), None) if summed is None else summed
         return self._untouched
 
     def _bias(self, row: int) -> Tensor | None:

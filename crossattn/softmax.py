@@ -100,8 +100,9 @@ class UnformedMap:
             return (shares[..., tokens, :] / shares.sum(-2, keepdim=True)).mT
         first, beyond = self.block
         low, high = block(tokens, beyond - first)
+        logits = self._logits(heads, ALL, slice(first + low, first + high))
         total = self._log_sum(heads) if self.log_sum is None else self.log_sum[..., heads, :]
-        logits = self._logits(heads, ALL, slice(first + low, first + high), less=total)
+        logits -= total.to(logits)[..., None, :]
         return logits.exp_().mT
 
     def attend(self, value: Tensor) -> Tensor:
@@ -114,29 +115,19 @@ class UnformedMap:
             self.query[None], self.key[None], value[None], attn_mask=bias, scale=self.scale
         )[0]
 
-    def _logits(
-        self, heads: slice, pixels: slice, keys: slice, less: Tensor | None = None
-    ) -> Tensor:
-        """Logits (heads, keys, pixels): keys first, so that sums over them run along pixels.
-
-        `less` (heads, pixels) is taken from each pixel's.
-        """
+    def _logits(self, heads: slice, pixels: slice, keys: slice) -> Tensor:
+        """Logits (heads, keys, pixels): keys first, so that sums over them run along pixels."""
         query = self._part(self.query, heads, pixels)
         key = self._part(self.key, heads, keys)
+        bias, beta = query.new_empty(1, 1, 1), 0
         if self.bias is not None:
             bias, beta = self.bias if self.bias.shape[-3] == 1 else self.bias[..., heads, :, :], 1
             bias = bias if bias.shape[-2] == 1 else bias[..., pixels, :]
             bias = bias if bias.shape[-1] == 1 else bias[..., keys]
             bias = bias.to(query.dtype).mT
-            bias = bias if less is None else bias - less.to(query.dtype)[..., None, :]
             if bias.ndim > 3:
                 each = len(query) // len(self.query)
                 bias = bias.expand(len(self.query), each, -1, -1).flatten(0, 1)
-        elif less is not None:
-            bias, beta = less.to(query.dtype)[..., None, :], -1
-            bias = bias.flatten(0, 1) if bias.ndim > 3 else bias
-        else:
-            bias, beta = query.new_empty(1, 1, 1), 0
         with without_autocast(query):
             logits = torch.baddbmm(bias, key, query.mT, beta=beta, alpha=self.scale)
         return logits if self.query.ndim == 3 else torch.unflatten(logits, 0, (len(self.query), -1))

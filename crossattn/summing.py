@@ -54,8 +54,7 @@ class Sums:
         masses = record.mass[side] = record.mass[side].to(device)
         sums = maps[:, record.layout.bin(step)].mT  # (images, heads or 1, columns, pixels)
         most = chunking_on(device).formed
-        each = attention.logits(record.layout.tokens)
-        for some, heads in chunks(rows, attention.heads, each, most):
+        for some, heads in chunks(rows, attention.heads, attention.pixels * attention.tokens, most):
             columns = self._columns(attention, some, heads).to(sums.dtype)
             first = images.start + some.start - rows.start
             there = slice(first, first + len(columns))

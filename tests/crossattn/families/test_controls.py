@@ -84,10 +84,25 @@ def test_a_word_is_excited_by_moving_the_latents_as_the_model_holds_them(name: s
     assert (moved - plain).abs().max() > 1e-3
 
 
-def test_heads_are_weighed_where_a_layer_projects_them_by_itself() -> None:
-    pipe = pipe_of("flux")
+def test_a_model_that_is_recorded_keeps_its_gradients() -> None:
+    model = pipe_of("sd3").transformer
+    text = torch.randn(1, 6, model.config.joint_attention_dim)
+    pooled = torch.randn(1, model.config.pooled_projection_dim)
+    given = {"encoder_hidden_states": text, "pooled_projections": pooled}
+    found = []
+    for controls in ((), (Recorder(),)):
+        latents = torch.ones(1, model.config.in_channels, 8, 8, requires_grad=True)
+        with attach(model, *controls):
+            out = model(latents, timestep=torch.tensor([500.0]), **given).sample
+        found += torch.autograd.grad(out.square().sum(), latents)
+    assert torch.equal(*found) and found[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["flux", "flux2"])
+def test_heads_are_weighed_where_a_layer_projects_them_by_itself(name: str) -> None:
+    pipe = pipe_of(name)
     with attach(pipe, recorder := Recorder(heads="weighed", layers="double"), prompt=PROMPT):
-        draw("flux", pipe, guided=False)
+        draw(name, pipe, guided=False)
     assert recorder.trace["car"].mass > 0
     refused = pytest.raises(ControlError, match="no projection of their own")
     with refused, attach(pipe, Recorder(heads="weighed"), prompt=PROMPT):

@@ -58,7 +58,7 @@ def brought(events: Events, name: object) -> list[Any]:
         ("owner/name", "the hub is switched off"),
         ("{folder}", "not a model folder: expected model_index.json"),
         ("{folder}/a.safetensors", "needs its configuration"),
-        ("{folder}/flux", "recipes draw with Stable Diffusion 1, 2, XL and 3 alone"),
+        ("{folder}/flux", "has no transformer: its model_index.json must name one"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_and_offered_to_nobody(

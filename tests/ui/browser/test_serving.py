@@ -148,7 +148,7 @@ def test_nobody_is_locked_out_by_the_pictures_of_others(small_shelf: Shelf) -> N
     held = {"regions": [], "hold": 1, "window": [0, 1]}
 
     def draw(made: list[str]) -> Any:
-        *_, last = events.generate(*FIELDS, held, made)
+        *_, last = events.generate(*FIELDS, held, {"words": None}, made)
         return last
 
     mine = draw([])[-1]
