@@ -156,7 +156,7 @@ def test_nobody_is_locked_out_by_the_pictures_of_others(small_shelf: Shelf) -> N
         draw([])
     again = draw(mine)
     assert again[1]["before"] is None, "what it would be compared with has gone"
-    *_, edited = events.edit(*FIELDS[:-1], "a blue car", {}, held, mine)
+    *_, edited = events.edit(*FIELDS[:-1], "a blue car", {}, held, {"words": None}, mine)
     told = edited[1]
     draw([])
     draw([])
