@@ -12,12 +12,9 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
-    Error,
     Locator,
     LocatorAssertions,
     Page,
-    Request,
-    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -26,8 +23,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 PATIENCE = 150_000
 """Milliseconds that a page is given: the machine may be busy."""
 expect.set_options(timeout=PATIENCE)
-SIZE: ViewportSize = {"width": 1280, "height": 900}
-"""Of the browser's page, in pixels."""
 OVERLAY = """() => {
   const drawn = document.querySelector("#overlay");
   const all = drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height).data;
@@ -135,28 +130,14 @@ class Person:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.opened: set[str] = set()
         self.asked: list[str] = []
         self.faults: list[str] = []
-        page.on("request", self._asks)
-        page.on("pageerror", self._fails)
-
-    def _asks(self, request: Request) -> None:
-        self.asked.append(request.url)
-
-    def _fails(self, error: Error) -> None:
-        self.faults.append(str(error))
-
-    def leave(self) -> None:
-        """Leave the browser's page to whoever comes next, as it was found."""
-        self.page.remove_listener("request", self._asks)
-        self.page.remove_listener("pageerror", self._fails)
-        self.page.unroute_all()
-        for address in self.opened:
-            self.page.goto(f"{address}nothing")
-            self.page.evaluate("sessionStorage.clear()")
-        self.page.set_viewport_size(SIZE)
-        self.page.goto("about:blank")
+        # Whoever comes finds nothing that another has left, and finds their own after a refresh.
+        page.add_init_script(
+            "if (!sessionStorage.here) { localStorage.clear(); sessionStorage.here = 1; }"
+        )
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
 
     def see(self, selector: str) -> LocatorAssertions:
         """What is seen there, sooner or later."""
@@ -164,7 +145,6 @@ class Person:
 
     def open(self, address: str) -> "Person":
         """Open the page and wait until it can be used."""
-        self.opened.add(address)
         self.page.goto(address)
         return self.arrive()
 
@@ -278,29 +258,19 @@ class Person:
 @pytest.fixture(scope="session")
 def window(browser: Browser) -> Iterator[BrowserContext]:
     """What the pages of the tests share, so that what they load is loaded once."""
-    context = browser.new_context(viewport=SIZE, accept_downloads=True)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     context.set_default_timeout(PATIENCE)
-    # Whoever comes finds nothing that another has left, and finds their own after a refresh.
-    context.add_init_script(
-        "if (!sessionStorage.here) { localStorage.clear(); sessionStorage.here = 1; }"
-    )
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield context
     context.close()
 
 
-@pytest.fixture(scope="session")
-def tab(window: BrowserContext) -> Page:
-    """The browser's page at which people come and go: opening another takes twice the work."""
-    return window.new_page()
-
-
 @pytest.fixture
-def person(tab: Page, address: str) -> Iterator[Person]:
+def person(window: BrowserContext, address: str) -> Iterator[Person]:
     """Somebody who has just opened the page."""
-    one = Person(tab)
+    one = Person(window.new_page())
     yield one.open(address)
-    one.leave()
+    one.page.close()
     assert not one.faults
 
 
