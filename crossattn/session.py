@@ -202,7 +202,7 @@ class Session:
 
     def _leave_scheduler(self) -> None:
         self._unwatch()
-        # It knows this session: kept here, all that was recorded would wait for the collector.
+        # A cycle: what was recorded would wait for Python's collector.
         del self._unwatch
 
     def _deactivate(self) -> None:

@@ -83,10 +83,7 @@ class Sums:
         """
         layout = self._record.layout
         if not layout.rest:
-            if rows.stop - rows.start > 1:
-                return attention.probabilities(rows, heads, slice(layout.tokens)).mT
-            # One row has fewer views to take.
-            return attention.probabilities(rows.start, heads, slice(layout.tokens)).mT[None]
+            return attention.probabilities(rows, heads, slice(layout.tokens)).mT
         probs = attention.probabilities(rows, heads).mT
         own = probs[..., : layout.tokens, :]
         if probs.shape[-2] < layout.tokens:  # the sides of guidance may differ in length

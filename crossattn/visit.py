@@ -21,8 +21,6 @@ class Visit:
     (an IP-Adapter's, to its pictures) are the host's alone.
     """
 
-    __slots__ = "calls", "module", "sessions", "which"
-
     def __init__(self, module: torch.nn.Module, which: int) -> None:
         self.module = module
         self.which = which
@@ -43,20 +41,15 @@ class Visit:
 
 def enter(session: "Session", layer: str) -> Callable[..., None]:
     """What begins a visit to that layer, or joins the one that another session has begun."""
-    known: Any = None
-    which = 0
 
     def begin(module: Any, args: Any, kwargs: Any) -> None:
-        nonlocal known, which
         if not session.acts_at(layer):
             return
         visit = listener.get()
         if not isinstance(visit, Visit) or visit.module is not module:
-            if module.processor is not known:
-                processor = module.processor
-                refuse_processor(layer, processor, session.family, " in the middle of the run")
-                known, which = processor, session.family.processors[type(processor).__name__]
-            visit = Visit(module, which)
+            processor = module.processor
+            refuse_processor(layer, processor, session.family, " in the middle of the run")
+            visit = Visit(module, session.family.processors[type(processor).__name__])
             listener.set(visit)
         visit.sessions.append((session, layer))
 

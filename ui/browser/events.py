@@ -16,10 +16,9 @@ from crossattn.ui.browser.brought import Brought
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
 from crossattn.ui.browser.dropped import recipe_in
 from crossattn.ui.browser.fields import (
-    excited_of,
     fields_of,
+    holding,
     recipe_of,
-    regions_of,
     with_unshown,
     without_weights,
 )
@@ -94,7 +93,7 @@ class Events:
             if not keep_seed:
                 recipe = recipe.replace(seed=random.randrange(10**6))
             recipe = with_unshown(recipe, self._latest(made))
-            yield from self._draw(_holding(recipe, held, excite, prompt), made)
+            yield from self._draw(holding(recipe, held, excite, prompt), made)
 
     def edit(
         self,
@@ -130,7 +129,7 @@ class Events:
             known = {name: edit[name] for name in EDIT_FIELDS if name in edit}
             recipe = source.replace(edit={"prompt": target, **known})
             recipe = with_unshown(recipe, self._latest(made))
-            yield from self._draw(_holding(recipe, held, excite, prompt, target), made)
+            yield from self._draw(holding(recipe, held, excite, prompt, target), made)
 
     def sweep(
         self,
@@ -153,7 +152,7 @@ class Events:
             recipe = recipe_of(
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
-            row = list(swept(_holding(recipe, held, excite, prompt), asked))
+            row = list(swept(holding(recipe, held, excite, prompt), asked))
             name = self.offered.get(model, model), model
             shown: list[dict[str, Any]] = []
             for label, one in row:
@@ -299,11 +298,3 @@ class Events:
             if one.recipe.width == recipe.width and one.recipe.height == recipe.height
         ]
         return same_size[0].id if same_size else None
-
-
-def _holding(recipe: Recipe, held: dict[str, Any], excite: dict[str, Any], *prompts: str) -> Recipe:
-    """A recipe with its words held to regions, and made sure of, as the page has it."""
-    dialect = recipe.notation
-    return recipe.replace(
-        regions=regions_of(held, dialect, *prompts), excite=excited_of(excite, dialect, *prompts)
-    )

@@ -54,6 +54,14 @@ def recipe_of(
     )
 
 
+def holding(recipe: Recipe, held: dict[str, Any], excite: dict[str, Any], *prompts: str) -> Recipe:
+    """A recipe with its words held to regions, and made sure of, as the page has it."""
+    dialect = recipe.notation
+    return recipe.replace(
+        regions=regions_of(held, dialect, *prompts), excite=excited_of(excite, dialect, *prompts)
+    )
+
+
 def regions_of(held: dict[str, Any], dialect: Dialect, *prompts: str) -> list[dict[str, Any]]:
     """A recipe's regions of {regions: [{word, mask}], hold, window}, if a prompt has the word."""
     settings = {"hold": float(held["hold"]), "window": held["window"]}
