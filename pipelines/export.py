@@ -11,7 +11,7 @@ from torch import Tensor
 from crossattn.coverage import coverage
 from crossattn.pipelines.files import new_folder, slug, write_file
 from crossattn.pipelines.picture import to_png
-from crossattn.pipelines.preview import previews
+from crossattn.pipelines.preview import Preview
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result
 from crossattn.pipelines.sheets import Tile, contact_sheet, enlarged, film, fitted
@@ -48,7 +48,8 @@ def write_heatmaps(result: Result, latents: Sequence[Tensor], folder: Path) -> l
         word_sheet(result.image, result.trace, result.recipe, result.sampler).save(place / names[1])
         if latents:
             names.append("film.webp")
-            sketches = previews(latents, result.image)
+            preview = Preview(latents[-1], result.image)
+            sketches = [preview.of(one) for one in latents]
             (place / names[-1]).write_bytes(word_film(result.image, result.trace, sketches))
         large = enlarged(result.image)
         (place / "words").mkdir()

@@ -59,22 +59,22 @@ def main() -> None:
     program = str(Path(sys.executable).with_name("crossattn"))
     command = [program, "ui", "--port", str(given.port), "--model", given.model]
     print(describe("gradio", "playwright", "torch"))
-    started = time.perf_counter()
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(address)
-        with sync_playwright() as playwright:
-            chromium = shutil.which("chromium") or playwright.chromium.executable_path
-            switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path=chromium, args=switches)
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or playwright.chromium.executable_path
+        switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=switches)
+        started = time.perf_counter()
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(address)
             page = opened(browser, address)
             print(f"command to page ready: {time.perf_counter() - started:.2f} s (goal < 6)")
-            page.close()
+            page.context.close()
             measure(browser, address, server.pid, given)
+        finally:
             browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+            server.terminate()
+            server.wait()
 
 
 def wait_for(address: str) -> None:

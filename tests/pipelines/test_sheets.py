@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crossattn.pipelines import sheets
-from crossattn.pipelines.preview import previews
+from crossattn.pipelines.preview import Preview
 from crossattn.pipelines.sheets import PAPER, Tile, contact_sheet, enlarged, film, fitted
 
 
@@ -70,7 +70,8 @@ def test_a_preview_finds_the_colours_that_latents_stand_for() -> None:
     picture = Image.fromarray(colours.permute(1, 2, 0).round().to(torch.uint8).numpy())
     picture = picture.resize((96, 64), Image.Resampling.NEAREST)
 
-    noisy, last = previews([finished * 9, finished], picture)
+    preview = Preview(finished, picture)
+    noisy, last = preview.of(finished * 9), preview.of(finished)
     shown = torch.from_numpy(np.array(last)).permute(2, 0, 1).float()
     assert last.size == noisy.size == (12, 8)
     assert (shown - colours).abs().max() < 3
@@ -80,7 +81,7 @@ def test_a_preview_finds_the_colours_that_latents_stand_for() -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_preview_of_flat_latents_is_flat(value: float) -> None:
     flat = torch.full((1, 4, 8, 8), value)
-    [shown] = previews([flat], Image.new("RGB", (64, 64), (10, 20, 30)))
+    shown = Preview(flat, Image.new("RGB", (64, 64), (10, 20, 30))).of(flat)
     assert np.asarray(shown).std(axis=(0, 1)).max() == 0
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from crossattn.errors import RecipeError
 from crossattn.pipelines.denoise import Progress, decode
 from crossattn.pipelines.edit import Edited, Source, edit, keep_source
 from crossattn.pipelines.load import load
-from crossattn.pipelines.preview import previews
+from crossattn.pipelines.preview import Preview
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
 from crossattn.pipelines.tokenizers import load_tokenizers
@@ -33,6 +34,8 @@ LARGEST_TRACE = 64 * 2**20
 """Bytes of a picture's trace beyond which it is recorded less finely."""
 LARGEST_SOURCE = 128 * 2**20
 """Bytes of a run beyond which it is not kept while nobody has asked for an edit of it."""
+TOLD = 0.2
+"""Seconds, at least, from one thing that a page is told of a run to the next: each takes time."""
 
 _ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
@@ -97,7 +100,7 @@ class Models:
     def __init__(self) -> None:
         self._loading = threading.Lock()
         self._reading = threading.Lock()
-        self._fitted: dict[tuple[int, torch.Size], tuple[torch.Tensor, Image.Image]] = {}
+        self._previews: WeakKeyDictionary[Pipeline, Preview] = WeakKeyDictionary()
         self._tokenizers: dict[str, dict[str, Any]] = {}
 
     def tokenizers(self, model: str) -> dict[str, Any]:
@@ -121,19 +124,17 @@ class Models:
 
     def preview(self, pipe: "Pipeline", latents: torch.Tensor) -> str:
         """A small picture of latents (1, channels, height, width), as a data URL."""
-        key = id(pipe), latents.shape
-        if key not in self._fitted:
-            self._fitted = {key: self._pair(pipe, latents)}
-        pair, picture = self._fitted[key]
-        return data_url(previews([latents, pair], picture)[0])
+        if pipe not in self._previews:
+            self._previews[pipe] = self._fitted(pipe, latents)
+        return data_url(self._previews[pipe].of(latents))
 
     @staticmethod
     @torch.no_grad()
-    def _pair(pipe: "Pipeline", latents: torch.Tensor) -> tuple[torch.Tensor, Image.Image]:
+    def _fitted(pipe: "Pipeline", latents: torch.Tensor) -> Preview:
         # Noise has every colour, so one decoding of it tells which latent stands for which.
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(latents)
         image, _ = decode(pipe, noise, latents.dtype, torch.Generator())
-        return noise, image
+        return Preview(noise, image)
 
 
 def data_url(image: Image.Image) -> str:
@@ -191,7 +192,7 @@ def give_back() -> None:
 
 
 def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Drawn]:
-    """Draw a recipe: {step, total, seconds, preview} after each call, then what came of it.
+    """Draw a recipe: {step, total, seconds, preview} as the calls go on, then what came of it.
 
     Closing the iterator stops the run.
     """
@@ -200,15 +201,19 @@ def draw(recipe: Recipe, models: Models, sources: Sources) -> Iterator[Busy | Dr
     started = time.perf_counter()
     source_first = recipe.edit is not None and sources.of(recipe) is None
     sketches = []
+    last = -TOLD
     for event in _events(recipe, pipe, sources):
         if isinstance(event, Progress):
             sketches.append(models.preview(pipe, event.latents))
-            yield {
-                "step": event.index + 1,
-                "total": event.total,
-                "seconds": time.perf_counter() - started,
-                "preview": sketches[-1],
-            }
+            seconds = time.perf_counter() - started
+            if seconds - last >= TOLD:
+                last = seconds
+                yield {
+                    "step": event.index + 1,
+                    "total": event.total,
+                    "seconds": seconds,
+                    "preview": sketches[-1],
+                }
             continue
         # The source of an edit is as many calls, before those of the edit.
         own = tuple(sketches[len(sketches) // 2 if source_first else 0 :])

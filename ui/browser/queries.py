@@ -33,7 +33,7 @@ from crossattn.words import Prompt
 Asked = dict[str, Any]
 LOOK = 0.5
 """Seconds after which somebody who waits looks at the queue anew."""
-SKETCH = 8
+SKETCH = 6
 """Steps of a quick look."""
 
 

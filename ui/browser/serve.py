@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +33,8 @@ from crossattn.ui.browser.shelf import Shelf
 from crossattn.ui.browser.theme import theme
 
 SESSIONS = 64
+PAGE_FIRST = 2.0
+"""Seconds that a model waits to be loaded, so that a page that is opened at once comes first."""
 
 
 def models_offered(model: str) -> dict[str, str]:
@@ -151,6 +154,7 @@ def _warm_up(models: Models, model: str) -> None:
     # So that the first picture does not wait for the model; what is wrong is told with the first.
     try:
         models.tokenizers(model)
+        time.sleep(PAGE_FIRST)
         models.load(Recipe(prompt="a car", model=model))
     except CrossattnError as error:
         warnings.warn(str(error), stacklevel=1)

@@ -123,4 +123,4 @@ def test_a_word_is_seen_from_weak_to_strong_and_sketched_while_it_is_dragged(per
     person.see("#picture").to_have_attribute("aria-label", "a red (car:2.5) on grass")
     person.wait()
     person.page.fill("input[aria-label='Weight of car']", "1.5")
-    person.see("#tag-glance").to_contain_text("a sketch in 8 steps")
+    person.see("#tag-glance").to_contain_text("a sketch in 6 steps")

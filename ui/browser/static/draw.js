@@ -129,13 +129,13 @@ const fillers = {
 const linesOf = (mode, hued) =>
   mode === "contours" ? [[0.25, 0.7], [0.5, 1.25], [0.75, 0.7]] : hued ? [[0.42, 1.1]] : [];
 
-// Draws maps over the picture. `layers` are {map, hue}, the hue null for a single map in inferno;
 // What counts as full in a map; a weak one stays faint (coverage.py has the rule).
 function fullOf(field) {
   const most = largest(field);
   return most >= state.run.weak ? most : state.run.weak ** 2 / most;
 }
 
+// Draws maps over the picture. `layers` are {map, hue}, the hue null for a single map in inferno;
 // `top` is the value that counts as full, or 0 to let each map have its own; a weak one stays faint.
 export function paint(canvas, layers, grid, { mode, strength, top }) {
   const { width, height } = canvas;
