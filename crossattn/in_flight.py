@@ -1,7 +1,8 @@
 """A call of the host's attention while controls act on it, and what the host gets of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -148,12 +149,25 @@ class InFlight:
         if not self.mixes and not self.edited:
             return self.value
         value = self.value.clone()
-        for (row, (first, beyond)), mix in self.mixes.items():
-            value[row, :, first:beyond].mul_(mix.keep.to(value)[:, None])
+        for rows, (first, beyond), mixes in self._groups():
+            keep = _stacked([mix.keep for mix in mixes])
+            value[rows, :, first:beyond].mul_(keep.to(value)[:, None, :, None])
         if self.joint:
             for row, (first, beyond) in self.edited:
                 value[row, :, first:beyond] = 0
         return value
+
+    def _groups(self) -> Iterator[tuple[slice, Block, list[Mix]]]:
+        """Mixes of rows that lie together and take from the same maps, to be made at once."""
+
+        def group(numbered: tuple[int, tuple[int, Block]]) -> tuple[Block, int, list[int]]:
+            number, (row, block) = numbered
+            return block, row - number, [id(source) for source, _ in self.mixes[row, block].terms]
+
+        cells = sorted(self.mixes, key=lambda cell: (cell[1], cell[0]))
+        for (block, *_), numbered in groupby(enumerate(cells), group):
+            rows = [row for _, (row, _) in numbered]
+            yield slice(rows[0], rows[-1] + 1), block, [self.mixes[row, block] for row in rows]
 
     def _completed(self, output: Tensor, rows: Sequence[int]) -> Tensor:
         """With the parts of edited rows that come from elsewhere than their own softmax."""
@@ -163,10 +177,15 @@ class InFlight:
         output = output.clone() if output.requires_grad else output
         places = {row: place for place, row in enumerate(rows)}
         with without_autocast(output):
-            for (row, (first, beyond)), mix in self.mixes.items():
-                value = self.value[row, :, first:beyond]
-                for source, matrix in mix.terms:
-                    output[places[row]].add_(source.attend(matrix.to(self.value) @ value))
+            for group, (first, beyond), mixes in self._groups():
+                value = self.value[group, :, first:beyond]
+                # All heads in one product, as they lie in memory.
+                wide, heads = value.transpose(1, 2).flatten(2), value.shape[1]
+                there = slice(places[group.start], places[group.start] + len(mixes))
+                for number, (source, _) in enumerate(mixes[0].terms):
+                    matrix = _stacked([mix.terms[number][1] for mix in mixes]).to(value)
+                    taken = (matrix @ wide).unflatten(2, (heads, -1)).transpose(1, 2)
+                    output[there].add_(source.attend(taken))
             for (row, (first, beyond)), probs in self.edited.items():
                 part = probs @ self.value[row, :, first:beyond].to(probs)
                 if self.joint:
@@ -174,3 +193,10 @@ class InFlight:
                 else:
                     output[places[row]].copy_(part)
         return output
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors as one with a further first axis, of length 1 if they are all the same."""
+    if all(each is tensors[0] for each in tensors):
+        return tensors[0][None]
+    return torch.stack(list(tensors))

@@ -106,14 +106,13 @@ class UnformedMap:
         return logits.exp_().mT
 
     def attend(self, value: Tensor) -> Tensor:
-        """Probabilities, never formed, times `value` (heads, tokens, width)."""
+        """Probabilities, never formed, times each of `value` (any, heads, tokens, width)."""
         if self.block is not None:
             first, beyond = self.block
             value = F.pad(value, (0, 0, first, self.key.shape[1] - beyond))
         bias = None if self.bias is None else self.bias.to(self.query.dtype)[None]
-        return F.scaled_dot_product_attention(
-            self.query[None], self.key[None], value[None], attn_mask=bias, scale=self.scale
-        )[0]
+        query, key = (one.expand(len(value), *one.shape) for one in (self.query, self.key))
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=self.scale)
 
     def _logits(self, heads: slice, pixels: slice, keys: slice) -> Tensor:
         """Logits (heads, keys, pixels): keys first, so that sums over them run along pixels."""
@@ -169,7 +168,7 @@ class FormedMap:
         return self.formed[heads].to(_wide(self.formed.dtype))
 
     def attend(self, value: Tensor) -> Tensor:
-        """Probabilities times `value` (heads, tokens, width): (heads, pixels, width)."""
+        """Probabilities times each of `value` (any, heads, tokens, width)."""
         with without_autocast(value):
             return self.formed.to(value) @ value
 

@@ -14,6 +14,7 @@ from crossattn.controls.support.edit_source import EditSource, FromSource
 from crossattn.controls.support.token_positions import positions_by_prompt
 from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.session import Session
+from crossattn.softmax import AttentionMap
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
 
@@ -62,14 +63,16 @@ class _MapEdit(FromSource):
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Mix the source's probabilities into those of each target row."""
         rows = call.step.rows.of_images()
+        sources: dict[int, AttentionMap] = {}
         for pair in self.origin.pairs(call.step.rows):
             if pair.image not in rows:
                 continue
             if (mixed := self._mixed(pair.prompt, call.step, attention)) is None:
                 continue
             keep, matrix = mixed
-            source = self.origin.cross_attention(call, attention, pair.source)
-            attention.mix(rows[pair.image], keep, source, matrix)
+            if pair.source not in sources:
+                sources[pair.source] = self.origin.cross_attention(call, attention, pair.source)
+            attention.mix(rows[pair.image], keep, sources[pair.source], matrix)
             self.touch(call)
 
     def leave(self) -> None:

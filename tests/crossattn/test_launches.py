@@ -59,6 +59,7 @@ def test_recording_both_sides_of_guidance_takes_as_many_for_each(sd_pipe: Any) -
 
 
 TARGET = "a blue car on grass"
+OTHER = "a green car on grass"
 WHOLE = Window()
 
 
@@ -70,10 +71,14 @@ WHOLE = Window()
         ([PROMPT], lambda: HoldRegions({"car": Box(0, 0, 0.5, 1)}), 2),
         ([PROMPT], lambda: PaintRegions({"car": Box(0, 0, 0.5, 1)}), 7),
         ([PROMPT, TARGET], lambda: Replace(WHOLE), 7),
+        ([PROMPT] * 3, lambda: Reweight({"car": 2.0}), 3),
+        ([PROMPT, TARGET, OTHER], lambda: Reweight({"car": 2.0}), 4),
+        ([PROMPT] * 3, lambda: HoldRegions({"car": Box(0, 0, 0.5, 1)}), 2),
+        ([PROMPT, TARGET, OTHER], lambda: Replace(WHOLE), 9),
         ([PROMPT, TARGET], lambda: ShareSelfAttention(WHOLE), 2),
         ([PROMPT, TARGET, TARGET], lambda: ShareSelfAttention(WHOLE), 2),
     ],
-    ids=["weight", "weight, normalised", "region", "painted", "replace", "share", "share for two"],
+    ids=lambda given: f"{len(given)} prompts" if isinstance(given, list) else None,
 )
 def test_an_edit_takes_few_launches_a_site(
     sd_pipe: Any, prompts: list[str], control: Callable[[], Control], most: int
