@@ -40,7 +40,8 @@ try:
 except ImportError:
     PEERS = {}
 
-TARGETS = [PROMPT.replace("car", each) for each in ("balloon", "grass", "left", "blue")]
+SWAPS = (("car", "balloon"), ("car", "grass"), ("red", "blue"), ("blue", "red"))
+TARGETS = [PROMPT.replace(word, other) for word, other in SWAPS]
 Draw = Callable[[list[str]], torch.Tensor]
 Way = Callable[[Any, Draw], Any]
 
