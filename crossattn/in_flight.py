@@ -184,7 +184,7 @@ class InFlight:
                 there = slice(places[group.start], places[group.start] + len(mixes))
                 for number, (source, _) in enumerate(mixes[0].terms):
                     matrix = _stacked([mix.terms[number][1] for mix in mixes]).to(value)
-                    taken = (matrix @ wide).unflatten(2, (heads, -1)).transpose(1, 2)
+                    taken = torch.unflatten(matrix @ wide, 2, (heads, -1)).transpose(1, 2)
                     output[there].add_(source.attend(taken))
             for (row, (first, beyond)), probs in self.edited.items():
                 part = probs @ self.value[row, :, first:beyond].to(probs)
