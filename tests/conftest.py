@@ -1,8 +1,10 @@
 """Fixtures shared by every test: no network, and tiny random models shaped like real ones."""
 
-import copy
+import gc
 import os
 
+# What is imported and collected lives to the end: looking for garbage would take a third of it.
+gc.disable()
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
@@ -15,6 +17,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.copies import Copies
+
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from transformers import CLIPTokenizer
@@ -26,12 +30,43 @@ settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile("suite")
 
 
+PAGE = "tests/ui/browser/"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With -n, the tests of a file stay together, which share models, and those of the page."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            # One browser and two servers take half a minute to start.
+            return PAGE if nodeid.startswith(PAGE) else super()._split_scope(nodeid)
+
+    return Together(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With -n, what takes longest is begun first, so that no process waits for another's end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (not item.nodeid.startswith(PAGE), item.path not in slow))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let through the warnings that other libraries raise and that nobody here can mend."""
     # diffusers' Euler and Heun schedulers hand numpy a tensor expression (numpy 2's copy keyword).
     config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
     # diffusers' Chroma imports a class from where diffusers no longer wants it imported.
     config.addinivalue_line("filterwarnings", "ignore:`FluxPosEmbed` is deprecated:FutureWarning")
+
+
+def pytest_collection_finish() -> None:
+    """From here on there may be garbage."""
+    gc.enable()
 
 
 WHOLE_WORDS = ("red", "car", "left", "blue", "grass", "dog", "cat", "and", "the", "of", "on", "a")
@@ -196,22 +231,26 @@ def loaded_sdxl(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
     return pipe
 
 
-def _copied(pipe: Any) -> Any:
-    # Copies of transformers' tokenizers spell out a word's end ("car</w>"), so it gets new ones.
-    tokenizers = [part for name, part in pipe.components.items() if name.startswith("tokenizer")]
-    return copy.deepcopy(pipe, {id(each): tiny_tokenizer() for each in tokenizers})
+@pytest.fixture(scope="session")
+def sd_copies(loaded_sd: "StableDiffusionPipeline") -> Copies:
+    return Copies(loaded_sd, tiny_tokenizer)
+
+
+@pytest.fixture(scope="session")
+def sdxl_copies(loaded_sdxl: "StableDiffusionXLPipeline") -> Copies:
+    return Copies(loaded_sdxl, tiny_tokenizer)
 
 
 @pytest.fixture
-def sd_pipe(loaded_sd: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
+def sd_pipe(sd_copies: Copies) -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline, a copy of its own: a test may change it."""
-    return _copied(loaded_sd)
+    return sd_copies()
 
 
 @pytest.fixture
-def sdxl_pipe(loaded_sdxl: "StableDiffusionXLPipeline") -> "StableDiffusionXLPipeline":
+def sdxl_pipe(sdxl_copies: Copies) -> "StableDiffusionXLPipeline":
     """The tiny SDXL pipeline, a copy of its own: a test may change it."""
-    return _copied(loaded_sdxl)
+    return sdxl_copies()
 
 
 def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
@@ -226,8 +265,8 @@ def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
 
 
 @pytest.fixture(scope="session")
-def steady_pipe(loaded_sd: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
+def steady_pipe(sd_copies: Copies) -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline with a steady text encoder; no test may change it."""
-    pipe = _copied(loaded_sd)
+    pipe = sd_copies()
     pipe.text_encoder = steady_encoder(pipe.tokenizer)
     return pipe

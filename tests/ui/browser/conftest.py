@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -265,13 +266,27 @@ def window(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture
-def person(window: BrowserContext, address: str) -> Iterator[Person]:
-    """Somebody who has just opened the page."""
+@contextmanager
+def somebody(window: BrowserContext, address: str) -> Iterator[Person]:
+    """Somebody who has just opened a page in a tab of their own."""
     one = Person(window.new_page())
     yield one.open(address)
     one.page.close()
     assert not one.faults
+
+
+@pytest.fixture
+def person(window: BrowserContext, address: str) -> Iterator[Person]:
+    """Somebody who has just opened the page."""
+    with somebody(window, address) as one:
+        yield one
+
+
+@pytest.fixture
+def waiting(window: BrowserContext, slow_address: str) -> Iterator[Person]:
+    """Somebody at a page whose steps take a while."""
+    with somebody(window, slow_address) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

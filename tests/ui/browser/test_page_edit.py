@@ -54,8 +54,8 @@ def test_the_alignment_is_shown_before_the_edit_and_its_report_after(person: Any
     person.see("#strip").to_contain_text("edit: car → dog blue")
 
 
-def test_the_source_is_drawn_once_for_several_edits(slow_address: str, person: Any) -> None:
-    person.open(slow_address).write("a red car on grass", steps=4)
+def test_the_source_is_drawn_once_for_several_edits(waiting: Any) -> None:
+    person = waiting.write("a red car on grass", steps=4)
     person.tab("Edit")
     told = person.follow("#status")
     for target, steps in (("a red dog on grass", 8), ("a red cat on grass", 4)):

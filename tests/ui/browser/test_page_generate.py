@@ -2,14 +2,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-
-@pytest.fixture
-def waiting(slow_address: str, person: Any) -> Any:
-    """Somebody at a page whose steps take a while."""
-    return person.open(slow_address)
-
 
 def test_a_picture_comes_with_its_words_and_a_preview_and_progress_on_the_way(waiting: Any) -> None:
     waiting.write(steps=12)
@@ -35,21 +27,21 @@ def test_a_picture_comes_with_its_words_and_a_preview_and_progress_on_the_way(wa
     assert colours > 20
 
 
-@pytest.mark.parametrize("way", ["button", "escape"])
-def test_cancel_stops_within_a_step_and_the_next_run_works(
-    waiting: Any, steps_made: Callable[[], int], way: str
+def test_cancel_and_escape_stop_within_a_step_and_the_next_run_works(
+    waiting: Any, steps_made: Callable[[], int]
 ) -> None:
-    waiting.write(steps=100)
-    waiting.page.click("#go")
-    waiting.until_step(2)
-    if way == "button":
+    for cancel in (
+        lambda: waiting.page.click("#go"),
+        lambda: waiting.page.keyboard.press("Escape"),
+    ):
+        waiting.write(steps=100)
         waiting.page.click("#go")
-    else:
-        waiting.page.keyboard.press("Escape")
-    waiting.rest()
-    before = steps_made()
-    waiting.see("#status").to_have_text(re.compile("ready$"))
-    waiting.see(".chip").to_have_count(0)
+        waiting.until_step(2)
+        cancel()
+        waiting.rest()
+        before = steps_made()
+        waiting.see("#status").to_have_text(re.compile("ready$"))
+        waiting.see(".chip").to_have_count(0)
     waiting.write(steps=2).generate()
     waiting.see(".chip").to_have_count(len(waiting.prompt.split()))
     assert steps_made() < before + 20, "the next run would have had to wait for 98 steps"
@@ -98,32 +90,20 @@ def test_the_example_prompts_hold_only_words_that_the_model_knows(person: Any) -
         person.see("#prompt-hint").to_have_text(re.compile(f"^{words} words, "))
 
 
-@pytest.mark.parametrize(
-    ("field", "text", "told"),
-    [
+def test_what_cannot_be_drawn_is_told_in_a_sentence_and_again_after_another(person: Any) -> None:
+    for field, text, told in (
         ("#prompt textarea", "a (car:1e999)", "A weight lies between -10 and 10"),
         ("#prompt textarea", "   ", "The prompt is blank: write at least one word to draw."),
         ("#seed input", "seven", "The seed must be a whole number, but is 'seven'."),
         ("#seed input", "-1", "seed must be a whole number from 0"),
-    ],
-)
-def test_what_cannot_be_drawn_is_told_in_a_sentence(
-    person: Any, field: str, text: str, told: str
-) -> None:
-    person.page.fill(field, text)
-    person.page.click("#go")
-    person.is_told(told)
-    person.rest()
-
-
-def test_a_second_mistake_is_told_as_the_first_was(person: Any) -> None:
-    messages = person.see(".toast-message-text")
-    for field, count in (("#prompt textarea", 1), ("#seed input", 2)):
-        person.page.fill(field, " ")
+    ):
+        before = person.page.input_value(field)
+        person.page.fill(field, text)
         person.page.click("#go")
-        messages.to_have_count(count)
+        person.is_told(told)
+        person.rest()
         person.see("#status").to_have_text(re.compile("ready$"))
-        person.page.fill("#prompt textarea", "a red car")
+        person.page.fill(field, before)
 
 
 def test_a_blank_prompt_is_marked_while_typing(person: Any) -> None:

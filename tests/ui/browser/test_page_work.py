@@ -120,17 +120,17 @@ def test_a_refresh_and_another_server_lose_nothing(person: Any) -> None:
 
 
 def test_a_refresh_in_mid_work_keeps_the_prompt_and_frees_the_model(
-    person: Any, slow_address: str, steps_made: Any
+    waiting: Any, steps_made: Any
 ) -> None:
-    person.open(slow_address).write("a red car", steps=100)
+    waiting.write("a red car", steps=100)
     before = steps_made()
-    person.page.click("#go")
-    person.until_step(2)
-    person.page.reload()
-    person.arrive()
-    person.see("#prompt textarea").to_have_value("a red car")
-    person.write("a red car", steps=2).generate()
-    person.see(".chip").to_have_count(3)
+    waiting.page.click("#go")
+    waiting.until_step(2)
+    waiting.page.reload()
+    waiting.arrive()
+    waiting.see("#prompt textarea").to_have_value("a red car")
+    waiting.write("a red car", steps=2).generate()
+    waiting.see(".chip").to_have_count(3)
     assert steps_made() < before + 50, "the run before would have had to be waited for"
 
 
