@@ -29,9 +29,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS)
 
-# No browser, training, Ray, packaging nor other processes.
+# No page, training, Ray, packaging nor other processes.
 quick: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" --ignore=tests/ui/browser
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -65,6 +65,7 @@ def test_nobody_imports_a_second_copy_by_a_folders_bare_name(folder: str) -> Non
             assert module.split(".")[0] not in ("pipelines", "ui"), f"{path} imports {module}"
 
 
+@pytest.mark.slow
 def test_importing_the_library_loads_neither_diffusers_nor_a_front_end(tmp_path: Path) -> None:
     code = (
         "import sys, crossattn\n"
@@ -77,6 +78,7 @@ def test_importing_the_library_loads_neither_diffusers_nor_a_front_end(tmp_path:
     python("-c", code, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_line_loads_nothing_heavy_before_it_knows_what_to_do(tmp_path: Path) -> None:
     code = (
         "import sys, crossattn.ui.cli\n"

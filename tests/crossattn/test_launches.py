@@ -24,6 +24,8 @@ from crossattn.controls import (
     Window,
 )
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a red car on grass"
 SITES = 6
 

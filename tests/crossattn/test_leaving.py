@@ -9,6 +9,7 @@ import weakref
 from contextlib import AbstractContextManager
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from tiny_pictures import run
@@ -44,6 +45,7 @@ def traces_of(pipe: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_threads_over_one_model_record_and_draw_as_if_alone(sd_pipe: Any) -> None:
     pipes = [sd_pipe, beside(sd_pipe), beside(sd_pipe)]
 
@@ -86,6 +88,7 @@ class Moves(Control):
         return torch.zeros(1, 4, 8, 8)
 
 
+@pytest.mark.slow
 def test_attaches_left_in_any_order_leave_nothing(sd_pipe: Any) -> None:
     plain = run(sd_pipe, A, steps=1)
     before = traces_of(sd_pipe)

@@ -192,6 +192,7 @@ def test_the_bounds_themselves_are_weights() -> None:
     assert str(checked_weight(-0.00001, "cat")) == "0.0"
 
 
+@pytest.mark.slow
 def test_brackets_without_end_are_out_of_bounds() -> None:
     with pytest.raises(PromptError, match="between -10 and 10"):
         parse_weights("(" * 50_000 + "cat" + ")" * 50_000, "a1111")
@@ -259,6 +260,7 @@ def test_ten_thousand_characters_of_a_prompt_take_less_than_a_blink() -> None:
     assert seconds((words * 200)[:9_975]) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

@@ -140,6 +140,7 @@ def test_words_that_share_a_token_are_one_word() -> None:
     assert unknown.phrase("红色") == unknown.phrase("色") == unknown.words[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOKENIZERS)
 @settings(deadline=None)
 @given(text=plain_text)

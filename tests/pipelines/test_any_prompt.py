@@ -98,6 +98,7 @@ SHARE = 20
 """One of so many examples of the profile is drawn, twice."""
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=max(5, settings.default.max_examples // SHARE))
 @given(fields=recipes)
 def test_any_picture_is_drawn_again_by_its_recipe(

@@ -109,6 +109,7 @@ def test_an_edit_of_nothing_is_the_source(sd_pipe: Any) -> None:
     assert done.report.changed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++", "euler", "euler-a", "lcm"])
 def test_an_edit_that_begins_late_leaves_out_the_steps_before(sd_pipe: Any, scheduler: str) -> None:
     late = {"prompt": "a red (car:3) on grass", "begin": 0.5, "blend": None}
@@ -195,6 +196,7 @@ def joint(pipe: Any, target: str, source: Source | None = None, **how: Any) -> E
     return finish(edit(asked, pipe=pipe, source=source))
 
 
+@pytest.mark.slow
 def test_in_joint_attention_pixels_follow_the_source_and_nouns_tell_where(joint_pipe: Any) -> None:
     done = joint(joint_pipe, "a big blue ball on a beach")
     assert [(one.control, one.steps) for one in done.report.touched] == [
@@ -211,6 +213,7 @@ def test_in_joint_attention_pixels_follow_the_source_and_nouns_tell_where(joint_
     assert (held.report.mask & ball).sum() < 0.1 * ball.sum()
 
 
+@pytest.mark.slow
 def test_where_a_place_changes_all_may_but_what_stays(joint_pipe: Any) -> None:
     done = joint(joint_pipe, "a big red ball at night")
     assert done.result.recipe.edit.share == (0, 0.2)
@@ -219,6 +222,7 @@ def test_where_a_place_changes_all_may_but_what_stays(joint_pipe: Any) -> None:
     assert done.report.mask.float().mean() > 0.5
 
 
+@pytest.mark.slow
 def test_things_keep_a_margin_at_first_where_their_place_changes(joint_pipe: Any) -> None:
     source = joint(joint_pipe, "a big red ball at night").source
     blend = LocalBlend(margin=Window(0, 0.5), source=source.run)

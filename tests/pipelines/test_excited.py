@@ -26,6 +26,7 @@ def drawn(asked: Recipe, pipe: Any, **more: Any) -> np.ndarray:
     return np.asarray(result.image)
 
 
+@pytest.mark.slow
 def test_the_recipe_draws_as_the_control_does(sd_pipe: Any) -> None:
     by_hand = drawn(recipe(), sd_pipe, controls=[AttendAndExcite(["car", "dog"])])
     assert not np.array_equal(by_hand, drawn(recipe(), sd_pipe))
@@ -48,6 +49,7 @@ def test_every_thing_that_is_named_is_meant_and_not_the_place(prompt: str, words
     assert excited_words(("red",), read_prompt(prompt)) == ("red",)
 
 
+@pytest.mark.slow
 def test_an_edit_makes_sure_of_the_words_that_each_prompt_has(sd_pipe: Any) -> None:
     asked = recipe(excite=["car", "dog"], edit={"prompt": "a red cat and a dog"})
     *_, done = edit(asked, pipe=sd_pipe)

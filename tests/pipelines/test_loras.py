@@ -54,6 +54,7 @@ def by_host(pipe: Any, loras: Path, scales: dict[str, Any], prompt: str, **more:
     return pixels(draw(own, prompt, **more))
 
 
+@pytest.mark.slow
 def test_the_picture_is_that_of_the_host_at_that_scale_to_the_bit(
     sd_pipe: Any, loras: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_lora_in_a_schedule_acts_at_its_own_steps(sd_pipe: Any, loras: Path) -
     assert any('"a car" with <lora:ink:1> at steps 1 to 2; "a car" at steps 3' in t for t in told)
 
 
+@pytest.mark.slow
 def test_runs_at_once_are_each_as_if_alone(sd_pipe: Any, loras: Path) -> None:
     prompts = [
         "a car <lora:ink:1>",

@@ -64,6 +64,7 @@ def again(pipe: Any, source: Any, text: str) -> torch.Tensor:
     return last(denoise(own, said, generator=noise, follow=Following(source), **size)).latents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_shifted_run_ends_in_the_picture_to_the_last_bits(model: str) -> None:
     pipe, picture = load(model), a_picture()
@@ -143,6 +144,7 @@ def test_virtual_and_flow_edits_are_their_formulas() -> None:
     torch.testing.assert_close(course.step(1, latents, answer), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["shift", "direct", "ddim", "virtual"])
 def test_an_unchanged_caption_gives_the_reconstruction(
     sd_pipe: Any, photo: str, method: str

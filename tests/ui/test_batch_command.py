@@ -75,6 +75,7 @@ def test_a_dry_run_tells_what_would_run_and_makes_nothing(
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "pictures"),
     [("edit.cross=[0,0.8]", 1), ("weights.dog=2", 1), ("sweep.guidance=[1,2]", 2)],

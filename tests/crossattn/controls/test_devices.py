@@ -61,7 +61,7 @@ def test_a_control_fetches_nothing_from_the_models_device(
     sd_pipe: Any, prompts: list[str], controls: list[Control]
 ) -> None:
     # Nothing can be fetched from this device, so any transfer during the run would fail.
-    assert len(run_on_meta(sd_pipe, prompts, *controls, steps=4)) == 4
+    assert len(run_on_meta(sd_pipe, prompts, *controls, steps=2)) == 2
 
 
 @pytest.mark.parametrize("dialect", ["attention", "attention-normalised"])
@@ -78,12 +78,12 @@ def test_weights_written_into_an_edited_prompt_lie_on_the_device(
 def test_a_source_is_kept_and_edited_without_leaving_the_device(sd_pipe: Any) -> None:
     source, target = "a red car", "a blue car"
     recorder = SourceRecorder(cross=WHOLE, self_attention=WHOLE, keys_values=WHOLE)
-    run_on_meta(sd_pipe, [source], recorder, steps=4, negative="")
+    run_on_meta(sd_pipe, [source], recorder, steps=2, negative="")
     assert recorder.run.device.type == "meta"
     kept = {"source": recorder.run}
     edits = [Replace(WHOLE, **kept), ShareSelfAttention(WHOLE, **kept), LocalBlend(**kept)]
-    run_on_meta(sd_pipe, [target], *edits, steps=4, negative="")
-    run_on_meta(sd_pipe, [target], MutualSelfAttention(WHOLE, **kept), steps=4, negative="")
+    run_on_meta(sd_pipe, [target], *edits, steps=2, negative="")
+    run_on_meta(sd_pipe, [target], MutualSelfAttention(WHOLE, **kept), steps=2, negative="")
 
 
 def test_a_source_over_its_budget_is_kept_in_the_hosts_memory(sd_pipe: Any) -> None:

@@ -99,6 +99,7 @@ class Blended(WrittenOut):
         return torch.stack([latents[0], latents[1].where(self.mask, latents[0])])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [64, 160])
 def test_blending_keeps_the_source_where_the_words_maps_so_far_are_low(
     sharp_pipe: Any, size: int
@@ -199,6 +200,7 @@ class Shared(WrittenOut):
         return probs @ value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [64, 160])
 def test_sharing_injects_the_sources_map_of_pixels(sharp_pipe: Any, size: int) -> None:
     written = Shared(sharp_pipe, PAIR, 4, size)

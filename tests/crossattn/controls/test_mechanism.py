@@ -96,6 +96,7 @@ def test_a_mechanism_acts_in_the_chosen_blocks_only(sd_pipe: Any) -> None:
     torch.testing.assert_close(*first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MECHANISMS)
 def test_a_mechanism_fetches_nothing_from_the_models_device(sd_pipe: Any, kind: str) -> None:
     # Nothing can be fetched from this device, so any transfer during the run would fail.

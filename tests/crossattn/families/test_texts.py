@@ -141,6 +141,7 @@ def test_the_sides_of_embeddings_made_beforehand_are_the_pipelines(name: str) ->
     torch.testing.assert_close(heard, unheard)
 
 
+@pytest.mark.slow
 def test_a_copy_made_while_attached_is_a_plain_one() -> None:
     pipe = quiet("flux")
     with attach(pipe, Reweight({"car": 3.0}), prompt=PROMPT):

@@ -1,5 +1,6 @@
 """What holds for every mechanism that returns weights, whatever the shapes and the mask."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,6 +83,7 @@ def test_permuting_the_keys_permutes_the_weights(
     torch.testing.assert_close(moved_output, output, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds, lengths, lengths, names, st.integers(1, 8), st.sampled_from([0, 1, 2]))
 def test_a_pattern_equals_its_dense_mask_for_every_score(

@@ -36,6 +36,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_pattern_equals_flex_attention_and_its_own_dense_mask(draw: Draw, case: str) -> None:
     pattern, rule = CASES[case]

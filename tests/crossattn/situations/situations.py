@@ -54,7 +54,7 @@ def call(**settings: Any) -> Callable[[Any, Any], Tensor]:
     """A run by the pipeline's own call."""
 
     def run(pipe: Any, prompt: Any) -> Tensor:
-        kind = {"num_inference_steps": 3, "generator": seeded(), "output_type": "latent"}
+        kind = {"num_inference_steps": 2, "generator": seeded(), "output_type": "latent"}
         out: Tensor = pipe(prompt, **kind | settings).images
         return out
 
@@ -121,7 +121,7 @@ def loop(pipe: Any, prompt: Any, calls: int = 1) -> Tensor:
         return embeds
 
     sides = torch.cat([encode("blue"), encode(prompt)])
-    pipe.scheduler.set_timesteps(3)
+    pipe.scheduler.set_timesteps(2)
     latents = torch.randn(1, 4, 8, 8, generator=seeded())
     for timestep in pipe.scheduler.timesteps:
         rows = [
@@ -144,7 +144,7 @@ def modular(sd: Any, sdxl: Any) -> Any:
 
 
 def run_modular(pipe: Any, prompt: Any) -> Tensor:
-    kind = {"num_inference_steps": 3, "generator": seeded(), "output": "latents"}
+    kind = {"num_inference_steps": 2, "generator": seeded(), "output": "latents"}
     return pipe(prompt=prompt, negative_prompt="blue", **SIZE, **kind)  # type: ignore[no-any-return]
 
 
@@ -272,7 +272,7 @@ SITUATIONS = {
     "PNDM": Situation(scheduled("PNDMScheduler", skip_prk_steps=True), call(num_inference_steps=6)),
     "DPM++ 2M Karras": Situation(
         scheduled("DPMSolverMultistepScheduler", use_karras_sigmas=True),
-        call(num_inference_steps=20),
+        call(num_inference_steps=6),
     ),
     "EDM": Situation(scheduled("EDMEulerScheduler"), call()),
 }  # fmt: skip
