@@ -5,6 +5,8 @@ import os
 
 # What is imported and collected lives to the end: looking for garbage would take a third of it.
 gc.disable()
+# One thread for each process of the tests and for those that they start.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
@@ -14,16 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from hypothesis import settings
-
-from tests.copies import Copies
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from transformers import CLIPTokenizer
 
-torch.set_num_threads(1)
+    from tests.copies import Copies
+
 # A busy machine is no fault. For nights: `pytest --hypothesis-profile nightly --timeout 0`.
 settings.register_profile("suite", deadline=None)
 settings.register_profile("nightly", max_examples=10_000, deadline=None)
@@ -147,6 +147,7 @@ def _text_config(tokenizer: "CLIPTokenizer") -> Any:
 @pytest.fixture(scope="session")
 def sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds a Stable Diffusion 1 pipeline, tiny, with random weights (64 x 64)."""
+    import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
     from transformers import CLIPTextModel
 
@@ -177,6 +178,7 @@ def sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sdxl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds an SDXL pipeline (two text encoders), tiny, with random weights."""
+    import torch
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -232,29 +234,34 @@ def loaded_sdxl(sdxl_folder: Path) -> "StableDiffusionXLPipeline":
 
 
 @pytest.fixture(scope="session")
-def sd_copies(loaded_sd: "StableDiffusionPipeline") -> Copies:
+def sd_copies(loaded_sd: "StableDiffusionPipeline") -> "Copies":
+    from tests.copies import Copies
+
     return Copies(loaded_sd, tiny_tokenizer)
 
 
 @pytest.fixture(scope="session")
-def sdxl_copies(loaded_sdxl: "StableDiffusionXLPipeline") -> Copies:
+def sdxl_copies(loaded_sdxl: "StableDiffusionXLPipeline") -> "Copies":
+    from tests.copies import Copies
+
     return Copies(loaded_sdxl, tiny_tokenizer)
 
 
 @pytest.fixture
-def sd_pipe(sd_copies: Copies) -> "StableDiffusionPipeline":
+def sd_pipe(sd_copies: "Copies") -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline, a copy of its own: a test may change it."""
     return sd_copies()
 
 
 @pytest.fixture
-def sdxl_pipe(sdxl_copies: Copies) -> "StableDiffusionXLPipeline":
+def sdxl_pipe(sdxl_copies: "Copies") -> "StableDiffusionXLPipeline":
     """The tiny SDXL pipeline, a copy of its own: a test may change it."""
     return sdxl_copies()
 
 
 def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
     """A CLIP text encoder whose weights are waves, the same whatever draws random numbers."""
+    import torch
     from transformers import CLIPTextModel
 
     encoder = CLIPTextModel(_text_config(tokenizer)).eval()
@@ -265,7 +272,7 @@ def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
 
 
 @pytest.fixture(scope="session")
-def steady_pipe(sd_copies: Copies) -> "StableDiffusionPipeline":
+def steady_pipe(sd_copies: "Copies") -> "StableDiffusionPipeline":
     """The tiny Stable Diffusion 1 pipeline with a steady text encoder; no test may change it."""
     pipe = sd_copies()
     pipe.text_encoder = steady_encoder(pipe.tokenizer)
