@@ -1,7 +1,10 @@
 """Serves the page for the tests, in a process of its own: the tiny model under the shipped name."""
 
+import gc
 import sys
 from pathlib import Path
+
+gc.disable()  # what is imported stays
 
 import torch
 
@@ -24,6 +27,7 @@ def main(folder: str, port: str, pause: str) -> None:
         return preview(self, *given)  # type: ignore[arg-type]
 
     drawing.Models.preview = slower  # type: ignore[method-assign, assignment]
+    gc.enable()
     serve.serve(port=int(port))
 
 
