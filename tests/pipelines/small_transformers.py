@@ -1,70 +1,35 @@
 """Pipelines of transformers as they are published, made small: each can be saved and loaded."""
 
-import string
 from collections.abc import Callable
 from typing import Any
 
 from tests.conftest import tiny_tokenizer
-
-LETTERS = [letter for letter in string.printable if not letter.isspace()]
-
-
-def flow(**settings: Any) -> Any:
-    from diffusers import FlowMatchEulerDiscreteScheduler
-
-    return FlowMatchEulerDiscreteScheduler(**settings)
-
-
-def autoencoder(levels: int = 4) -> Any:
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
-        block_out_channels=(4,) * levels,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        layers_per_block=1,
-        norm_num_groups=2,
-        latent_channels=4,
-        shift_factor=0.0,
-    )
+from tests.crossattn.families.tiny_parts import flow, vae
+from tests.crossattn.families.tiny_texts import (
+    clip_encoder,
+    gemma_tokenizer,
+    language_model,
+    qwen_tokenizer,
+    t5_encoder,
+    t5_tokenizer,
+)
 
 
 def clip(pooled: bool = True) -> tuple[Any, Any]:
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
+    """CLIP's text encoder and tokenizer."""
     tokenizer = tiny_tokenizer()
-    size = {"hidden_size": 16, "intermediate_size": 16, "projection_dim": 16}
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer), num_hidden_layers=2, num_attention_heads=2, **size
-    )
-    return (CLIPTextModelWithProjection if pooled else CLIPTextModel)(config), tokenizer
+    return clip_encoder(tokenizer, 16, pooled=pooled), tokenizer
 
 
 def t5() -> tuple[Any, Any]:
-    from transformers import T5Config, T5EncoderModel, T5Tokenizer
-
-    pieces = ["<pad>", "</s>", "<unk>", "▁", *LETTERS]
-    tokenizer = T5Tokenizer(vocab=[(piece, -1.0) for piece in pieces], extra_ids=0)
-    size = {"d_model": 32, "d_kv": 8, "d_ff": 8, "num_layers": 1, "num_heads": 2}
-    return T5EncoderModel(T5Config(vocab_size=len(tokenizer), **size)), tokenizer
+    """T5's."""
+    tokenizer = t5_tokenizer()
+    return t5_encoder(tokenizer, 32), tokenizer
 
 
-def qwen_tokenizer() -> Any:
-    from transformers import Qwen2Tokenizer
-
-    letters = {letter: number for number, letter in enumerate([*LETTERS, "Ġ", "<|endoftext|>"])}
-    tokenizer = Qwen2Tokenizer(vocab=letters, merges=[])
-    tokenizer.chat_template = "user: {{ messages[0].content }} {% if enable_thinking %}?{% endif %}"
-    return tokenizer
-
-
-def small_lm(kind: str) -> Any:
-    import transformers
-
-    size = {"hidden_size": 32, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 16}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 200}
-    config = getattr(transformers, f"{kind}Config")(**size, **heads)
-    return getattr(transformers, f"{kind}Model")(config)
+def language(kind: str, tokenizer: Any) -> tuple[Any, Any]:
+    """A language model as text encoder, and its tokenizer."""
+    return language_model(kind, tokenizer, 32), tokenizer
 
 
 def sd3() -> Any:
@@ -83,7 +48,7 @@ def sd3() -> Any:
         pooled_projection_dim=32,
     )
     return StableDiffusion3Pipeline(
-        transformer, flow(shift=3.0), autoencoder(), first, one, second, two, third, three
+        transformer, flow(shift=3.0), vae(4), first, one, second, two, third, three
     )
 
 
@@ -103,7 +68,7 @@ def flux(schnell: bool = False) -> Any:
         axes_dims_rope=(4, 4, 8),
     )
     scheduler = flow(use_dynamic_shifting=not schnell)
-    return FluxPipeline(scheduler, autoencoder(), first, one, second, two, transformer)
+    return FluxPipeline(scheduler, vae(4), first, one, second, two, transformer)
 
 
 def pixart(sigma: bool = False) -> Any:
@@ -126,7 +91,7 @@ def pixart(sigma: bool = False) -> Any:
     )
     kind = PixArtSigmaPipeline if sigma else PixArtAlphaPipeline
     scheduler = DPMSolverMultistepScheduler()
-    return kind(tokenizer, encoder, autoencoder(), transformer, scheduler)
+    return kind(tokenizer, encoder, vae(4), transformer, scheduler)
 
 
 def sana() -> Any:
@@ -136,9 +101,8 @@ def sana() -> Any:
         SanaPipeline,
         SanaTransformer2DModel,
     )
-    from transformers import GemmaTokenizer
 
-    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "▁", *LETTERS]
+    encoder, tokenizer = language("Gemma2", gemma_tokenizer())
     levels = {
         side: {
             f"{side}_block_types": ("ResBlock", "ResBlock"),
@@ -148,7 +112,6 @@ def sana() -> Any:
         }
         for side in ("encoder", "decoder")
     }
-    vae = AutoencoderDC(in_channels=3, latent_channels=4, **levels["encoder"], **levels["decoder"])
     transformer = SanaTransformer2DModel(
         in_channels=4,
         out_channels=4,
@@ -162,9 +125,11 @@ def sana() -> Any:
         sample_size=16,
     )
     return SanaPipeline(
-        tokenizer=GemmaTokenizer(vocab={piece: n for n, piece in enumerate(pieces)}, merges=[]),
-        text_encoder=small_lm("Gemma2"),
-        vae=vae,
+        tokenizer=tokenizer,
+        text_encoder=encoder,
+        vae=AutoencoderDC(
+            in_channels=3, latent_channels=4, **levels["encoder"], **levels["decoder"]
+        ),
         transformer=transformer,
         scheduler=DPMSolverMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True
@@ -182,7 +147,7 @@ def qwen_image() -> Any:
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "num_key_value_heads": 2,
-        "vocab_size": 200,
+        "vocab_size": 400,
         "rope_parameters": {"mrope_section": [1, 1, 2], "rope_type": "default", "rope_theta": 1e6},
     }
     eyes = {
@@ -226,9 +191,8 @@ def z_image() -> Any:
         axes_dims=[8, 4, 4],
         axes_lens=[64, 32, 32],
     )
-    return ZImagePipeline(
-        flow(shift=6.0), autoencoder(), small_lm("Qwen3"), qwen_tokenizer(), transformer
-    )
+    encoder, tokenizer = language("Qwen3", qwen_tokenizer())
+    return ZImagePipeline(flow(shift=6.0), vae(4), encoder, tokenizer, transformer)
 
 
 Own = tuple[int, float, int, int]

@@ -52,7 +52,7 @@ def flux2_vae() -> Any:
     ).eval()
 
 
-def flow() -> Any:
+def flow(**settings: Any) -> Any:
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    return FlowMatchEulerDiscreteScheduler()
+    return FlowMatchEulerDiscreteScheduler(**settings)
