@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import PROMPT, TINY, draw
+from tiny_models import KINDS, PROMPT, TINY, draw
 
 from crossattn import Control, ControlError, Recorder, attach
 from crossattn.controls import (
@@ -23,8 +23,6 @@ from crossattn.controls.mechanism import Mechanism
 
 OTHER = "a red dog left of a blue balloon on grass"
 ALWAYS = Window(0, 1)
-# Joint, image first; joint and packed, sides in calls of their own; masked; listed and reversed.
-KINDS = ["sd3", "flux", "pixart", "z-image"]
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from joint_oracle import Meeting, Oracle
-from tiny_models import PROMPT, TINY, draw
+from tiny_models import EVERY, PROMPT, TINY, draw
 from torch import Tensor
 
 from crossattn import Recorder, Trace, attach
@@ -22,7 +22,7 @@ from crossattn.controls import (
 OTHER = "a red dog left of a blue balloon on grass"
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
 
-every = pytest.mark.parametrize("name", TINY)
+every = pytest.mark.parametrize("name", EVERY)
 both = pytest.mark.parametrize("guided", [False, True])
 
 
@@ -225,7 +225,7 @@ def test_a_swapped_word_looks_where_the_sources_looked(name: str, guided: bool) 
     assert torch.equal(made[0], plain(name, guided, True)[0])
 
 
-@pytest.mark.parametrize("name", [name for name in TINY if not TINY[name].linear])
+@pytest.mark.parametrize("name", [each for each in EVERY if not TINY[each.values[0]].linear])
 def test_a_shared_composition_attends_with_the_sources_queries_and_keys(name: str) -> None:
     tiny, prompts = TINY[name], [PROMPT, OTHER]
     own = tiny.layers if tiny.order != "cross" else ("attn1",)

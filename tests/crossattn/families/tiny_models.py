@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import torch
 from tiny_cross import hunyuan, lumina_next, pixart, sana
 from tiny_joint import aura_flow, chroma, flux, flux2, flux2_dev, lumina2, qwen_image, sd3, z_image
@@ -201,6 +202,12 @@ TINY = {
         layers=("attn2",),
     ),
 }
+
+KINDS = ["sd3", "flux", "pixart", "z-image"]
+"""One of each kind: joint, image first; joint and packed, sides in calls of their own; masked
+cross-attention; listed and reversed."""
+EVERY = [pytest.param(name, marks=() if name in KINDS else pytest.mark.slow) for name in TINY]
+"""All of them; in `make quick` one of each kind."""
 
 
 def draw(name: str, pipe: Any, prompt: Any = PROMPT, *, guided: bool, steps: int = 2) -> Any:
