@@ -259,6 +259,17 @@ def sdxl_pipe(sdxl_copies: "Copies") -> "StableDiffusionXLPipeline":
     return sdxl_copies()
 
 
+@pytest.fixture
+def small_emoji_sd(sd_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loads emoji-sd by its name gets the tiny Stable Diffusion 1 pipeline."""
+    from crossattn.pipelines.shipped import SHIPPED, ShippedModel
+
+    class Small(ShippedModel):
+        folder = sd_folder  # type: ignore[assignment]
+
+    monkeypatch.setitem(SHIPPED, "emoji-sd", Small(**vars(SHIPPED["emoji-sd"])))
+
+
 def steady_encoder(tokenizer: "CLIPTokenizer") -> Any:
     """A CLIP text encoder whose weights are waves, the same whatever draws random numbers."""
     import torch

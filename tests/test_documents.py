@@ -18,7 +18,6 @@ import diffusers
 import pytest
 from PIL import Image
 
-from crossattn.pipelines import emoji_sd
 from crossattn.pipelines.load import load
 from crossattn.pipelines.shipped import SHIPPED
 from crossattn.ui.cli import call
@@ -118,10 +117,10 @@ def test_every_block_of_a_page_runs(
     here: Path,
     sd_folder: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     if not REAL.search((ROOT / page).read_text(encoding="utf-8")):
-        monkeypatch.setattr(emoji_sd, "model_path", lambda: sd_folder)
+        request.getfixturevalue("small_emoji_sd")
     names: dict[str, Any] = {"__name__": "page"}
     for language, text in blocks(page, "python", "sh"):
         if language == "python":

@@ -11,7 +11,6 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from crossattn.pipelines import emoji_sd
 from crossattn.pipelines.batch import read_plan
 
 pytestmark = pytest.mark.slow
@@ -36,7 +35,7 @@ AS_SHIPPED = ("photograph",)
 def test_a_sample_draws_its_pictures(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    sd_folder: Path,
+    request: pytest.FixtureRequest,
     name: str,
     options: list[str],
     out: str,
@@ -44,7 +43,7 @@ def test_a_sample_draws_its_pictures(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [name, *options, "--out", str(tmp_path / out)])
     if name not in AS_SHIPPED:
-        monkeypatch.setattr(emoji_sd, "model_path", lambda: sd_folder)
+        request.getfixturevalue("small_emoji_sd")
     with matplotlib.rc_context({"backend": "agg"}):
         runpy.run_path(str(SAMPLES / f"{name}.py"), run_name="__main__")
     assert sorted(path.name for path in tmp_path.iterdir()) == pictures
