@@ -278,7 +278,6 @@ def test_a_size_is_one_side_or_width_by_height(text: str, size: tuple[int, int])
     assert parse_size(text) == size
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("output", [".", "..", "inner/.."])
 def test_a_folder_that_is_told_without_its_name_gets_one_inside(
     output: str, sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

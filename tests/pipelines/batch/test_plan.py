@@ -168,7 +168,6 @@ def test_a_name_that_is_no_file_name_is_refused(name: Any) -> None:
         make_plan([{"id": name, "prompt": "a"}])
 
 
-@pytest.mark.slow
 @given(st.text())
 def test_whatever_the_name_it_stays_in_its_folder(name: str) -> None:
     try:

@@ -167,7 +167,6 @@ def test_a_picture_opens_with_its_facts_and_the_keys_lead_on(page: Page) -> None
     expect(box).to_be_hidden()
 
 
-# What is told from what depends on the colours, what stands where on the width: each is seen.
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")], indirect=["width"])
 def test_everybody_can_use_the_sheet(page: Page, judge: Page, scheme: Any) -> None:
     judge.get_by_label("Masks").check()
