@@ -7,7 +7,7 @@ import gradio as gr
 from crossattn.ui.browser.parts import part
 
 MEANINGS = {
-    "": "Recommended: as compel or, in a transformer, difference.",
+    "": "Recommended: more of the word upwards, less downwards.",
     "compel": "More of the word upwards, the picture without it downwards.",
     "difference": "The whole text moves away from that without the word.",
     "comfy": "As ComfyUI: its text moves away from that of the empty prompt.",

@@ -18,9 +18,7 @@ def test_words_are_made_sure_of_by_keys_alone(person: Any) -> None:
     keys.press("Space")
     for word, meant in (("red", "false"), ("car", "true"), ("dog", "true"), ("grass", "false")):
         person.see(f"#excite-words [data-name={word}]").to_have_attribute("aria-pressed", meant)
-    person.see("#go-hint").to_contain_text(
-        "Not drawn yet: words made sure of. Made sure of: car, dog."
-    )
+    person.see("#go-hint").to_contain_text("Not drawn yet: words made sure of (car, dog).")
     keys.press("Control+Enter")
     person.see("#go-hint").to_have_text("Picture and settings agree. Made sure of: car, dog.")
     assert recipe(person)["excite"] == []

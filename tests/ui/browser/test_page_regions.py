@@ -29,6 +29,7 @@ def test_a_word_is_brushed_a_place_and_held_to_it(person: Any) -> None:
     person.wait()
     assert inside(person) > 85
     person.see("#strip").to_contain_text("held: car")
+    person.see("#stage").not_to_have_class(re.compile("painting"))  # it is seen bare
 
 
 def test_strokes_are_erased_undone_and_cleared(person: Any) -> None:
@@ -104,7 +105,7 @@ def test_a_region_whose_word_is_no_longer_typed_is_marked_and_left_out(person: A
     person.tab("Regions")
     brush(person, "car", 0.25)
     person.page.fill("#prompt textarea", "a red dog on grass")
-    person.see("#region-list .warn").to_have_text("not in the prompt")
+    person.see("#region-list .n").to_have_text("not in the prompt")
     person.generate()
     person.see("#picture").to_have_attribute("aria-label", "a red dog on grass")
     assert held(person) == []

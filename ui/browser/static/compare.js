@@ -31,6 +31,7 @@ export function mountCompare(stage) {
   });
   stage.addEventListener("pointermove", (event) => state.comparing && event.buttons && follow(event));
   on("run comparing busy hover", show);
+  on("tab view", clearOutline);
 }
 
 function compare(comparing) {

@@ -1,6 +1,6 @@
 // Time and depth: which step, which layer, which head; of the word that is looked at.
 
-import { clamp, element, fill, find, on, set, state } from "./store.js";
+import { clamp, element, fill, find, on, set, state, touched } from "./store.js";
 import { HUES, thumbnail } from "./draw.js";
 import { fetchHeads, fetchSketches, fetchSteps, frameOf, held, labelOf, mapOf, shares } from "./maps.js";
 import { drawPlot } from "./plot.js";
@@ -58,7 +58,7 @@ function refresh() {
   if (!state.run || state.tab !== "Time") return;
   const { run, view: seen, current } = state;
   const text = labelOf(`w${current}`);
-  find("#depth-word", box).replaceChildren(element("b", {}, text), " over the steps. Point at another word to follow it.");
+  find("#depth-word", box).replaceChildren(element("b", {}, text), ` over the steps. ${touched ? "Touch" : "Point at"} another word to follow it.`);
   const range = find("#step", box);
   range.value = seen.step;
   fill(range);

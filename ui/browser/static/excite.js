@@ -3,7 +3,7 @@
 import { all, ask, element, find, offer, on, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 
-const SLOW = "While it begins, the picture is moved towards a place for each of them, which takes two to six times as long.";
+const SLOW = "At the start, the picture is nudged until each of them has a place. That takes two to six times as long.";
 const ONE = "Only for one prompt that stays the same during the run.";
 const NOTHING = "The prompt names no thing; choose its words.";
 const OWN = "Your own picture stays as it is: this is for what is drawn here.";

@@ -1,6 +1,6 @@
 // Generate, and how the picture stands to what is set now.
 
-import { ask, find, on, state } from "./store.js";
+import { ask, find, on, state, touched } from "./store.js";
 import { changed } from "./fields.js";
 import { sameWords } from "./hints.js";
 import { mountNegative } from "./negative.js";
@@ -20,12 +20,13 @@ const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 function agreement() {
   const { busy, reading, run, weights } = state;
-  if (busy) return "Esc cancels within a step.";
+  if (busy) return touched ? "Cancel stops within a step." : "Esc cancels within a step.";
   if (!run || !reading?.words) return "";
   const held = ask("held") ?? [];
   const regions = held.length ? ` ${held.join(", ")} ${held.length > 1 ? "are" : "is"} held to a region.` : "";
   const sure = ask("excited") ?? [];
-  const told = sure.length ? `${regions} Made sure of: ${sure.join(", ")}.` : regions;
+  const unsure = ask("excite changed");
+  const told = sure.length && !unsure ? `${regions} Made sure of: ${sure.join(", ")}.` : regions;
   const source = run.edit ? run.source : null;
   const same = source ? source.join() === reading.words.map(({ text }) => text).join() : sameWords(reading);
   if (!same && run.own) return "Another caption: find its words in your picture.";
@@ -35,7 +36,7 @@ function agreement() {
   const open = changed();
   if (undrawn) open.unshift(plural(undrawn, "weight"));
   if (ask("regions changed")) open.push("regions");
-  if (ask("excite changed")) open.push("words made sure of");
+  if (unsure) open.push(`words made sure of${sure.length ? ` (${sure.join(", ")})` : ""}`);
   if (open.length) return `Not drawn yet: ${open.join(", ")}.${told}`;
   return `${run.edit ? "The picture is an edit of this prompt." : "Picture and settings agree."}${told}`;
 }

@@ -21,6 +21,7 @@ async function show() {
   const { words = {}, signs = {} } = await server.known({ model });
   const kinds = Object.entries(words);
   if (model !== state.model) return;
+  find("#palette").classList.remove("later");
   find("#palette").hidden = !kinds.length;
   find("#palette summary").textContent = `Words that ${state.modelName} knows`;
   find("#palette-words").replaceChildren(...kinds.map(([kind, some]) => element(

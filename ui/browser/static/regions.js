@@ -40,9 +40,9 @@ export function mount(root, given) {
   offer("regions changed", () => Boolean(state.run) && !drawnAlready(filled()));
   const stage = find("#stage");
   mountBrush(stage);
-  on("run", restore);
-  on("fields", () => Number(state.fields.steps) !== planned && showWindow());
   on("tab current", () => (showing = true));
+  on("run", restore); // behind that: a new picture is seen bare, though a word of it is chosen
+  on("fields", () => Number(state.fields.steps) !== planned && showWindow());
   stage.addEventListener("pointerenter", () => {
     showing = true;
     drawRegions();
@@ -235,21 +235,25 @@ function drawnAlready(regions) {
 
 const FEW = 0.5; // of a word's map inside its region: less is a warning
 
-// How much of the word lies inside: what was reached, where the picture was drawn with the region.
+// How much of the word lies inside: what was reached, where the picture was drawn with the region;
+// and what to do where that is little.
 function statusOf(name, mask) {
   const { words } = state.run;
-  if (!typed(name)) return element("span", { class: "n warn" }, "not in the prompt");
+  const told = (text) => [element("span", { class: "n" }, text)];
+  if (!typed(name)) return told("not in the prompt");
   const index = words.findIndex((word) => word.name === name);
-  if (index < 0) return element("span", { class: "n" }, "not in this picture");
+  if (index < 0) return told("not in this picture");
   const inside = insideOf(index, mask);
   const kept = state.run.regions.some((one) => one.word === name && one.mask.join() === mask.join());
   const little = kept && inside < FEW;
-  const text = kept ? `${percent(inside, 0)} inside${little ? ": hold it more, or during more steps" : ""}` : `${percent(inside, 0)} inside now`;
-  return element("span", { class: `n${little ? " warn" : ""}` }, text);
+  const text = `${percent(inside, 0)} inside${kept ? "" : " now"}`;
+  const more = element("p", { class: "warn" }, "Little of it: hold it more, or during more steps.");
+  return [element("span", { class: "n" }, text), ...(little ? [more] : [])];
 }
 
 function item({ name, region, mask }) {
   const text = name.replace("#", " ");
+  const [status, ...advice] = statusOf(name, mask);
   const area = mask.join("").replaceAll(".", "").length / SENT ** 2;
   const remove = () => {
     const regions = new Map(state.regions);
@@ -260,7 +264,8 @@ function item({ name, region, mask }) {
     "li", {},
     element("i", { class: "swatch", style: `--c:${HUES[region.hue]}` }),
     element("span", {}, text, element("em", {}, `${percent(area, 0)} of the picture`)),
-    statusOf(name, mask),
+    status,
     element("button", { type: "button", "aria-label": `Remove the region of ${text}`, onclick: remove }, icon("x")),
+    ...advice,
   );
 }

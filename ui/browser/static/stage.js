@@ -1,6 +1,6 @@
 // The stage: the picture, what is drawn over it, and the line below that says what is seen.
 
-import { all, ask, element, fill, find, offer, on, percent, radios, server, set, state } from "./store.js";
+import { all, ask, element, fill, find, offer, on, percent, radios, server, set, state, touched } from "./store.js";
 import { isMinor, mountChips } from "./chips.js";
 import { mountCompare } from "./compare.js";
 import { mountPlace } from "./place.js";
@@ -12,11 +12,19 @@ import {
 
 const LONGER_SIDE = 384;
 // What the caption teaches on the first picture, one after the other.
-const TEACHES = [
-  "Point at a word below: its map shows where it went.",
-  "Now pull its slider, then Generate: more of the word, or less.",
-  "Double-click a word, type another, Enter: the rest of the picture stays.",
-];
+const TEACHES = touched
+  ? [
+      "Touch a word below: its map shows where it went.",
+      "Now press its + or −, then Generate: more of it, or less.",
+      "Hold a word, type another, Enter: the rest stays.",
+    ]
+  : [
+      "Point at a word below: its map shows where it went.",
+      "Now pull its slider, then Generate: more of the word, or less.",
+      "Double-click a word, type another, Enter: the rest of the picture stays.",
+    ];
+const POINT = touched ? "Touch" : "Point at";
+const HOLD = touched ? "hold it" : "double-click it";
 let taught = 0; // times that a word was pointed at
 
 export function mount(root, { props, watch }) {
@@ -194,13 +202,13 @@ function captionParts() {
   if (state.tab === "Regions") return [line("Brushing where ", strong(labelOf(`w${state.current}`)), " may go")];
   if (state.place) {
     const kept = "Choose a word in the list to pin it.";
-    return [line(state.place.kept ? kept : "Click to keep this list open."), ...tail];
+    return [line(state.place.kept ? kept : touched ? "Touch the place to keep this list." : "Click to keep this list open."), ...tail];
   }
   if (pinned().length) return [legend(), ...tail, ...legendButtons()];
   if (looked()) return [line(...wordText(looked())), ...tail, ramp(looked())];
-  if (run.own) return [line("Point at a word to see where the model finds it in your picture.")];
+  if (run.own) return [line(`${POINT} a word to see where it is in your picture, ${HOLD} to replace it.`)];
   if (run.shipped) return [line(TEACHES[Math.min(taught, TEACHES.length - 1)])];
-  return [line("Point at a word to see where it went, double-click it to replace it."), ...tail];
+  return [line(`${POINT} a word to see where it went, ${HOLD} to replace it.`), ...tail];
 }
 
 // A sketch in few steps of the weights as they are: one is under way, the newest waits.

@@ -45,6 +45,9 @@ export function set(changes) {
   }
 }
 
+// Whether people touch what they see, rather than point at it.
+export const touched = matchMedia("(hover: none)").matches;
+
 // The functions of the server, once the header has brought them.
 export const server = {};
 
