@@ -122,7 +122,6 @@ async function heads() {
   const { head } = seen;
   hint.textContent = head === null ? `mean of all ${stack.frames}` : `head ${head + 1} alone`;
   const text = labelOf(`w${state.current}`);
-  const held = grid.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
   grid.replaceChildren(...Array.from({ length: stack.frames }, (_, index) => {
     const canvas = element("canvas", { "aria-hidden": "true" });
     thumbnail(canvas, mapOf(`w${state.current}`, [stack, index]), run.grid);
@@ -133,7 +132,6 @@ async function heads() {
       onclick: () => view({ head: head === index ? null : index }),
     }, canvas, String(index + 1));
   }));
-  if (held) find(`[aria-label="${held}"]`, grid)?.focus();
 }
 
 function play() {

@@ -1,6 +1,6 @@
 // The edit: what it will keep and change is shown before it runs, what it did afterwards.
 
-import { all, ask, element, find, offer, on, percent, server, state, type, whenThere } from "./store.js";
+import { ask, element, find, offer, on, percent, server, state, type, whenThere } from "./store.js";
 import { isMinor } from "./chips.js";
 import { drawMask } from "./mask.js";
 import { broughtFor } from "./own.js";
@@ -195,13 +195,11 @@ function showWords() {
 }
 
 function fillWords(selector, words, chosen, choose) {
-  const held = find(selector, box).contains(document.activeElement) && document.activeElement.textContent;
   find(selector, box).replaceChildren(...words.map((word) => element("button", {
     type: "button",
     "aria-pressed": chosen.includes(word),
     onclick: () => choose(word),
   }, word)));
-  if (held) all("button", find(selector, box)).find((one) => one.textContent === held)?.focus();
 }
 
 function blend(word) {

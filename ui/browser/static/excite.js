@@ -1,6 +1,6 @@
 // "Make sure every word is there": all things that the prompt names, or the words that are chosen.
 
-import { all, ask, element, find, offer, on, set, state } from "./store.js";
+import { ask, element, find, offer, on, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 
 const SLOW = "At the start, the picture is nudged until each of them has a place. That takes two to six times as long.";
@@ -52,13 +52,11 @@ function show(root) {
   box.checked = on;
   box.disabled = refused() || Boolean(state.run?.own);
   const list = find("#excite-words", root);
-  const held = list.contains(document.activeElement) ? document.activeElement.dataset.name : null;
   const named = words().filter(({ text, name }) => !isMinor(text) || chosen().includes(name));
   list.hidden = !on;
   list.replaceChildren(...named.map(({ name }) => element("button", {
     type: "button", "data-name": name, "aria-pressed": chosen().includes(name), onclick: () => choose(name),
   }, name.replace("#", " "))));
-  if (held) (all("button", list).find(({ dataset }) => dataset.name === held && !list.hidden) ?? box).focus();
   const nothing = on && !chosen().length && words().length;
   find("#excite-hint", root).textContent = state.run?.own ? OWN : refused() ? ONE : nothing ? NOTHING : SLOW;
 }

@@ -1,6 +1,7 @@
 // The top of the page: what is going on, light or dark, the keys, and the way to the server.
 
 import { ask, clamp, find, offer, on, server, set, state } from "./store.js";
+import { mountFocus } from "./focus.js";
 import { mountRuns, underWay } from "./runs.js";
 
 const NOTICED = 8000; // ms that a sentence stands
@@ -19,6 +20,7 @@ export function mount(root, { props, watch, server: functions }) {
   mountKeys(root);
   on("busy model", showStatus);
   mountRuns(props.largest);
+  mountFocus();
   offer("warn", warn);
   offer("begin", () => props.begins && begin());
   offer("generate", () => find("#go").click());
@@ -94,10 +96,7 @@ function mountKeys(root) {
       if (!state.busy) ask("generate");
       return;
     }
-    if (event.key === "Escape" && state.busy) {
-      ask("cancel");
-      return;
-    }
+    if (event.key === "Escape") return void escaped(event.target);
     const typing = event.target.matches("input:not([type=range]), textarea, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !state.run) return;
     const key = event.key.toLowerCase();
@@ -105,6 +104,16 @@ function mountKeys(root) {
     if (key === ".") ask("step", state.view.step + 1);
     if (key === ",") ask("step", state.view.step - 1);
   });
+}
+
+// A run is cancelled; else what was opened where the focus is closes, or the comparison.
+function escaped(where) {
+  if (state.busy) return void ask("cancel");
+  const opened = where.closest("details.more[open]");
+  if (opened) {
+    opened.open = false;
+    find("summary", opened).focus();
+  } else if (state.comparing) ask("compare", false);
 }
 
 function drawMark(svg) {

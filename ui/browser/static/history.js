@@ -54,9 +54,7 @@ function bringBack({ recipe, id }) {
 }
 
 function show(strip) {
-  const focused = strip.contains(document.activeElement) && document.activeElement.closest("[data-id]")?.dataset.id;
   strip.replaceChildren(...state.history.map(cardOf));
-  if (focused) find(`[data-id="${focused}"] button`, strip)?.focus();
 }
 
 function cardOf(card) {
@@ -91,7 +89,6 @@ function forget(card) {
   set({ history: state.history.filter((one) => one !== card) });
   saveHistory();
   ask("say", "Deleted");
-  (find("#strip button") ?? find("#go")).focus();
 }
 
 offer("name", (name) => {

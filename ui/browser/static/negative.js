@@ -20,9 +20,7 @@ async function read(box) {
   const number = ++asked;
   const answer = text.trim() ? await server.read({ prompt: text, model: state.model }) : { words: [] };
   if (number !== asked) return;
-  const held = box.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
   box.replaceChildren(...(answer.words ?? []).map((word, index) => chip(word, index, answer.words)));
-  if (held) (find(`[aria-label="${CSS.escape(held)}"]`, box) ?? find("button", box) ?? find(BOX)).focus();
 }
 
 function chip(word, index, words) {

@@ -1,6 +1,6 @@
 // What the model knows: words to press, and to complete others with.
 
-import { element, find, on, server, state, type } from "./store.js";
+import { all, element, find, on, server, state, type } from "./store.js";
 
 let shownFor = ""; // the model whose words are shown
 let place = 0; // where in the prompt the next word goes
@@ -10,8 +10,20 @@ export function mountPalette() {
     const box = find("#prompt textarea");
     if (document.activeElement === box) place = box.selectionEnd;
   });
+  find("#palette-words").addEventListener("keydown", along);
   on("model", show);
   show();
+}
+
+// Arrow keys go from word to word; one of them is in the tab order.
+function along(event) {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  const words = all("button", find("#palette-words"));
+  const next = words[(words.indexOf(event.target) + by + words.length) % words.length];
+  for (const one of words) one.tabIndex = one === next ? 0 : -1;
+  next.focus();
 }
 
 async function show() {
@@ -28,8 +40,9 @@ async function show() {
     "div", { class: "try", role: "group", "aria-label": kind }, element("span", {}, kind),
     ...some.map((word) => element("button", { type: "button", onclick: () => insert(word) }, signs[word] ? `${signs[word]} ${word}` : word)),
   )));
-  const all = kinds.flatMap(([, some]) => some);
-  find("#known").replaceChildren(...all.map((word) => element("option", { value: word })));
+  all("#palette-words button").forEach((one, index) => (one.tabIndex = index ? -1 : 0));
+  const every = kinds.flatMap(([, some]) => some);
+  find("#known").replaceChildren(...every.map((word) => element("option", { value: word })));
 }
 
 // Puts a word where the caret was, with the spaces that it needs.

@@ -84,7 +84,13 @@ function fillPop(pop, place) {
   pop.classList.toggle("kept", place.kept);
   const close = element(
     "button",
-    { type: "button", "aria-label": "Let the place go", onclick: () => set({ place: null }) },
+    {
+      type: "button", "aria-label": "Let the place go",
+      onclick: () => {
+        set({ place: null });
+        find("#stage").focus();
+      },
+    },
     icon("x"),
   );
   const list = element("ul");

@@ -273,7 +273,7 @@ function legend() {
 
 function legendButtons() {
   const scale = element("button", {
-    type: "button",
+    type: "button", id: "scale",
     title: "Each word by its own peak, or all on one scale",
     onclick: () => set({ shared: !state.shared }),
   }, `Scale: ${state.shared ? "shared" : "each word"}`);

@@ -12,7 +12,7 @@ const before = new Map(); // word -> its weight before it was switched off
 export function mountWordBar(root) {
   box = root;
   offer("off", switchOff);
-  on("run current phrases tokens weights pins busy regions tab", show);
+  on("run current phrases tokens weights pins", show);
   show();
 }
 
@@ -28,49 +28,68 @@ function switchOff(key) {
   ask("say", `${labelOf(key)} is switched ${off ? "on" : "off"}`);
 }
 
-function tool(id, text, title, onclick, pressed = null) {
-  return element("button", { type: "button", id, title, "aria-pressed": pressed, onclick }, text);
+function tool(id, text, title, onclick) {
+  return element("button", { type: "button", id, title, onclick }, text);
 }
 
+let built = ""; // what the bar was built for
+
+// It is built anew for another word alone: a slider that is held stays where it is.
 function show() {
   if (!state.run || state.tokens) {
+    built = "";
     box.replaceChildren(element("span", { class: "hint" }, state.run?.rest ?? ""), tokenSwitch());
     return;
   }
-  const focused = document.activeElement?.id;
   const key = chosen();
+  const last = keys().at(-1) === key;
+  const wanted = JSON.stringify([key, labelOf(key), last]);
+  if (wanted !== built) build(key, last);
+  built = wanted;
+  refresh(key);
+}
+
+function build(key, last) {
   const words = wordsOf(key);
-  const weight = state.weights[words[0]];
-  const hue = state.pins.get(key);
-  const range = element("input", {
-    type: "range", id: "word-weight", min: 0, max: Math.max(MOST, weight), step: 0.05, "aria-label": `Weight of ${labelOf(key)}`,
-  });
-  range.value = weight;
+  const range = element("input", { type: "range", id: "word-weight", min: 0, step: 0.05, "aria-label": `Weight of ${labelOf(key)}` });
   range.addEventListener("input", () => {
     ask("weigh", words, Number(range.value), true);
     ask("quick");
   });
-  const name = element("b", { style: hue === undefined ? null : `--c:${HUES[hue]}`, class: hue === undefined ? null : "pin" }, labelOf(key));
-  const last = keys().indexOf(key) === keys().length - 1;
-  const phrase = key[0] === "p";
+  const joined = key[0] === "p"
+    ? tool("word-join", "Part", "Take the phrase apart (J joins more)", () => part(key))
+    : tool("word-join", "Join", "Make a phrase of the word and the next one (J)", () => ask("join", key));
+  joined.disabled = key[0] !== "p" && last;
   box.replaceChildren(
-    name,
+    element("b", {}, labelOf(key)),
     range,
-    element("output", {}, decimal(weight)),
-    tool("word-off", weight === 0 ? "On" : "Off", "Switch the word off, or on again (O)", () => switchOff(key), weight === 0),
+    element("output"),
+    tool("word-off", "Off", "Switch the word off, or on again (O)", () => switchOff(key)),
     tool("word-replace", "Replace", "Replace the word and keep the rest of the picture (F2, double-click)", () =>
       replaceOnChip(find(`.chip[data-key="${key}"]`))),
     tool("word-place", "Place", "Brush on the picture where the word may go", () => {
       set({ current: words[0] });
       ask("tab", "Regions");
     }),
-    phrase
-      ? tool("word-join", "Part", "Take the phrase apart (J joins more)", () => part(key))
-      : element("button", { type: "button", id: "word-join", title: "Make a phrase of the word and the next one (J)", disabled: last, onclick: () => ask("join", key) }, "Join"),
+    joined,
     tokenSwitch(),
   );
+}
+
+function refresh(key) {
+  const weight = state.weights[wordsOf(key)[0]];
+  const hue = state.pins.get(key);
+  const name = find("b", box);
+  name.classList.toggle("pin", hue !== undefined);
+  name.style.setProperty("--c", HUES[hue] ?? "");
+  const range = find("#word-weight", box);
+  range.max = Math.max(MOST, weight);
+  range.value = weight;
   fill(range);
-  if (focused && focused !== document.activeElement?.id) find(`#${focused}`, box)?.focus();
+  find("output", box).textContent = decimal(weight);
+  const off = find("#word-off", box);
+  off.textContent = weight === 0 ? "On" : "Off";
+  off.ariaPressed = String(weight === 0);
 }
 
 function part(key) {
@@ -79,9 +98,8 @@ function part(key) {
 }
 
 function tokenSwitch() {
-  const made = element("button", {
+  return element("button", {
     type: "button", role: "switch", id: "all-tokens", class: "tokens", "aria-checked": state.tokens, title: "Show every token, with its share of all attention",
     disabled: !state.run, onclick: () => ask("tokens", !state.tokens),
   }, "All tokens");
-  return made;
 }
