@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from crossattn.controls import Alignment
-from crossattn.errors import CrossattnError, RecipeError
+from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit_choices import aligned, usual_windows
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
+from crossattn.pipelines.emoji_sd.proposed_caption import propose_caption
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
 from crossattn.pipelines.excited import excited_words
 from crossattn.pipelines.export import word_film, word_sheet
@@ -63,6 +64,7 @@ class Queries:
                 self.film,
                 self.sketches,
                 self.quick,
+                self.caption,
                 self.look,
             )
         ]
@@ -189,6 +191,17 @@ class Queries:
     def sketches(self, asked: Asked) -> Asked:
         """What a picture looked like after each call of the model: {run}; data URLs."""
         return {"sketches": self.shelf.get(asked["run"]).sketches}
+
+    def caption(self, asked: Asked) -> Asked:
+        """What a `picture` (data URL) shows, in words that the `model` knows: {caption}; {} where
+        nothing that it knows is seen."""
+        if str(asked["model"]) not in SHIPPED:
+            return {}
+        picture = read_own(str(asked["picture"]))
+        try:
+            return {"caption": propose_caption(picture)}
+        except InputError:
+            return {}
 
     def look(self, asked: Asked) -> Asked:
         """The words of a `prompt` found in a `picture` (data URL) by a `model`."""

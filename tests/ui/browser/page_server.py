@@ -9,6 +9,7 @@ gc.disable()  # what is imported stays
 import torch
 
 from crossattn.pipelines import emoji_sd
+from crossattn.pipelines.emoji_sd import judge  # noqa: F401 - which keeps its own file
 from crossattn.ui.browser import drawing, payload, serve
 
 

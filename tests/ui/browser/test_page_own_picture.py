@@ -1,11 +1,15 @@
 """A picture of one's own: it is brought along, and the words of the prompt are found in it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+
+from crossattn.ui.browser.drawing import from_data_url
+from crossattn.ui.browser.parts import STATIC
 
 DROP = """([picture, name]) => {
   const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
@@ -21,6 +25,14 @@ def photo(tmp_path: Path) -> Path:
     file = tmp_path / "garden.jpg"
     Image.radial_gradient("L").resize((300, 200)).convert("RGB").save(file)
     return file
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A picture by the model that ships: that with which the page begins."""
+    picture = json.loads((STATIC / "first.json").read_text())["picture"]
+    from_data_url(picture["url"]).save(tmp_path / "card.png")
+    return tmp_path / "card.png"
 
 
 def test_the_words_of_a_caption_are_found_in_a_picture_of_ones_own(
@@ -47,6 +59,24 @@ def test_the_words_of_a_caption_are_found_in_a_picture_of_ones_own(
     person.see("#strip .card").to_have_count(0)
     person.write("a red car", steps=1).generate()
     person.see("#own-look").to_be_hidden()
+
+
+def test_a_caption_is_proposed_where_the_prompt_is_of_another_picture(
+    person: Any, photo: Path, card: Path
+) -> None:
+    page = person.page
+    example = page.input_value("#prompt textarea")
+    page.set_input_files("#own-file", photo)
+    person.see("#own-note").to_contain_text("Write in the prompt what is in your picture")
+    person.see("#prompt textarea").to_be_focused()
+    person.see("#prompt textarea").to_have_value(example)
+    person.see(".chip").to_have_count(0)
+    page.set_input_files("#own-file", card)
+    person.see("#own-note").to_contain_text("Its caption is proposed")
+    person.wait()
+    proposed = page.input_value("#prompt textarea").split()
+    assert proposed != example.split()
+    person.see(".chip").to_have_count(len(proposed))
 
 
 def test_a_word_of_a_picture_of_ones_own_is_replaced_and_the_rest_stays(

@@ -41,6 +41,7 @@ export function mount(root) {
     writing ??= write();
   });
   offer("written", () => writing);
+  offer("examples", () => Object.values(EXAMPLES));
   on("reading", show);
   on("run model fields", read);
   whenThere("#prompt textarea", read);

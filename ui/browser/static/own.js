@@ -1,9 +1,13 @@
 // A picture of one's own: the prompt is its caption, and its words are found in it.
 
-import { ask, element, find, offer, on, server, state } from "./store.js";
+import { ask, element, find, offer, on, server, state, type } from "./store.js";
 
 const MOST = 1024; // pixels a side that are sent
+const CAPTION = "The prompt is its caption: each of its words is looked for.";
+const PROPOSED = "Its caption is proposed: mend the prompt where it is wrong, then look again.";
+const WRITE = "Write in the prompt what is in your picture, then look for it.";
 let picture = null; // the data URL of the one that was brought last
+let waiting = false; // whether it is not on the stage yet
 let count = 0;
 
 export function mountOwn(root) {
@@ -15,7 +19,13 @@ export function mountOwn(root) {
   });
   find("#own-look", root).addEventListener("click", look);
   offer("bring", bring);
-  on("run", () => (find("#own-look", root).hidden = !state.run?.own));
+  on("run", () => show(false));
+}
+
+// The picture stands under the prompt while it waits, or is on the stage.
+function show(waits) {
+  waiting = waits;
+  find("#own").hidden = !waiting && !state.run?.own;
 }
 
 // The picture of one's own that an edit of what is on the stage starts from, as brought.py reads it.
@@ -43,7 +53,25 @@ async function bring(file) {
   const canvas = element("canvas", { width: Math.round(image.width * scale), height: Math.round(image.height * scale) });
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   picture = canvas.toDataURL("image/png");
-  await look();
+  find("#own-picture").src = picture;
+  if (await captioned()) await look();
+}
+
+// Whether the prompt says what is in the picture. One that is still that of the picture on the stage,
+// or an example, does not: another is proposed, or asked for.
+async function captioned() {
+  const box = find("#prompt textarea");
+  const note = (text) => (find("#own-note").textContent = text);
+  note(CAPTION);
+  show(true);
+  const others = ["", state.run?.fields?.[0], state.run?.prompt, ...ask("examples")];
+  if (!others.includes(box.value.trim())) return true;
+  const { caption, problem } = await server.caption({ picture, model: state.model });
+  if (problem) ask("warn", problem);
+  note(caption ? PROPOSED : WRITE);
+  if (caption) type("#prompt textarea", caption);
+  else box.select();
+  return Boolean(caption);
 }
 
 async function look() {
