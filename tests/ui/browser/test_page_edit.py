@@ -123,3 +123,6 @@ def test_an_edit_into_the_same_words_is_not_offered(person: Any) -> None:
     person.page.fill("#target textarea", "a red car on grass")
     person.see("#align-note").to_contain_text("The target is the prompt itself")
     person.see("#edit-run").to_be_disabled()
+    person.page.fill("#target textarea", " ")
+    person.see("#align-note").to_have_text("Write what the picture becomes.")
+    person.see("#edit-run").to_be_disabled()

@@ -104,6 +104,8 @@ def test_what_cannot_be_drawn_is_told_in_a_sentence_and_again_after_another(pers
         person.page.click("#go")
         person.is_told(told)
         person.rest()
+        if field == "#seed input":
+            person.see(field).to_have_attribute("aria-invalid", "true")
         person.see("#status").to_have_text(re.compile("ready$"))
         person.page.fill(field, before)
 

@@ -1,8 +1,10 @@
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 from crossattn.errors import InputError, ModelLoadError
 from crossattn.ui.browser.serve import models_offered, password, serve
@@ -15,6 +17,12 @@ def test_no_request_leaves_the_pages_own_host(person: Any, address: str) -> None
     person.tab("Time").page.wait_for_selector("#heads button")
     hosts = {urlsplit(url).netloc for url in person.asked if url.startswith("http")}
     assert hosts == {urlsplit(address).netloc}
+
+
+def violations(person: Any, context: str) -> set[tuple[str, str]]:
+    """What somebody could not see, hear or reach: (rule, the element)."""
+    found = Axe().run(person.page, context=context).response["violations"]
+    return {(one["id"], node["html"][:200]) for one in found for node in one["nodes"]}
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -32,13 +40,7 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
         drawn.tab(tab)
         drawn.page.keyboard.press("." if tab == "Time" else ",")  # at a step, and at none
         drawn.page.wait_for_function("!document.getAnimations().length")
-        found = Axe().run(drawn.page, context=".part").response["violations"]
-        faults |= {
-            (tab, one["id"], node["html"][:200])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-            for node in one["nodes"]
-        }
+        faults |= violations(drawn, ".part")
     drawn.page.fill("#negative textarea", "")
     drawn.page.focus("#excite")
     drawn.page.keyboard.press("Space")
@@ -47,6 +49,35 @@ def test_everybody_can_use_every_panel(drawn: Any, dark: bool) -> None:
     if dark:
         drawn.page.click("#theme")
     assert faults == set()
+
+
+def test_everybody_can_use_what_comes_and_goes(person: Any, tmp_path: Path) -> None:
+    page = person.page
+    person.write("a red car", steps=1).generate()
+    page.click("#sweep-seeds")
+    person.see("#strip .card").to_have_count(4)
+    person.rest()
+    page.fill("#seed input", "x")
+    page.click("#go")
+    person.is_told("The seed must be a whole number")
+    page.focus("#strip [aria-label^=Compare] >> nth=0")
+    page.keyboard.press("Enter")
+    person.see("#tag-left").to_be_visible()
+    for _ in range(2):  # light, and dark
+        page.click("#theme")
+        assert violations(person, "body") == set()
+    Image.radial_gradient("L").resize((64, 64)).convert("RGB").save(tmp_path / "own.png")
+    page.fill("#seed input", "7")
+    page.fill("#prompt textarea", "a white ball")
+    page.set_input_files("#own-file", tmp_path / "own.png")
+    person.see("#own-note").to_contain_text("The prompt is its caption")
+    person.wait()
+    page.set_viewport_size({"width": 390, "height": 844})
+    person.tab("Edit").page.fill("#target textarea", "a red ball")
+    person.see("#align .swapped").to_have_count(1)
+    for tab in ("Edit", "Prompt"):
+        person.tab(tab)
+        assert violations(person, ".part") == set()
 
 
 def test_listening_to_others_needs_a_password() -> None:

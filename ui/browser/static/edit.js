@@ -18,6 +18,7 @@ let rows = [];
 let timer = 0;
 let asked = 0;
 const SAME = "The target is the prompt itself: change a word here, or double-click one under the picture.";
+const BLANK = "Write what the picture becomes.";
 let refused = ""; // why the prompts leave nothing to run
 let unknownNote = "";
 let planned = 0; // steps that the windows were drawn for
@@ -83,7 +84,7 @@ async function align() {
   const { model, fields: { dialect } } = state;
   const own = Boolean(broughtFor(state.run));
   const question = { prompt: textOf("#prompt"), target: textOf("#target"), model, dialect, own };
-  const answer = await server.align(question);
+  const answer = question.target.trim() ? await server.align(question) : { problem: BLANK };
   if (number !== asked) return;
   if (textOf("#prompt") !== question.prompt || textOf("#target") !== question.target) {
     return void align(); // changed since

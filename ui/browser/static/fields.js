@@ -1,6 +1,6 @@
 // What the fields hold, as Gradio tells it (see page.py), and what of it is not in the picture yet.
 
-import { set, state } from "./store.js";
+import { find, set, state } from "./store.js";
 
 // In the order of `fields.fields_of`.
 export const NAMES = [
@@ -11,8 +11,19 @@ const SPOKEN = { negative: "negative prompt", dialect: "what a weight means" };
 
 const take = (values) =>
   set({ fields: Object.fromEntries(NAMES.map((name, index) => [name, values[index]])) });
-document.addEventListener("fields", ({ detail }) => take(detail));
+document.addEventListener("fields", ({ detail }) => {
+  take(detail);
+  mark();
+});
 if (window.crossattnFields) take(window.crossattnFields);
+
+// What cannot be drawn is marked in its field before it is asked for.
+const MEANT = { seed: /^\s*\d+\s*$/, size: /^\s*\d+\s*[x×]\s*\d+\s*$/ };
+function mark() {
+  for (const [name, meant] of Object.entries(MEANT)) {
+    find(`#${name} input`)?.setAttribute("aria-invalid", !meant.test(state.fields[name]));
+  }
+}
 
 const plain = (name, value) => {
   const text = String(value ?? "").trim();

@@ -78,6 +78,8 @@ function readMessages() {
   for (const title of all(".toast-title.error:not([data-read])")) {
     title.dataset.read = "";
     title.textContent = "Not done";
+    // A head that is a button, around the one that closes: it does nothing here (see gradio.css).
+    for (const name of ["role", "tabindex"]) title.closest(".toast-header")?.removeAttribute(name);
   }
   for (const message of all(".toast-message-item.error:not([data-read])")) {
     message.dataset.read = "";
