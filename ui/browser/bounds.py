@@ -11,8 +11,18 @@ MOST_GUIDANCE = 50
 LONGEST_SIDE = 1024
 
 
-def check(recipe: Recipe, offered: Mapping[str, str]) -> None:
-    """Raise `RecipeError` for what the page does not draw; `offered` maps models to their names."""
+def check(recipe: Recipe, offered: Mapping[str, str], *, own: bool) -> None:
+    """Raise `RecipeError` for what the page does not draw.
+
+    `offered` maps models to their names. Unless people may bring models of their `own`, no folder
+    of the server's is read because a recipe names it.
+    """
+    named = [name for name in ("config", "loras", "embeddings") if getattr(recipe, name)]
+    if named and not own:
+        raise RecipeError(
+            f"The recipe names a folder of its own ({', '.join(named)}), and none is read here; "
+            "draw it where the page may load models of one's own (--own-models)."
+        )
     if recipe.model not in offered:
         raise RecipeError(
             f"The model {recipe.model!r:.80} is not offered here; choose one of "

@@ -205,7 +205,7 @@ class Events:
 
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
         self.choice.admit(recipe.model)
-        bounds.check(recipe, self.offered)
+        bounds.check(recipe, self.offered, own=self.choice.own)
         fields = self._fields(recipe)
         # What it leaves to the model is known, and shown, once it is drawn.
         open_choices = None in (recipe.steps, recipe.guidance, recipe.width, recipe.height)
@@ -235,7 +235,7 @@ class Events:
 
     def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
-        bounds.check(recipe, self.offered)
+        bounds.check(recipe, self.offered, own=self.choice.own)
         self.brought.check(recipe)
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):

@@ -46,7 +46,7 @@ def build_page(
         made = gr.State([], delete_callback=events.leave)
         begins = is_shipped(first[1])
         header = header_panel(
-            first, begins, Queries(shelf, models, offered, events.queue).functions()
+            first, begins, Queries(shelf, models, offered, events.queue, own=own).functions()
         )
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):

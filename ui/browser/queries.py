@@ -45,12 +45,19 @@ class Queries:
     """
 
     def __init__(
-        self, shelf: Shelf, models: Models, offered: Mapping[str, str], queue: Queue
+        self,
+        shelf: Shelf,
+        models: Models,
+        offered: Mapping[str, str],
+        queue: Queue,
+        *,
+        own: bool,
     ) -> None:
         self.shelf = shelf
         self.models = models
         self.offered = offered
         self.queue = queue
+        self.own = own
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
@@ -152,7 +159,7 @@ class Queries:
         prompt, _ = self._read(recipe.prompt, recipe.model_dump())
         weights = dict(enumerate(map(float, asked["weights"])))
         sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)
-        bounds.check(sketch, self.offered)
+        bounds.check(sketch, self.offered, own=self.own)
         with self.queue.place() as place:
             if place.ahead:
                 return {}
@@ -207,7 +214,7 @@ class Queries:
         """The words of a `prompt` found in a `picture` (data URL) by a `model`."""
         model = str(asked["model"])
         caption, _ = self._read(str(asked["prompt"]), asked)
-        bounds.check(Recipe(prompt=caption.raw, model=model), self.offered)
+        bounds.check(Recipe(prompt=caption.raw, model=model), self.offered, own=self.own)
         picture = read_own(str(asked["picture"]))
         with self.queue.place() as place:
             while place.wait(LOOK):

@@ -99,3 +99,6 @@ def test_where_models_are_the_operators_choice_nobody_brings_one(
     recipe = Recipe(prompt="a car", model=str(sd_folder)).to_json()
     with pytest.raises(gr.Error, match="is not offered here"):
         list(events.open({"recipe": recipe}, []))
+    folder = Recipe(prompt="a car <lora:pastel>", loras=str(sd_folder)).to_json()
+    with pytest.raises(gr.Error, match=r"names a folder of its own \(loras\), and none is read"):
+        list(events.open({"recipe": folder}, []))

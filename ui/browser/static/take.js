@@ -46,8 +46,9 @@ function show(root) {
   name.disabled = !state.run || own;
   name.value = ask("named") ?? "";
   const code = find("#code", root);
-  code.textContent = state.run?.code[kind] ?? "The code that makes the picture will be here.";
-  code.classList.toggle("wrap", kind === "JSONL" || !state.run);
+  const none = own ? "Your own picture was not made here; an edit of it has its code." : "The code that makes the picture will be here.";
+  code.textContent = state.run?.code[kind] ?? none;
+  code.classList.toggle("wrap", kind === "JSONL" || !state.run?.code[kind]);
 }
 
 function save(name, href) {
