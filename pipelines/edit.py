@@ -22,6 +22,7 @@ from crossattn.controls import (
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import RecipeError
 from crossattn.inversion import Following
+from crossattn.inversion_methods import AGAINST_CAPTION
 from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
@@ -30,6 +31,7 @@ from crossattn.pipelines.edit_choices import SettledEdit, aligned, kept_windows,
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.invert import Inverted, keep_picture, put_back, taken_up
 from crossattn.pipelines.named_words import check_words
+from crossattn.pipelines.null_text import NullText
 from crossattn.pipelines.places import place_of_edit
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import mask_of, target_regions
@@ -169,7 +171,7 @@ def edit(
     whole: dict[str, Any] = {"regions": recipe.regions, "excite": recipe.excite}
     settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump(), **whole)
     follow = None if source.picture is None else Following(source.run)
-    if recipe.picture is not None and recipe.picture.method == "negative-prompt":
+    if recipe.picture is not None and recipe.picture.method in AGAINST_CAPTION:
         target = target.replace(negative_prompt=recipe.prompt)
     drawing = draw(
         [target],
@@ -179,6 +181,7 @@ def edit(
         controls=controls,
         before=_known(spec, source.run),
         follow=follow,
+        null_text=NullText.kept(source.run),
     )
     for event in drawing:
         if isinstance(event, list):

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import mean
+from typing import get_args
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from PIL import Image
 
 from crossattn import CrossattnError
 from crossattn.inversion import Following
+from crossattn.inversion_methods import Method
 from crossattn.pipelines.denoise import decode, denoise, encode, with_own_scheduler
 from crossattn.pipelines.edit import Source, edit, keep_source
 from crossattn.pipelines.emoji_sd.judge import Judge
@@ -36,9 +38,7 @@ from crossattn.pipelines.load import Pipeline, load
 from crossattn.pipelines.recipe import Recipe
 
 STEPS = {"emoji-sd": 15, "emoji-sd3": 12}
-METHODS = (
-    "shift", "direct", "ddim", "virtual", "edit-friendly", "flowedit", "negative-prompt",
-)  # fmt: skip
+METHODS = get_args(Method)
 VARIANTS: dict[str, dict[str, object]] = {
     "shift, no blend": {"blend": None},
     "shift, cross 0.4": {"cross": (0, 0.4), "share": (0, 0)},
@@ -49,6 +49,7 @@ NOTHING = "nothing"
 TRUE_EDIT = "the true edit"
 """The render of the other side through the autoencoder: boxes of things have corners that a change
 of place changes too, so that no edit's background can be nearer to the picture's than its."""
+GIVEN_BACK = ("shift", "direct", "ddim", "null-text")
 RENDERS = 60
 """Pairs whose picture is given back as well, some of which are passed over."""
 
@@ -236,7 +237,7 @@ def main() -> None:
             todo = [way for way in (NOTHING, *options.ways) if (model, number, way) not in tried]
             new = [*rows(model, pair, number, pipe, judge, todo)] if todo else []
             if new and number < options.first + RENDERS:
-                back = [way for way in todo if way in ("shift", "direct", "ddim")]
+                back = [way for way in todo if way in GIVEN_BACK]
                 new += reconstruction(model, number, pair, pipe, back)
             kept += new
             with options.rows.open("a") as file:
