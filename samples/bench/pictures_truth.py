@@ -50,6 +50,7 @@ TRUE_EDIT = "the true edit"
 """The render of the other side through the autoencoder: boxes of things have corners that a change
 of place changes too, so that no edit's background can be nearer to the picture's than its."""
 GIVEN_BACK = ("shift", "direct", "ddim", "null-text")
+"""Methods that walk back, whose sources are compared with the picture, each its own way."""
 RENDERS = 60
 """Pairs whose picture is given back as well, some of which are passed over."""
 
@@ -58,9 +59,18 @@ Row = dict[str, object]
 
 
 def rows(
-    model: str, pair: Pair, number: int, pipe: Pipeline, judge: Judge, ways: list[str]
+    model: str,
+    pair: Pair,
+    number: int,
+    pipe: Pipeline,
+    judge: Judge,
+    ways: list[str],
+    back: bool,
 ) -> Iterator[Row]:
-    """Those ways' rows for a pair; none where the judge does not see what is to be changed."""
+    """Those ways' rows for a pair; none where the judge does not see what is to be changed.
+
+    With `back` also how well the methods of GIVEN_BACK give the picture back.
+    """
     before, after = (Image.fromarray(render(one).pixels) for one in (pair.before, pair.after))
     seen = judge.look([before])[0]
     stays = pair.background(seen)
@@ -99,9 +109,11 @@ def rows(
                 edit={"prompt": target, **VARIANTS.get(way, {})},
             )
             try:
-                name = f"{method} {guidance}"
+                name = f"{method} {guidance}" if guidance else method
                 if name not in made:
                     *_, made[name] = keep_source(recipe, pipe=pipe)
+                    if back and name in GIVEN_BACK:
+                        yield given_back(recipe, number, pipe, made[name], before)
                 *_, done = edit(recipe, pipe=pipe, source=made[name])
             except CrossattnError:
                 # A method that this kind of model cannot do.
@@ -109,33 +121,22 @@ def rows(
             yield row(way, done.result.image)
 
 
-def reconstruction(
-    model: str, number: int, pair: Pair, pipe: Pipeline, methods: list[str]
-) -> Iterator[Row]:
-    """How well the source's branch, evaluated again, gives a render back, by method."""
-    picture = Image.fromarray(render(pair.before).pixels)
-    clean = encoded(pipe, picture)
-    limit = psnr(picture, _round(pipe, picture), EVERYWHERE)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.png"
-        picture.save(path)
-        for method in methods:
-            text = pair.texts[0]
-            named = {"path": str(path), "method": method}
-            recipe = Recipe(model=model, prompt=text, steps=STEPS[model], picture=named)
-            *_, source = keep_source(recipe, pipe=pipe)
-            latents = source.run.tensors["latents"][-1:]
-            if method == "shift":
-                latents = _again(pipe, source, text)
-            image, _ = decode(pipe, latents, torch.float32, torch.Generator())
-            yield {
-                "model": model,
-                "pair": number,
-                "way": f"back by {method}",
-                "psnr": psnr(picture, image, EVERYWHERE),
-                "limit": limit,
-                "error": float((latents - clean).detach().abs().max()),
-            }
+def given_back(
+    recipe: Recipe, number: int, pipe: Pipeline, source: Source, picture: Image.Image
+) -> Row:
+    """How well a kept source gives its picture back; an exact one's branch is evaluated again."""
+    latents, method = source.run.tensors["latents"][-1:], source.run.kept.method
+    if method == "shift":
+        latents = _again(pipe, source, recipe.prompt)
+    image, _ = decode(pipe, latents, torch.float32, torch.Generator())
+    return {
+        "model": recipe.model,
+        "pair": number,
+        "way": f"back by {method}",
+        "psnr": psnr(picture, image, EVERYWHERE),
+        "limit": psnr(picture, _round(pipe, picture), EVERYWHERE),
+        "error": float((latents - encoded(pipe, picture)).abs().max()),
+    }
 
 
 @torch.no_grad()
@@ -235,10 +236,8 @@ def main() -> None:
             if number % parts != part - 1 or len(had) >= -(-options.pairs // parts):
                 continue
             todo = [way for way in (NOTHING, *options.ways) if (model, number, way) not in tried]
-            new = [*rows(model, pair, number, pipe, judge, todo)] if todo else []
-            if new and number < options.first + RENDERS:
-                back = [way for way in todo if way in GIVEN_BACK]
-                new += reconstruction(model, number, pair, pipe, back)
+            back = number < options.first + RENDERS
+            new = [*rows(model, pair, number, pipe, judge, todo, back)] if todo else []
             kept += new
             with options.rows.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in new)
