@@ -226,8 +226,9 @@ def main() -> None:
     part, parts = map(int, options.part.split("/"))
     judge, pipes = Judge.load(), {model: load(model) for model in options.models}
     options.rows.touch()
-    kept = [json.loads(line) for line in options.rows.read_text().splitlines()]
-    tried = {(row["model"], row["pair"], row["way"]) for row in kept}
+    stored = [json.loads(line) for line in options.rows.read_text().splitlines()]
+    tried = {(row["model"], row["pair"], row["way"]): row for row in stored}
+    kept = [*tried.values()]
     # Some pairs are passed over, where the judge does not see the thing.
     numbered = islice(enumerate(pairs()), options.first, options.first + 2 * options.pairs)
     for number, pair in numbered:
