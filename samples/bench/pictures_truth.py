@@ -188,10 +188,12 @@ def table(rows: list[Row]) -> None:
             some = [row for row in own if row["kind"] == kind]
             cells += [_mean(some, "done"), _mean(some, "truth")]
         print(f"| {' | '.join(cells)} |")
-    for other in ("ddim", "direct"):
-        difference = _paired(edits, "shift", other)
-        if difference:
-            print(f"\nbackground, shift against {other}, pair by pair: {difference}")
+    print()
+    for other in METHODS:
+        both = _both(edits, "shift", other)
+        if other != "shift" and both:
+            told = (f"{name} {_apart(both, name)}" for name in ("background", "truth"))
+            print(f"shift against {other}, pair by pair (n {len(both)}): {'; '.join(told)}\n")
 
 
 def _mean(rows: list[Row], name: str) -> str:
@@ -201,12 +203,14 @@ def _mean(rows: list[Row], name: str) -> str:
     return f"{value:.0%}" if name == "done" else f"{value:.1f} dB"
 
 
-def _paired(rows: list[Row], one: str, other: str) -> str:
-    of = {way: {r["pair"]: float(r["background"]) for r in rows if r["way"] == way}
-          for way in (one, other)}  # fmt: skip
-    apart = [of[one][pair] - of[other][pair] for pair in of[one] if pair in of[other]]
-    if not apart:
-        return ""
+def _both(rows: list[Row], one: str, other: str) -> list[tuple[Row, Row]]:
+    """The rows of two ways for each pair that has both."""
+    of = {way: {row["pair"]: row for row in rows if row["way"] == way} for way in (one, other)}
+    return [(row, of[other][pair]) for pair, row in of[one].items() if pair in of[other]]
+
+
+def _apart(both: list[tuple[Row, Row]], name: str) -> str:
+    apart = [float(one[name]) - float(other[name]) for one, other in both]
     means = sorted(mean(random.Random(seed).choices(apart, k=len(apart))) for seed in range(1000))
     return f"{mean(apart):+.1f} dB, 95 % of resamples {means[25]:+.1f} to {means[974]:+.1f}"
 
