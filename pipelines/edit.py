@@ -148,7 +148,7 @@ def edit(
         start, _ = taken_up(start, pipe)
     held = target_regions(recipe.regions, before, after)
     alignment, spec = aligned(before, after, spec), settled_edit(recipe, pipe)
-    runs = 1 if source else 2
+    before_it = 0
     if source is None:
         cross, share = kept_windows(spec)
         kept_by = keep_source(
@@ -158,7 +158,9 @@ def edit(
             if isinstance(kept, Source):
                 source = kept
             else:
-                yield replace(kept, total=runs * kept.total)
+                before_it = kept.total
+                own = kept.total if start.picture is None else start.steps or 0
+                yield replace(kept, total=before_it + own)
         assert source is not None
     _check(source.result.recipe, start)
     _check_length(source, length)
@@ -190,8 +192,7 @@ def edit(
             done = Edited(result, source, report(result, source.result, alignment, controls))
             yield _put_back(done, controls)
         else:
-            before_it = (runs - 1) * event.total
-            yield replace(event, index=event.index + before_it, total=runs * event.total)
+            yield replace(event, index=event.index + before_it, total=before_it + event.total)
 
 
 def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) -> list[Edit]:

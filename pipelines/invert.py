@@ -264,9 +264,10 @@ def _inverted(
     inversion = Inversion(encoded(pipe, picture), course, method, asked.seed)
     recorder = SourceRecorder(cross=inversion.window(cross), self_attention=inversion.window(share))
     kept: dict[str, Any] = {"pipe": pipe, "bins": bins, "heads": heads, "length": length}
+    calls = inversion.calls + steps * ((method in DRAWN) + (method == "null-text"))
     for event in draw([asked], controls=[recorder], inversion=inversion, **kept):
         if isinstance(event, Progress):
-            yield event
+            yield replace(event, total=calls)
         else:
             result = event[0]
     run = inversion.run(recorder.run, tuple(map(float, own.scheduler.timesteps.tolist())))
@@ -277,9 +278,11 @@ def _inverted(
             empties = NullText(course, torch.cat([start, run.tensors[LATENTS]]))
         recorder = SourceRecorder(cross=cross, self_attention=share)
         again = guided if empties else asked
+        called = inversion.calls
         for event in draw([again], controls=[recorder], start=start, null_text=empties, **kept):
             if isinstance(event, Progress):
-                yield event
+                yield replace(event, index=called, total=calls)
+                called += 1
             else:
                 result = event[0]
         drawn = recorder.run

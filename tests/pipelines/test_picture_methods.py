@@ -79,6 +79,16 @@ def test_the_caption_in_the_negatives_place_leaves_guidance_nothing_to_add(
     assert moved[against] <= 1 < moved[plain]
 
 
+@pytest.mark.parametrize("method", ["direct", "negative-prompt", "null-text"])
+def test_the_calls_of_the_model_are_counted_to_the_end(
+    sd_pipe: Any, photo: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(null_text, "ROUNDS", 6)
+    *calls, _ = edit(recipe(photo, picture={"method": method}), pipe=sd_pipe)
+    counted = [(call.index, call.total) for call in calls]
+    assert counted == [(index, len(calls)) for index in range(len(calls))]
+
+
 @pytest.mark.parametrize("method", ["null-text", "edit-friendly", "ledits"])
 def test_methods_of_diffusion_are_refused_by_a_flow(photo: str, method: str) -> None:
     asked = recipe(photo, model="emoji-sd3", picture={"method": method})
