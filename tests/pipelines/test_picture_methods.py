@@ -16,6 +16,7 @@ from crossattn.pipelines.kept_size import kept_nbytes
 from crossattn.pipelines.load import load
 
 
+@pytest.mark.slow
 def test_null_text_leads_a_guided_drawing_back_to_the_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_caption_in_the_negatives_place_leaves_guidance_nothing_to_add(
     assert moved[against] <= 1 < moved[plain]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["direct", "negative-prompt", "null-text"])
 def test_the_calls_of_the_model_are_counted_to_the_end(
     sd_pipe: Any, photo: str, method: str, monkeypatch: pytest.MonkeyPatch
