@@ -75,6 +75,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python samples/bench/weights_truth.py | tee $(MEASURED)/weights_truth.md
 	$(BIN)/python samples/bench/prompts_truth.py | tee $(MEASURED)/prompts_truth.md
 	$(BIN)/python samples/bench/pictures_truth.py | tee $(MEASURED)/pictures_truth.md
+	$(BIN)/python samples/bench/pictures_cost.py | tee $(MEASURED)/pictures_cost.md
 	$(BIN)/python samples/bench/cold_start.py | tee $(MEASURED)/cold_start.md
 	$(BIN)/python samples/bench/page.py | tee $(MEASURED)/page.md
 	for what in growth bytes engines; do $(BIN)/python samples/bench/batch.py $$what || exit 1; done | tee $(MEASURED)/batch.md

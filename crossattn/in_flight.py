@@ -51,12 +51,14 @@ class InFlight:
         self._biases: dict[int, Tensor] = {}
         self._replaced: set[int] = set()
         self._untouched: tuple[Tensor, Tensor | None] | None = None
+        self._again: tuple[Tensor, Tensor | None] | None = None
         self._grads = torch.is_grad_enabled()
 
     def replace(self, name: str, tensor: Tensor, rows: set[int]) -> None:
         """Put another tensor in the place of "query", "key" or "value", which differs in `rows`."""
         setattr(self, name, tensor)
         self._replaced |= rows
+        self._again = None
 
     def add_bias(self, row: int, bias: Tensor) -> None:
         """Add to the logits of `row` a bias broadcastable to (heads, pixels, keys)."""
@@ -68,11 +70,14 @@ class InFlight:
         bias = self._bias(row) if isinstance(row, int) else self._bias_at(row)
         if not self.joint:
             return UnformedMap(self.query[row], self.key[row], bias, self.scale)
-        total = None
-        changed = {*self._biases, *self._replaced}
-        if changed.isdisjoint([row] if isinstance(row, int) else self.numbers(row)):
+        total, asked = None, [row] if isinstance(row, int) else self.numbers(row)
+        if self._replaced.isdisjoint(asked) and self._biases.keys().isdisjoint(asked):
             total = self._run_untouched()[1]
             total = None if total is None else total[row][..., self.image]
+        elif self._replaced.issuperset(asked) and self._only_replaced:
+            total = self._run_replaced()[1]
+            places = [sorted(self._replaced).index(each) for each in asked]
+            total = None if total is None else total[places if len(places) > 1 else places[0]]
         return UnformedMap(self.query[row], self.key[row], bias, self.scale, block, total)
 
     def numbers(self, rows: slice) -> range:
@@ -94,6 +99,9 @@ class InFlight:
             run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
             return self._completed(run, range(len(run)))
         output = self._run_untouched()[0].clone()
+        if self._only_replaced:
+            output[rows, :, self.image] = self._run_replaced()[0]
+            return output
         bias = self._bias_of(rows)
         run = F.scaled_dot_product_attention(
             self.query[rows],
@@ -113,6 +121,27 @@ class InFlight:
                 summed = self.host.run_summed() if self.joint else None
                 self._untouched = (self.host.run(), None) if summed is None else summed
         return self._untouched
+
+    @property
+    def _only_replaced(self) -> bool:
+        """Whether other queries, keys and values are all that rows attend with otherwise."""
+        return bool(self._replaced) and not (self.mixes or self.edited or self._biases)
+
+    def _run_replaced(self) -> tuple[Tensor, Tensor | None]:
+        """The image's queries of the rows that were replaced, answered once, and denominators."""
+        if self._again is None:
+            rows = sorted(self._replaced)
+            call = SdpaCall(
+                self.query[rows],
+                self.key[rows],
+                self.value[rows],
+                attn_mask=self._bias_of(rows),
+                scale=self.scale,
+            )
+            with torch.set_grad_enabled(self._grads):
+                summed = call.run_summed()
+                self._again = (call.run(), None) if summed is None else summed
+        return self._again
 
     def _bias(self, row: int) -> Tensor | None:
         """What is added to the logits of `row`, the host's mask included: (heads, pixels, keys)."""

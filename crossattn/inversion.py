@@ -26,7 +26,7 @@ from crossattn.controls.support.source_run import (
 from crossattn.controls.support.window import Window
 from crossattn.course import Course, noises
 from crossattn.errors import ControlError
-from crossattn.inversion_methods import INVERTING, Method, check_method
+from crossattn.inversion_methods import INVERTING, WEAKEST, Method, check_method
 
 
 class Walk:
@@ -70,10 +70,12 @@ class Inversion:
     """The walk of one picture: latents `picture` (1, channels, height, width), along a `course`.
 
     "shift" (DirectEdit) and "direct" (Ju et al. 2023, "PnP inversion") keep the very latents that
-    DDIM or Euler inversion passes, so that the source is exact; of "ddim" and "negative-prompt"
-    (Miyake et al. 2023) only where it ends is kept. "virtual" (Xu et al. 2023, InfEdit), "flowedit"
-    (Kulikov et al. 2024) and "edit-friendly" (Huberman-Spiegelglas et al. 2023) noise the picture
-    afresh for each step, by `seed`. Raises `ControlError` for a method that the model cannot do.
+    DDIM or Euler inversion passes, so that the source is exact; of "ddim", "null-text" (Mokady et
+    al. 2023), "negative-prompt" (Miyake et al. 2023) and "proximal" (Han et al. 2023) only where it
+    ends is kept. "virtual" (Xu et al. 2023, InfEdit), "flowedit" (Kulikov et al. 2024),
+    "edit-friendly" (Huberman-Spiegelglas et al. 2023) and "ledits" (its noise with the masks of
+    LEDITS++, Brack et al. 2024) noise the picture afresh for each step, by `seed`. Raises
+    `ControlError` for a method that the model cannot do.
     """
 
     def __init__(self, picture: Tensor, course: Course, method: Method, seed: int = 0) -> None:
@@ -190,6 +192,19 @@ class Following:
             latents = latents + (self._seen[step] - self._path[step]).to(latents)
         return latents, self._kept.seen_at[step]
 
+    def guided(self, apart: Tensor) -> Tensor:
+        """What is left of the difference that guidance adds: (images, channels, height, width).
+
+        "proximal" keeps its largest values alone, "ledits" the places where it is largest, both by
+        a quantile: where the captions differ little, the picture is not led away.
+        """
+        method = self._kept.method
+        if method not in WEAKEST:
+            return apart
+        size = (apart if method == "proximal" else apart.sum(1, keepdim=True)).abs()
+        least = size.flatten(1).float().quantile(WEAKEST[method], dim=1)
+        return apart * (size > least.view(-1, 1, 1, 1))
+
     def answer(self, step: int, latents: Tensor, predicted: Tensor) -> Tensor:
         """What the scheduler is given for the denoiser's answer to what was shown."""
         course, method = self._course, self._kept.method
@@ -205,7 +220,7 @@ class Following:
             return predicted - said
         if method == "virtual":
             return self._to(step, latents, self._consistent(step, latents, predicted))
-        if method == "edit-friendly":
+        if method in ("edit-friendly", "ledits"):
             drawn = self._path[step + 1].to(latents) - course.ancestral(step, before, said)
             return self._to(step, latents, course.ancestral(step, latents, predicted) + drawn)
         return predicted

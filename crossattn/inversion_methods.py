@@ -5,13 +5,23 @@ from typing import Literal, get_args
 from crossattn.errors import ControlError
 
 Method = Literal[
-    "shift", "direct", "ddim", "negative-prompt", "virtual", "edit-friendly", "flowedit"
-]
+    "shift", "direct", "ddim", "null-text", "negative-prompt", "proximal", "virtual",
+    "edit-friendly", "ledits", "flowedit",
+]  # fmt: skip
 
-INVERTING = ("shift", "direct", "ddim", "negative-prompt")
+DRAWN = ("ddim", "null-text", "negative-prompt", "proximal")
+"""Methods that take where the walk back ends for the noise of a drawing, whose run is edited."""
+
+INVERTING = ("shift", "direct", *DRAWN)
 """Methods that walk back from the picture; the others noise it afresh for each step."""
 
-DIFFUSION, FLOW = ("edit-friendly",), ("flowedit",)
+AGAINST_CAPTION = ("negative-prompt", "proximal", "ledits")
+"""Methods that put the caption in the negative prompt's place while it is edited."""
+
+WEAKEST: dict[Method, float] = {"proximal": 0.7, "ledits": 0.7}
+"""The share of what guidance asks for, the weakest of it, that a method leaves out."""
+
+DIFFUSION, FLOW = ("null-text", "edit-friendly", "ledits"), ("flowedit",)
 """Those that do without a flow, and those that need one; the others fit any model."""
 
 

@@ -21,6 +21,7 @@ BENCHMARKS = {
     "weights_truth": ("Truth of weights", "Which dialect's weights do what people expect."),
     "prompts_truth": ("Truth of notations", "Whether marks in a prompt do what they say."),
     "pictures_truth": ("Truth of photographs", "Whether pictures that exist are kept and edited."),
+    "pictures_cost": ("Photographs: what they cost", "Each method beside a plain drawing."),
     "page": ("The page", "How quick and calm it is, and the memory that it takes."),
     "batch": ("Batches", "What a batch costs beside its pictures, up to 10,000 rows."),
     "cold_start": ("From cold", "How long a fresh process takes to a first picture."),

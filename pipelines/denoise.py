@@ -93,11 +93,15 @@ def with_own_scheduler(pipe: "Pipeline", name: "SchedulerName | None") -> "Pipel
     return own
 
 
+def guided_by_text(pipe: "Pipeline", guidance: float) -> bool:
+    """Whether a second row is drawn by: not where a model was distilled to take guidance itself."""
+    return guidance > 1 and _distilled(pipe) is None
+
+
 @torch.no_grad()
 def encode(pipe: "Pipeline", prompt: str, negative_prompt: str, guidance: float) -> Conditioning:
     """Encode the texts; a blank negative prompt is the pipeline's own idea of none."""
-    # A model distilled to take guidance as an input is not guided by a second row.
-    guided = guidance > 1 and _distilled(pipe) is None
+    guided = guided_by_text(pipe, guidance)
     embeds, negative, *pooled = pipe.encode_prompt(
         prompt=prompt,
         device=pipe._execution_device,
@@ -198,6 +202,8 @@ def denoise(
             apart = within - without
             if said.parts:
                 without, apart = without[:1], _summed(apart, said.parts)
+            if follow:
+                apart = follow.guided(apart)
             noise = without + guidance * apart
         if follow:
             noise = follow.answer(index, latents, noise)

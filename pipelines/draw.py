@@ -30,6 +30,7 @@ from crossattn.pipelines.during import During
 from crossattn.pipelines.excited import excite_controls
 from crossattn.pipelines.joint import is_joint
 from crossattn.pipelines.load import find_model
+from crossattn.pipelines.null_text import NullText
 from crossattn.pipelines.own_context import in_own_context
 from crossattn.pipelines.passages import Passage, passages
 from crossattn.pipelines.recipe import Recipe
@@ -68,14 +69,16 @@ def draw(
     start: Tensor | None = None,
     follow: Following | None = None,
     inversion: Inversion | None = None,
+    null_text: NullText | None = None,
 ) -> Generator[Progress | list[Result]]:
     """Make pictures in one batch of the model: `Progress` per call, then a `Result` of each recipe.
 
     The recipes differ in prompts and seed alone; what changes or weighs words, regions, `controls`
     and `before` are for one recipe only. Prompts are encoded in `length` stretches, or as many as
     the longest needs. Latents begin at `start`, or where the run that they `follow` did, as
-    `denoise` says; of an `inversion` its walk is made, and the picture is what it began with. The
-    pipeline itself is left as it is: each run has a scheduler of its own, and attaches in a context
+    `denoise` says; of an `inversion` its walk is made, and the picture is what it began with; the
+    empty prompts of a `null_text` are found first, and stand in the negative's place. The pipeline
+    itself is left as it is: each run has a scheduler of its own, and attaches in a context
     of its own, so runs may be interleaved, left, or put into threads. Where the project has no loop
     for a pipeline, its own call draws (`crossattn.pipelines.called`), by one prompt. The other
     arguments and the errors are those of `run`.
@@ -116,6 +119,10 @@ def draw(
         by_step = {
             step: text for p, (_, text) in zip(drawn_by, texts, strict=True) for step in p.steps
         }
+        if null_text and null_text.embeds is None:
+            yield from null_text.find(pipe, texts[0][1], guidance, height, width)
+        if null_text:
+            by_step = null_text.told(by_step)
         generators = [torch.Generator("cpu").manual_seed(one.seed) for one in settled]
         if len(drawn_by) > 1 and controls:
             stack.enter_context(attach(pipe, *controls, guided=guided))

@@ -22,6 +22,7 @@ from crossattn.controls import (
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import RecipeError
 from crossattn.inversion import Following
+from crossattn.inversion_methods import AGAINST_CAPTION
 from crossattn.pipelines.adapter_files import adapter_files
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress
@@ -30,6 +31,7 @@ from crossattn.pipelines.edit_choices import SettledEdit, aligned, kept_windows,
 from crossattn.pipelines.edit_report import EditReport, report
 from crossattn.pipelines.invert import Inverted, keep_picture, put_back, taken_up
 from crossattn.pipelines.named_words import check_words
+from crossattn.pipelines.null_text import NullText
 from crossattn.pipelines.places import place_of_edit
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.regions import mask_of, target_regions
@@ -146,7 +148,7 @@ def edit(
         start, _ = taken_up(start, pipe)
     held = target_regions(recipe.regions, before, after)
     alignment, spec = aligned(before, after, spec), settled_edit(recipe, pipe)
-    runs = 1 if source else 2
+    before_it = 0
     if source is None:
         cross, share = kept_windows(spec)
         kept_by = keep_source(
@@ -156,7 +158,9 @@ def edit(
             if isinstance(kept, Source):
                 source = kept
             else:
-                yield replace(kept, total=runs * kept.total)
+                before_it = kept.total
+                own = kept.total if start.picture is None else start.steps or 0
+                yield replace(kept, total=before_it + own)
         assert source is not None
     _check(source.result.recipe, start)
     _check_length(source, length)
@@ -169,7 +173,7 @@ def edit(
     whole: dict[str, Any] = {"regions": recipe.regions, "excite": recipe.excite}
     settled = target.replace(prompt=recipe.prompt, edit=spec.model_dump(), **whole)
     follow = None if source.picture is None else Following(source.run)
-    if recipe.picture is not None and recipe.picture.method == "negative-prompt":
+    if recipe.picture is not None and recipe.picture.method in AGAINST_CAPTION:
         target = target.replace(negative_prompt=recipe.prompt)
     drawing = draw(
         [target],
@@ -179,6 +183,7 @@ def edit(
         controls=controls,
         before=_known(spec, source.run),
         follow=follow,
+        null_text=NullText.kept(source.run),
     )
     for event in drawing:
         if isinstance(event, list):
@@ -187,8 +192,7 @@ def edit(
             done = Edited(result, source, report(result, source.result, alignment, controls))
             yield _put_back(done, controls)
         else:
-            before_it = (runs - 1) * event.total
-            yield replace(event, index=event.index + before_it, total=runs * event.total)
+            yield replace(event, index=event.index + before_it, total=before_it + event.total)
 
 
 def _controls(spec: SettledEdit, source: Source, before: Prompt, after: Prompt) -> list[Edit]:

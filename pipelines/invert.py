@@ -8,23 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
 from crossattn.controls import SourceRecorder, SourceRun, Window
-from crossattn.controls.support.source_run import SAID, SEEN, START
+from crossattn.controls.support.source_run import EMPTY, LATENTS, SAID, SEEN, START
 from crossattn.course import Course
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import InputError, PromptError, RecipeError
 from crossattn.inversion import Inversion
-from crossattn.inversion_methods import Method, check_method
+from crossattn.inversion_methods import DRAWN, Method, check_method
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress, with_own_scheduler
 from crossattn.pipelines.draw import draw
 from crossattn.pipelines.existing import trace_picture
 from crossattn.pipelines.joint import flow_shift, is_joint
 from crossattn.pipelines.model_defaults import defaults_of
+from crossattn.pipelines.null_text import NullText, check_guided
 from crossattn.pipelines.picture import read_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result, notes_on, word_shares
@@ -64,6 +66,7 @@ def invert(
     method: Method = "shift",
     steps: int | None = None,
     seed: int = 0,
+    guidance: float | None = None,
     cross: Window = Window(),  # noqa: B008
     share: Window = Window(),  # noqa: B008
 ) -> SourceRun:
@@ -72,13 +75,15 @@ def invert(
     The picture has the size that it is to be worked on, in multiples that the model takes (see
     `fitted`). A UNet walks along DDIM, a flow along its own Euler steps, without guidance; `method`
     says what of it edits follow (`crossattn.inversion`). `cross` and `share` are the widest windows
-    of edits to come. Raises `PromptError`, `ControlError` for a method the model cannot do, and
+    of edits to come, `guidance` what they will have (None: the model's own), which only "null-text"
+    needs to know. Raises `PromptError`, `ControlError` for a method the model cannot do, and
     `RecipeError` for a size that does not suit it.
     """
     asked = Recipe(
         prompt=caption,
         seed=seed,
         steps=steps,
+        guidance=guidance,
         width=picture.width,
         height=picture.height,
         scheduler=None if is_joint(pipe) else "ddim",
@@ -107,17 +112,15 @@ def keep_picture(
     _, _, height, width = numbers(settled)
     picture = whole.resize((width, height), Image.Resampling.LANCZOS)
     method = settled.picture.method
-    # Inverted along its caption alone; guidance and the negative prompt are the edit's.
-    asked = settled.replace(guidance=1.0, negative_prompt="", edit=None)
-    for event in _inverted(
-        asked, pipe, picture, method, cross, share, bins=bins, heads=heads, length=length
-    ):
+    kept: dict[str, Any] = {"bins": bins, "heads": heads, "length": length}
+    asked = settled.replace(edit=None)
+    for event in _inverted(asked, pipe, picture, method, cross, share, **kept):
         if isinstance(event, Progress):
             yield event
     assert isinstance(event, _Walked)
     result, run = event.result, event.run
     seen = trace_picture(pipe, picture, recipe.prompt, seed=recipe.seed)
-    told = replace(result, recipe=settled.replace(edit=None))
+    told = replace(result, recipe=asked)
     yield Inverted(told, run, seen, whole)
 
 
@@ -178,7 +181,10 @@ def taken_up(recipe: Recipe, pipe: "Pipeline") -> tuple[Recipe, Image.Image]:
     }
     if recipe.guidance is None and recipe.model in SHIPPED:
         filled["guidance"] = GUIDANCE
-    return settle(recipe.replace(**filled), pipe), whole
+    settled = settle(recipe.replace(**filled), pipe)
+    if asked.method == "null-text":
+        check_guided(settled, pipe)
+    return settled, whole
 
 
 def fitted(size: tuple[int, int], pixels: int, multiple: int = 8) -> tuple[int, int]:
@@ -213,6 +219,7 @@ def put_back(picture: Image.Image, edited: Image.Image, mask: Tensor | None) -> 
     return Image.composite(large, picture, shares)
 
 
+@torch.no_grad()
 def encoded(pipe: "Pipeline", picture: Image.Image) -> Tensor:
     """A picture's latents (1, channels, height / factor, width / factor)."""
     image = pipe.image_processor.preprocess(picture.convert("RGB")).to(pipe.device, pipe.vae.dtype)
@@ -245,29 +252,43 @@ def _inverted(
     length: int = 1,
 ) -> Iterator["Progress | _Walked"]:
     """Walk back from a picture of its size: `Progress`, then what is left of it and its run."""
-    asked = settle(asked.replace(guidance=1.0), pipe)
+    guided = settle(asked, pipe)
+    if method == "null-text":
+        check_guided(guided, pipe)
+    # Inverted along its caption alone; guidance and the negative prompt are the edit's.
+    asked = guided.replace(guidance=1.0, negative_prompt="")
     steps, _, height, width = numbers(asked)
     own = with_own_scheduler(pipe, asked.scheduler)
     own.scheduler.set_timesteps(steps, **flow_shift(own, height, width))
-    inversion = Inversion(encoded(pipe, picture), Course.read(own.scheduler), method, asked.seed)
+    course = Course.read(own.scheduler)
+    inversion = Inversion(encoded(pipe, picture), course, method, asked.seed)
     recorder = SourceRecorder(cross=inversion.window(cross), self_attention=inversion.window(share))
     kept: dict[str, Any] = {"pipe": pipe, "bins": bins, "heads": heads, "length": length}
+    calls = inversion.calls + steps * ((method in DRAWN) + (method == "null-text"))
     for event in draw([asked], controls=[recorder], inversion=inversion, **kept):
         if isinstance(event, Progress):
-            yield event
+            yield replace(event, total=calls)
         else:
             result = event[0]
     run = inversion.run(recorder.run, tuple(map(float, own.scheduler.timesteps.tolist())))
-    if method in ("ddim", "negative-prompt"):
+    if method in DRAWN:
         # Such an inversion is taken for the noise of a drawing, whose run is the source.
+        start, empties = run.tensors[START], None
+        if method == "null-text":
+            empties = NullText(course, torch.cat([start, run.tensors[LATENTS]]))
         recorder = SourceRecorder(cross=cross, self_attention=share)
-        for event in draw([asked], controls=[recorder], start=run.tensors[START], **kept):
+        again = guided if empties else asked
+        called = inversion.calls
+        for event in draw([again], controls=[recorder], start=start, null_text=empties, **kept):
             if isinstance(event, Progress):
-                yield event
+                yield replace(event, index=called, total=calls)
+                called += 1
             else:
                 result = event[0]
         drawn = recorder.run
         inverted = {name: getattr(run.kept, name) for name in ("method", "course", "seen_at")}
         tensors = {name: run.tensors[name] for name in (START, SEEN, SAID)}
+        if empties and empties.embeds is not None:
+            tensors[EMPTY] = empties.embeds
         run = SourceRun(replace(drawn.kept, **inverted), {**drawn.tensors, **tensors})
     yield _Walked(result, run)

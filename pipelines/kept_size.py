@@ -32,5 +32,7 @@ def kept_nbytes(recipe: Recipe, pipe: "Pipeline") -> int:
     latents: int = denoiser_of(pipe).config.in_channels * (height // factor) * (width // factor)
     # Beside what is kept of a drawing: where it begins, what was seen at each step, what was said.
     more = (1 + 2 * steps) * latents * NUMBER
-    tokens = encode(own, settled.prompt, "", guidance=1).embeds.shape[1]
+    tokens, channels = encode(own, settled.prompt, "", guidance=1).embeds.shape[1:]
+    if settled.picture is not None and settled.picture.method == "null-text":
+        more += steps * tokens * channels * NUMBER
     return recorder.nbytes(own, settled.prompt, guided=False, tokens=tokens, **size) + more

@@ -1,11 +1,37 @@
 """Whether a picture that was drawn again is the same, and why it may not be."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from crossattn.errors import InputError
 from crossattn.pipelines.recipe import Recipe
+
+
+def with_original(recipe: Recipe, file: Path, original: Path | None = None) -> Recipe:
+    """A recipe that was read from `file`, with where the picture that it is made of lies now.
+
+    That is `original`, or else where the recipe says, or beside the file; a recipe of a drawing
+    stays as it is. Raises InputError where no such picture lies, or none is asked for.
+    """
+    named = recipe.picture
+    if named is None:
+        if original is not None:
+            raise InputError(
+                f"{file} was drawn, and not made of a picture that exists; leave {original} out."
+            )
+        return recipe
+    path = Path(named.path)
+    likely = [original] if original else [path, file.parent / path.name]
+    there = next((each for each in likely if each.is_file()), None)
+    if there is None:
+        raise InputError(
+            f"{file} is made of the picture {original or path}, which is not there: lay it beside "
+            "that file, or say where it lies (--original)."
+        )
+    return recipe.replace(picture={**named.model_dump(), "path": str(there)})
 
 
 def compare(before: Image.Image, after: Image.Image) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """A recipe's model, its open choices filled in, and its prompts as the model reads them."""
 
 import warnings
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from crossattn.pipelines.load import Pipeline
 
 LIBRARIES = ("crossattn", "torch", "diffusers", "transformers")
+# Read from their packages' files, which do not change while they run.
+_version = cache(version)
 
 
 def pipeline_of(recipe: Recipe) -> "Pipeline":
@@ -52,7 +55,7 @@ def settle(recipe: Recipe, pipe: "Pipeline", source: ModelSource | None = None) 
     open_choices = {key: value for key, value in choices.items() if getattr(recipe, key) is None}
     return recipe.replace(
         **open_choices,
-        versions={name: version(name) for name in LIBRARIES},
+        versions={name: _version(name) for name in LIBRARIES},
         digests={str(file): file.digest for file in adapter_files(recipe)},
     )
 

@@ -50,16 +50,17 @@ def python_script(recipe: Recipe) -> str:
 def command_line(recipe: Recipe) -> str:
     """Return the shell command that draws the recipe's picture.
 
-    Regions, which are masks, go through a batch of one.
+    Regions, which are masks, and the mask of an edit go through a batch of one.
     """
-    edit = recipe.edit
-    if recipe.regions:
+    edit, picture = recipe.edit, recipe.picture
+    if recipe.regions or (edit and edit.mask):
         line = batch_line(recipe)
         return f"cat > batch.jsonl <<'END'\n{line}END\ncrossattn batch batch.jsonl -o out\n"
     chosen = _chosen(recipe)
     prompts = [recipe.prompt, *([edit.prompt] if edit else [])]
-    words = " ".join(map(shlex.quote, prompts))
-    parts = [f"crossattn {'edit' if edit else 'heatmap'}"]
+    given = [picture.path, *prompts] if picture else prompts
+    words = " ".join(map(shlex.quote, given))
+    parts = [f"crossattn {'edit' if edit else 'words' if picture else 'heatmap'}"]
     if edit:
         parts += [f"--mode {edit.mode}"] if edit.mode else []
         parts += [f"--by {edit.by}"] if edit.by else []
@@ -72,6 +73,9 @@ def command_line(recipe: Recipe) -> str:
         parts += ["--no-blend"] if edit.blend is None else []
         parts += [f"--within {shlex.quote(word)}" for word in edit.blend or ()]
         parts += [f"--protect {shlex.quote(word)}" for word in edit.protect]
+    if edit and picture:
+        parts += [f"--method {picture.method}"]
+        parts += [] if picture.put_back else ["--no-put-back"]
     parts += [f"--{name} {shlex.quote(f'{chosen[name]}')}" for name in OPTIONS if name in chosen]
     parts += ["--every-word"] if recipe.excite == () else []
     parts += [f"--excite {shlex.quote(word)}" for word in recipe.excite or ()]
@@ -79,7 +83,7 @@ def command_line(recipe: Recipe) -> str:
         parts.append(f"--negative-prompt {shlex.quote(recipe.negative_prompt)}")
     if recipe.width and recipe.height:
         parts.append(f"--size {recipe.width}x{recipe.height}")
-    if any(prompt.startswith("-") for prompt in prompts):
+    if any(text.startswith("-") for text in given):
         parts.append(f"-- {words}")
     else:
         parts[0] += f" {words}"

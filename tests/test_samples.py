@@ -11,6 +11,7 @@ import matplotlib
 import pytest
 from PIL import Image
 
+from crossattn import null_text
 from crossattn.pipelines.batch import read_plan
 
 pytestmark = pytest.mark.slow
@@ -52,22 +53,38 @@ def test_a_sample_draws_its_pictures(
         assert colours is not None and len(colours) > 100
 
 
-def test_the_notebook_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) -> None:
-    notebook = json.loads((SAMPLES / "first_walk.ipynb").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    ("name", "steps", "fewer", "pictures", "sentences"),
+    [
+        ("first_walk", 25, 5, 5, ["snow: weight 1.8, covered ", "LocalBlend: "]),
+        ("photograph", 15, 2, 4, ["changed inside the mask: ", "changes nothing: True"]),
+    ],
+)
+def test_a_notebook_runs_from_top_to_bottom(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    steps: int,
+    fewer: int,
+    pictures: int,
+    sentences: list[str],
+) -> None:
+    monkeypatch.setattr(null_text, "ROUNDS", 2)
+    notebook = json.loads((SAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
     cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-    assert "STEPS = 25" in cells[0]
+    assert f"STEPS = {steps}" in cells[0]
     names: dict[str, Any] = {}
     shown = []
     for cell in cells:
-        *body, last = ast.parse(cell.replace("STEPS = 25", "STEPS = 5")).body
+        *body, last = ast.parse(cell.replace(f"STEPS = {steps}", f"STEPS = {fewer}")).body
         exec(compile(ast.Module(body, []), "cell", "exec"), names)
         if isinstance(last, ast.Expr):
             shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
         else:
             exec(compile(ast.Module([last], []), "cell", "exec"), names)
-    assert sum(isinstance(value, Image.Image) for value in shown) == 5
+    assert sum(isinstance(value, Image.Image) for value in shown) == pictures
     told = capsys.readouterr().out
-    assert "snow: weight 1.8, covered " in told and "LocalBlend: " in told
+    assert all(sentence in told for sentence in sentences)
 
 
 def test_the_plan_of_edits_can_be_run() -> None:

@@ -25,6 +25,14 @@ def replay(
         ),
     ] = None,
     loras: opt.Loras = None,
+    original: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Where the picture lies that it is an edit of."
+            + opt.by_default("where the recipe says, or beside PICTURE"),
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -44,9 +52,9 @@ def replay(
     [dim]crossattn replay cat.png[/dim]
     """
     from crossattn.pipelines.picture import read_picture, read_recipe
-    from crossattn.pipelines.replay import compare, drifted
+    from crossattn.pipelines.replay import compare, drifted, with_original
 
-    then = read_recipe(picture)
+    then = with_original(read_recipe(picture), picture, original)
     before = read_picture(picture)
     place = picture_path(output, picture.stem) if output else None
     asked = {"model": model, "device": device, "loras": loras}

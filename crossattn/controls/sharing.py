@@ -12,7 +12,7 @@ from crossattn.controls.support.window import Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
 from crossattn.site import Site
-from crossattn.step import LayerCall
+from crossattn.step import LayerCall, Step
 
 
 class ShareSelfAttention(FromSource):
@@ -37,12 +37,13 @@ class ShareSelfAttention(FromSource):
         self.window = window
         self.pixels = pixels
         self._sites: tuple[Site, ...] = ()
+        self._coarse: dict[tuple[int, int, int], int] = {}
 
     def start(self, session: Session) -> None:
         """Forget the run before; raises `ControlError` if there is no source or no target."""
         super().start(session)
         self.targets(session)
-        self._sites = session.sites
+        self._sites, self._coarse = session.sites, {}
 
     def wants(self, site: Site) -> bool:
         """The self-attention sites."""
@@ -50,8 +51,7 @@ class ShareSelfAttention(FromSource):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's queries and keys in the target rows."""
-        limit = self.pixels if self.pixels is not None else coarse_pixels(self._sites, call.step)
-        if not self.window.contains(call.step) or attention.pixels > limit:
+        if not self.window.contains(call.step) or attention.pixels > self._most(call.step):
             return
         rows = call.step.rows.of_images()
         pairs = [pair for pair in self.origin.pairs(call.step.rows) if pair.image in rows]
@@ -64,6 +64,14 @@ class ShareSelfAttention(FromSource):
         targets = [rows[pair.image] for pair in pairs]
         attention.replace(query=torch.stack(query), key=torch.stack(key), rows=targets)
         self.touch(call)
+
+    def _most(self, step: Step) -> int:
+        """The pixels of the finest grid that it acts at."""
+        if self.pixels is not None:
+            return self.pixels
+        if (size := (step.frames, step.height, step.width)) not in self._coarse:
+            self._coarse[size] = coarse_pixels(self._sites, step)
+        return self._coarse[size]
 
     def reason(self) -> str:
         """No step in the window, or no site that coarse."""

@@ -2,7 +2,8 @@
 
 A render is inverted by each method, and edited; in between, each time, the same model draws.
 Printed for each method are the denoiser's evaluations (rows of its batches), the seconds of
-inverting and of the edit, the edit's time over that of the plain drawing just before it (median,
+inverting (where gradients are taken back through it, each counts once) and of the edit, the
+edit's time over that of the plain drawing just before it (median,
 least and most of the rounds), and the MiB that the run takes while it is kept, told before and
 counted afterwards. Times are this process's own, on one thread, so that others at work on the
 machine matter little.

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import mean
+from typing import get_args
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from PIL import Image
 
 from crossattn import CrossattnError
 from crossattn.inversion import Following
+from crossattn.inversion_methods import Method
 from crossattn.pipelines.denoise import decode, denoise, encode, with_own_scheduler
 from crossattn.pipelines.edit import Source, edit, keep_source
 from crossattn.pipelines.emoji_sd.judge import Judge
@@ -36,9 +38,7 @@ from crossattn.pipelines.load import Pipeline, load
 from crossattn.pipelines.recipe import Recipe
 
 STEPS = {"emoji-sd": 15, "emoji-sd3": 12}
-METHODS = (
-    "shift", "direct", "ddim", "virtual", "edit-friendly", "flowedit", "negative-prompt",
-)  # fmt: skip
+METHODS = get_args(Method)
 VARIANTS: dict[str, dict[str, object]] = {
     "shift, no blend": {"blend": None},
     "shift, cross 0.4": {"cross": (0, 0.4), "share": (0, 0)},
@@ -49,6 +49,8 @@ NOTHING = "nothing"
 TRUE_EDIT = "the true edit"
 """The render of the other side through the autoencoder: boxes of things have corners that a change
 of place changes too, so that no edit's background can be nearer to the picture's than its."""
+GIVEN_BACK = ("shift", "direct", "ddim", "null-text")
+"""Methods that walk back, whose sources are compared with the picture, each its own way."""
 RENDERS = 60
 """Pairs whose picture is given back as well, some of which are passed over."""
 
@@ -57,9 +59,18 @@ Row = dict[str, object]
 
 
 def rows(
-    model: str, pair: Pair, number: int, pipe: Pipeline, judge: Judge, ways: list[str]
+    model: str,
+    pair: Pair,
+    number: int,
+    pipe: Pipeline,
+    judge: Judge,
+    ways: list[str],
+    back: bool,
 ) -> Iterator[Row]:
-    """Those ways' rows for a pair; none where the judge does not see what is to be changed."""
+    """Those ways' rows for a pair; none where the judge does not see what is to be changed.
+
+    With `back` also how well the methods of GIVEN_BACK give the picture back.
+    """
     before, after = (Image.fromarray(render(one).pixels) for one in (pair.before, pair.after))
     seen = judge.look([before])[0]
     stays = pair.background(seen)
@@ -98,9 +109,11 @@ def rows(
                 edit={"prompt": target, **VARIANTS.get(way, {})},
             )
             try:
-                name = f"{method} {guidance}"
+                name = f"{method} {guidance}" if guidance else method
                 if name not in made:
                     *_, made[name] = keep_source(recipe, pipe=pipe)
+                    if back and name in GIVEN_BACK:
+                        yield given_back(recipe, number, pipe, made[name], before)
                 *_, done = edit(recipe, pipe=pipe, source=made[name])
             except CrossattnError:
                 # A method that this kind of model cannot do.
@@ -108,33 +121,22 @@ def rows(
             yield row(way, done.result.image)
 
 
-def reconstruction(
-    model: str, number: int, pair: Pair, pipe: Pipeline, methods: list[str]
-) -> Iterator[Row]:
-    """How well the source's branch, evaluated again, gives a render back, by method."""
-    picture = Image.fromarray(render(pair.before).pixels)
-    clean = encoded(pipe, picture)
-    limit = psnr(picture, _round(pipe, picture), EVERYWHERE)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.png"
-        picture.save(path)
-        for method in methods:
-            text = pair.texts[0]
-            named = {"path": str(path), "method": method}
-            recipe = Recipe(model=model, prompt=text, steps=STEPS[model], picture=named)
-            *_, source = keep_source(recipe, pipe=pipe)
-            latents = source.run.tensors["latents"][-1:]
-            if method == "shift":
-                latents = _again(pipe, source, text)
-            image, _ = decode(pipe, latents, torch.float32, torch.Generator())
-            yield {
-                "model": model,
-                "pair": number,
-                "way": f"back by {method}",
-                "psnr": psnr(picture, image, EVERYWHERE),
-                "limit": limit,
-                "error": float((latents - clean).detach().abs().max()),
-            }
+def given_back(
+    recipe: Recipe, number: int, pipe: Pipeline, source: Source, picture: Image.Image
+) -> Row:
+    """How well a kept source gives its picture back; an exact one's branch is evaluated again."""
+    latents, method = source.run.tensors["latents"][-1:], source.run.kept.method
+    if method == "shift":
+        latents = _again(pipe, source, recipe.prompt)
+    image, _ = decode(pipe, latents, torch.float32, torch.Generator())
+    return {
+        "model": recipe.model,
+        "pair": number,
+        "way": f"back by {method}",
+        "psnr": psnr(picture, image, EVERYWHERE),
+        "limit": psnr(picture, _round(pipe, picture), EVERYWHERE),
+        "error": float((latents - encoded(pipe, picture)).abs().max()),
+    }
 
 
 @torch.no_grad()
@@ -186,10 +188,12 @@ def table(rows: list[Row]) -> None:
             some = [row for row in own if row["kind"] == kind]
             cells += [_mean(some, "done"), _mean(some, "truth")]
         print(f"| {' | '.join(cells)} |")
-    for other in ("ddim", "direct"):
-        difference = _paired(edits, "shift", other)
-        if difference:
-            print(f"\nbackground, shift against {other}, pair by pair: {difference}")
+    print()
+    for other in METHODS:
+        both = _both(edits, "shift", other)
+        if other != "shift" and both:
+            told = (f"{name} {_apart(both, name)}" for name in ("background", "truth"))
+            print(f"shift against {other}, pair by pair (n {len(both)}): {'; '.join(told)}\n")
 
 
 def _mean(rows: list[Row], name: str) -> str:
@@ -199,12 +203,14 @@ def _mean(rows: list[Row], name: str) -> str:
     return f"{value:.0%}" if name == "done" else f"{value:.1f} dB"
 
 
-def _paired(rows: list[Row], one: str, other: str) -> str:
-    of = {way: {r["pair"]: float(r["background"]) for r in rows if r["way"] == way}
-          for way in (one, other)}  # fmt: skip
-    apart = [of[one][pair] - of[other][pair] for pair in of[one] if pair in of[other]]
-    if not apart:
-        return ""
+def _both(rows: list[Row], one: str, other: str) -> list[tuple[Row, Row]]:
+    """The rows of two ways for each pair that has both."""
+    of = {way: {row["pair"]: row for row in rows if row["way"] == way} for way in (one, other)}
+    return [(row, of[other][pair]) for pair, row in of[one].items() if pair in of[other]]
+
+
+def _apart(both: list[tuple[Row, Row]], name: str) -> str:
+    apart = [float(one[name]) - float(other[name]) for one, other in both]
     means = sorted(mean(random.Random(seed).choices(apart, k=len(apart))) for seed in range(1000))
     return f"{mean(apart):+.1f} dB, 95 % of resamples {means[25]:+.1f} to {means[974]:+.1f}"
 
@@ -224,8 +230,9 @@ def main() -> None:
     part, parts = map(int, options.part.split("/"))
     judge, pipes = Judge.load(), {model: load(model) for model in options.models}
     options.rows.touch()
-    kept = [json.loads(line) for line in options.rows.read_text().splitlines()]
-    tried = {(row["model"], row["pair"], row["way"]) for row in kept}
+    stored = [json.loads(line) for line in options.rows.read_text().splitlines()]
+    tried = {(row["model"], row["pair"], row["way"]): row for row in stored}
+    kept = [*tried.values()]
     # Some pairs are passed over, where the judge does not see the thing.
     numbered = islice(enumerate(pairs()), options.first, options.first + 2 * options.pairs)
     for number, pair in numbered:
@@ -234,10 +241,8 @@ def main() -> None:
             if number % parts != part - 1 or len(had) >= -(-options.pairs // parts):
                 continue
             todo = [way for way in (NOTHING, *options.ways) if (model, number, way) not in tried]
-            new = [*rows(model, pair, number, pipe, judge, todo)] if todo else []
-            if new and number < options.first + RENDERS:
-                back = [way for way in todo if way in ("shift", "direct", "ddim")]
-                new += reconstruction(model, number, pair, pipe, back)
+            back = number < options.first + RENDERS
+            new = [*rows(model, pair, number, pipe, judge, todo, back)] if todo else []
             kept += new
             with options.rows.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in new)

@@ -27,6 +27,16 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return folder
 
 
+@pytest.fixture
+def photo(tmp_path: Path) -> str:
+    """The path of a picture that exists, 150 x 90."""
+    from photographs import a_picture
+
+    path = tmp_path / "photo.png"
+    a_picture(150, 90).save(path)
+    return str(path)
+
+
 def _lora(pipe: Any, file: Path, seed: int, text: bool = True) -> None:
     """Write a LoRA of random values for a pipeline, as diffusers does."""
     from peft import LoraConfig

@@ -1,7 +1,11 @@
+from pathlib import Path
+
+import pytest
 from PIL import Image
 
+from crossattn import InputError
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.replay import compare, drifted
+from crossattn.pipelines.replay import compare, drifted, with_original
 
 
 def test_equal_pictures_have_no_pixel_apart() -> None:
@@ -32,3 +36,20 @@ def test_what_changed_between_two_runs_is_told() -> None:
         "It was made on an unknown number of CPU threads, and now on 2."
     ]
     assert list(drifted(now, now)) == []
+
+
+def test_the_picture_that_an_edit_is_made_of_is_looked_for_beside_it(tmp_path: Path) -> None:
+    recipe = Recipe(prompt="a", picture={"path": "garden.jpg"}, edit={"prompt": "b"})
+    file, elsewhere = tmp_path / "edit.png", tmp_path / "moved.jpg"
+    with pytest.raises(InputError, match=r"made of the picture garden.jpg, which is not there"):
+        with_original(recipe, file)
+    for path in (tmp_path / "garden.jpg", elsewhere):
+        path.touch()
+    assert with_original(recipe, file).picture == recipe.picture.model_copy(
+        update={"path": str(tmp_path / "garden.jpg")}
+    )
+    assert with_original(recipe, file, elsewhere).picture.path == str(elsewhere)
+    drawn = Recipe(prompt="a")
+    assert with_original(drawn, file) is drawn
+    with pytest.raises(InputError, match="was drawn, and not made of a picture that exists"):
+        with_original(drawn, file, elsewhere)

@@ -85,6 +85,17 @@ def test_no_choice_of_an_edit_is_lost_on_the_command_line() -> None:
     assert "--no-blend" in said
 
 
+def test_a_picture_that_exists_comes_first_on_the_command_line() -> None:
+    picture = {"path": "my garden.jpg", "method": "direct", "put_back": False}
+    asked = a_recipe(picture=picture, edit={"prompt": "a red dog"})
+    said = shlex.split(command_line(asked).replace("\\\n", " "))
+    assert said[:5] == ["crossattn", "edit", "my garden.jpg", PROMPT, "a red dog"]
+    assert said[said.index("--method") + 1] == "direct" and "--no-put-back" in said
+    assert command_line(a_recipe(picture=picture)).startswith("crossattn words 'my garden.jpg' ")
+    masked = a_recipe(picture=picture, edit={"prompt": "a red dog", "mask": ["#."]})
+    assert command_line(masked).endswith("crossattn batch batch.jsonl -o out\n")
+
+
 def test_regions_go_through_a_batch_of_one() -> None:
     recipe = a_recipe(regions=[REGION])
     lines = command_line(recipe).splitlines()

@@ -146,7 +146,12 @@ def data_url(image: Image.Image) -> str:
 
 def from_data_url(url: str) -> Image.Image:
     """The picture that `data_url` wrote."""
-    return Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
+    return Image.open(BytesIO(bytes_of(url))).convert("RGB")
+
+
+def bytes_of(url: str) -> bytes:
+    """The content of a data URL."""
+    return base64.b64decode(url.partition(",")[2])
 
 
 def detail(recipe: Recipe, pipe: "Pipeline") -> dict[str, Any]:

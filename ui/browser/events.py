@@ -236,7 +236,7 @@ class Events:
     def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
         bounds.check(recipe, self.offered, own=self.choice.own)
-        self.brought.check(recipe)
+        recipe = self.brought.found(recipe)
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}

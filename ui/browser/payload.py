@@ -67,10 +67,10 @@ def describe(made: Made, shelf: Shelf, also: Iterable[Made] = ()) -> dict[str, A
         ],
         **maps_of(trace),
         "code": {
-            "Python": python_script(recipe),
-            "Command line": command_line(recipe),
-            "JSONL": batch_line(recipe),
-            "Recipe": recipe.to_json(),
+            "Python": python_script(made.told),
+            "Command line": command_line(made.told),
+            "JSONL": batch_line(made.told),
+            "Recipe": made.told.to_json(),
         },
     }
 
@@ -124,7 +124,7 @@ def card(made: Made) -> dict[str, Any]:
         "prompt": made.recipe.prompt,
         "seed": str(made.recipe.seed),
         "picture": served(made.picture),
-        "recipe": made.recipe.to_json(),
+        "recipe": made.told.to_json(),
     }
 
 

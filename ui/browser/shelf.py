@@ -47,6 +47,14 @@ class Made:
     report: EditReport | None
 
     @property
+    def told(self) -> Recipe:
+        """Its recipe as people are given it, which names a picture of theirs as they do."""
+        own = self.recipe.picture
+        if own is None:
+            return self.recipe
+        return self.recipe.replace(picture={**own.model_dump(), "path": Path(own.path).name})
+
+    @property
     def trace_file(self) -> Path:
         """Where the trace lies."""
         return self.picture.with_name("trace.safetensors")
@@ -104,7 +112,7 @@ class Shelf:
             before,
             report,
         )
-        made.picture.write_bytes(to_png(result.image, result.recipe, result.sampler))
+        made.picture.write_bytes(to_png(result.image, made.told, result.sampler))
         result.trace.save(made.trace_file)
         made.sketches_file.write_text(json.dumps(sketches), encoding="utf-8")
         with self._lock:

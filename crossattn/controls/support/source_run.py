@@ -30,6 +30,7 @@ PREDICTED = "predicted"
 START = "start"
 SEEN = "seen"
 SAID = "said"
+EMPTY = "empty"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class SourceRun:
     one and, under guidance, the negative; "maps" (calls, pixels, tokens), "latents" (calls,
     channels, height, width), and "predicted", shaped alike: what the scheduler was given to make
     them. Of a picture that exists there are "start" (1, channels, height, width), where its edits
-    begin, "seen", shaped as "latents", what the denoiser was shown, and "said", what it answered.
+    begin, "seen", shaped as "latents", what the denoiser was shown, and "said", what it answered;
+    by "null-text" also "empty" (calls, tokens, channels), the empty prompt of each step.
     """
 
     kept: Kept

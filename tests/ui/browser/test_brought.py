@@ -1,5 +1,7 @@
 """Pictures that people bring along to edit: kept as long as an edit of them, and no others read."""
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,10 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.pipelines.recipe import Recipe
+from crossattn.pipelines.replay import with_original
+from crossattn.pipelines.run import run
 from crossattn.ui.browser.drawing import Models, data_url
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.shelf import Shelf
@@ -34,7 +39,7 @@ def edit(events: Events, picture: dict[str, str], target: str, made: list[str]) 
 
 
 def files(events: Events) -> list[Path]:
-    return list(events.brought.folder.glob("*"))
+    return [file for file in events.brought.folder.glob("**/*") if file.is_file()]
 
 
 def test_a_picture_that_was_brought_stays_as_long_as_an_edit_of_it(events: Events) -> None:
@@ -51,6 +56,26 @@ def test_a_picture_that_was_brought_stays_as_long_as_an_edit_of_it(events: Event
     assert len(files(events)) == 1
     events.leave(made)
     assert not files(events)
+
+
+def test_what_is_saved_names_a_picture_as_its_owner_does(events: Events, tmp_path: Path) -> None:
+    own = tmp_path / "garden.jpg"
+    Image.radial_gradient("L").resize((96, 64)).convert("RGB").save(own)
+    url = "data:image/jpeg;base64," + base64.b64encode(own.read_bytes()).decode()
+    told, made = edit(events, {"url": url, "name": "../garden.jpg"}, "a white car", [])
+    saved = events.shelf.get(told["id"]).picture
+    recipe = read_recipe(saved)
+    assert recipe.picture is not None and recipe.picture.path == "garden.jpg"
+    assert "garden.jpg" in told["code"]["Command line"]
+    assert str(events.brought.folder) not in json.dumps(told["code"])
+    # The very file was sent, so its owner can draw the edit again.
+    beside = tmp_path / "saved.png"
+    beside.write_bytes(saved.read_bytes())
+    *_, again = run(with_original(recipe, beside))
+    assert again.image.tobytes() == read_picture(saved).tobytes()
+    # The page knows the picture by its hash, while it is there.
+    *_, opened = events.open({"recipe": told["code"]["Recipe"]}, made)
+    assert opened[-3]["ofOwn"]
 
 
 def test_no_file_of_the_servers_is_read_because_a_recipe_names_it(

@@ -1,5 +1,6 @@
 """A picture of one's own: it is brought along, and the words of the prompt are found in it."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
+from crossattn.pipelines.picture import read_recipe
 from crossattn.ui.browser.drawing import from_data_url
 from crossattn.ui.browser.parts import STATIC
 
@@ -102,6 +104,10 @@ def test_a_word_of_a_picture_of_ones_own_is_replaced_and_the_rest_stays(
     person.tab("Save")
     with page.expect_download() as told:
         page.click("#files button:has-text('Picture')")
+    named = read_recipe(told.value.path()).picture
+    # The photograph was sent as it is.
+    digest = hashlib.sha256(photo.read_bytes()).hexdigest()
+    assert (named.path, named.sha256) == (photo.name, digest)
     edited = Image.open(told.value.path()).convert("RGB")
     assert edited.size == (300, 200)
     assert edited.tobytes() != Image.open(photo).tobytes()

@@ -6,7 +6,9 @@ const MOST = 1024; // pixels a side that are sent
 const CAPTION = "The prompt is its caption: each of its words is looked for.";
 const PROPOSED = "Its caption is proposed: mend the prompt where it is wrong, then look again.";
 const WRITE = "Write in the prompt what is in your picture, then look for it.";
-let picture = null; // the data URL of the one that was brought last
+const AS_IT_IS = ["image/png", "image/jpeg", "image/webp"]; // files that the server reads too
+let picture = null; // the data URL of the one that was brought last, as it is shown
+let brought = null; // {url, name}: the same as it is edited, its very file where that can be sent
 let waiting = false; // whether it is not on the stage yet
 let count = 0;
 
@@ -30,7 +32,7 @@ function show(waits) {
 
 // The picture of one's own that an edit of what is on the stage starts from, as brought.py reads it.
 export function broughtFor(run) {
-  if (run?.own) return { url: run.picture.url };
+  if (run?.own) return run.brought;
   return run?.ofOwn ? { of: run.id } : null;
 }
 
@@ -52,7 +54,11 @@ async function bring(file) {
   const scale = Math.min(1, MOST / Math.max(image.width, image.height));
   const canvas = element("canvas", { width: Math.round(image.width * scale), height: Math.round(image.height * scale) });
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  picture = canvas.toDataURL("image/png");
+  const seen = canvas.toDataURL("image/png");
+  const whole = scale === 1 && AS_IT_IS.includes(file.type);
+  const smaller = `${file.name.replace(/\.[^.]*$/, "")}-${canvas.width}x${canvas.height}.png`;
+  brought = whole ? { url: await contentOf(file), name: file.name } : { url: seen, name: smaller };
+  picture = seen;
   find("#own-picture").src = picture;
   if (await captioned()) await look();
 }
@@ -74,6 +80,14 @@ async function captioned() {
   return Boolean(caption);
 }
 
+function contentOf(file) {
+  return new Promise((done) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.readAsDataURL(file);
+  });
+}
+
 async function look() {
   if (state.busy) return;
   ask("start", "#own-look");
@@ -81,5 +95,5 @@ async function look() {
   if (!state.busy) return; // cancelled
   ask("finished");
   if (answer.problem) return void ask("warn", answer.problem);
-  ask("show", { ...answer, id: `own-${++count}`, picture: { url: picture }, before: null, trace: null, cards: null, edit: null });
+  ask("show", { ...answer, id: `own-${++count}`, picture: { url: picture }, brought, before: null, trace: null, cards: null, edit: null });
 }
