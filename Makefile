@@ -4,8 +4,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Test processes at once.
-JOBS ?= 2
+# Cores that tests take.
+CORES ?= 2
 # Where the benchmarks keep what they print; on a machine with a GPU, docs/measured/gpu.
 MEASURED ?= docs/measured/cpu
 
@@ -26,12 +26,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/crossattn heatmap "a red car left of a blue balloon on grass" --seed 7 --output out/demo
 
+# Tests of the page wait for it half of their time: twice as many processes as cores.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $$((2 * $(CORES)))
 
 # No page, training, Ray, packaging nor other processes.
 quick: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" --ignore=tests/ui/browser
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow" --ignore=tests/ui/browser
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -30,20 +30,21 @@ settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile("suite")
 
 
-PAGE = "tests/ui/browser/"
+PAGE, HALF = "tests/ui/browser/", "tests/ui/browser/test_page_p"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With -n, the tests of a file stay together, which share models, and those of the page."""
+    """With -n, the tests of a file stay together, which share models, and of the page each half."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
     class Together(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            # One browser and two servers take half a minute to start.
-            return PAGE if nodeid.startswith(PAGE) else super()._split_scope(nodeid)
+            # A browser and two servers take half a minute to start.
+            of_page = nodeid.startswith(PAGE)
+            return f"{PAGE}{nodeid < HALF}" if of_page else super()._split_scope(nodeid)
 
     return Together(config, log)
 

@@ -59,6 +59,8 @@ async function restore(work) {
     ask("begin");
     return;
   }
+  // At once: whoever goes on before the picture is back turns to tabs too.
+  whenThere("#control-tabs [role=tab]", () => work.tab && ask("tab", work.tab));
   if (work.asked) {
     ask("start");
     ask("open", work.asked);
@@ -74,7 +76,6 @@ async function restore(work) {
     type(box, text);
     await holds(name, text);
   }
-  if (work.tab) ask("tab", work.tab);
   ready = true;
   if (!state.run && !work.asked) ask("begin");
 }
