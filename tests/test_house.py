@@ -88,6 +88,16 @@ def test_the_command_line_loads_nothing_heavy_before_it_knows_what_to_do(tmp_pat
     python("-c", code, cwd=tmp_path)
 
 
+@pytest.mark.slow
+def test_the_page_is_there_before_what_loads_models_is(tmp_path: Path) -> None:
+    code = (
+        "import sys, crossattn.ui.browser.serve\n"
+        "late = {'diffusers', 'transformers'} & set(sys.modules)\n"
+        "assert not late, late\n"
+    )
+    python("-c", code, cwd=tmp_path)
+
+
 def test_every_package_is_listed_for_the_wheel() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     found = {

@@ -8,7 +8,6 @@ from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit_choices import aligned, usual_windows
 from crossattn.pipelines.edit_recipe import EditRecipe
 from crossattn.pipelines.emoji_sd import model_path, unknown_words
-from crossattn.pipelines.emoji_sd.proposed_caption import propose_caption
 from crossattn.pipelines.emoji_sd.vocabulary import OBJECTS, vocabulary
 from crossattn.pipelines.excited import excited_words
 from crossattn.pipelines.export import word_film, word_sheet
@@ -204,6 +203,8 @@ class Queries:
         nothing that it knows is seen."""
         if str(asked["model"]) not in SHIPPED:
             return {}
+        from crossattn.pipelines.emoji_sd.proposed_caption import propose_caption
+
         picture = read_own(str(asked["picture"]))
         try:
             return {"caption": propose_caption(picture)}
