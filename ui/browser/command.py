@@ -6,6 +6,7 @@ import typer
 
 from crossattn.errors import InputError
 from crossattn.ui import options as opt
+from crossattn.ui.loading import uncollected
 
 EMBEDDED = "emoji-sd"
 
@@ -46,13 +47,15 @@ def ui(
     crossattn ui --host 0.0.0.0 --port 8000 --auth anna:secret
     crossattn ui --root-path /app[/dim]
     """
-    try:
-        from crossattn.ui.browser.serve import password, serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "gradio":
-            raise
-        raise InputError(
-            "The page needs Gradio, which is not installed: pip install 'crossattn[ui]'."
-        ) from error
-    secret = password(auth) if auth else None
-    serve(model, host=host, port=port, auth=secret, root_path=root_path, own_models=own_models)
+    with uncollected() as loaded:
+        try:
+            from crossattn.ui.browser.serve import password, serve
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "gradio":
+                raise
+            raise InputError(
+                "The page needs Gradio, which is not installed: pip install 'crossattn[ui]'."
+            ) from error
+        secret = password(auth) if auth else None
+        loaded()
+        serve(model, host=host, port=port, auth=secret, root_path=root_path, own_models=own_models)
