@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
+
 from crossattn.controls import Alignment
 from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit_choices import aligned, usual_windows
@@ -157,7 +159,10 @@ class Queries:
             return {}
         prompt, _ = self._read(recipe.prompt, recipe.model_dump())
         weights = dict(enumerate(map(float, asked["weights"])))
-        sketch = recipe.replace(prompt=with_weights(prompt, weights), steps=SKETCH)
+        # No picture that is kept: its last bits may depend on how many threads there are.
+        sketch = recipe.replace(
+            prompt=with_weights(prompt, weights), steps=SKETCH, threads=torch.get_num_threads()
+        )
         bounds.check(sketch, self.offered, own=self.own)
         with self.queue.place() as place:
             if place.ahead:
