@@ -77,7 +77,7 @@ class InFlight:
         elif self._replaced.issuperset(asked) and self._only_replaced:
             total = self._run_replaced()[1]
             places = [sorted(self._replaced).index(each) for each in asked]
-            total = None if total is None else total[places if len(places) > 1 else places[0]]
+            total = None if total is None else total[places[0] if isinstance(row, int) else places]
         return UnformedMap(self.query[row], self.key[row], bias, self.scale, block, total)
 
     def numbers(self, rows: slice) -> range:

@@ -79,22 +79,18 @@ def test_importing_the_library_loads_neither_diffusers_nor_a_front_end(tmp_path:
 
 
 @pytest.mark.slow
-def test_the_command_line_loads_nothing_heavy_before_it_knows_what_to_do(tmp_path: Path) -> None:
-    code = (
-        "import sys, crossattn.ui.cli\n"
-        "heavy = {'torch', 'diffusers', 'transformers', 'gradio', 'pydantic'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    python("-c", code, cwd=tmp_path)
-
-
-@pytest.mark.slow
-def test_the_page_is_there_before_what_loads_models_is(tmp_path: Path) -> None:
-    code = (
-        "import sys, crossattn.ui.browser.serve\n"
-        "late = {'diffusers', 'transformers'} & set(sys.modules)\n"
-        "assert not late, late\n"
-    )
+@pytest.mark.parametrize(
+    ("module", "later"),
+    [
+        ("crossattn.ui.cli", {"torch", "diffusers", "transformers", "gradio", "pydantic"}),
+        ("crossattn.ui.browser.serve", {"diffusers", "transformers"}),
+    ],
+    ids=["the command line", "the page"],
+)
+def test_what_begins_loads_nothing_that_it_needs_later_alone(
+    module: str, later: set[str], tmp_path: Path
+) -> None:
+    code = f"import sys, {module}\nheavy = {later} & set(sys.modules)\nassert not heavy, heavy\n"
     python("-c", code, cwd=tmp_path)
 
 

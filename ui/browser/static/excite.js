@@ -3,7 +3,7 @@
 import { ask, element, find, offer, on, set, state } from "./store.js";
 import { isMinor } from "./chips.js";
 
-const SLOW = "At the start, the picture is nudged until each of them has a place. That takes two to six times as long.";
+let slow = ""; // what it costs, as excite.html has it
 const ONE = "Only for one prompt that stays the same during the run.";
 const NOTHING = "The prompt names no thing; choose its words.";
 const OWN = "Your own picture stays as it is: this is for what is drawn here.";
@@ -11,6 +11,7 @@ let part; // its value goes to the server, {words: as in a recipe}
 
 export function mount(root, given) {
   part = given;
+  slow = find("#excite-hint", root).textContent;
   const box = find("#excite", root);
   box.addEventListener("change", () => set({ excite: box.checked ? [] : null }));
   on("run", () => set({ excite: state.run.excite ?? null }));
@@ -58,5 +59,5 @@ function show(root) {
     type: "button", "data-name": name, "aria-pressed": chosen().includes(name), onclick: () => choose(name),
   }, name.replace("#", " "))));
   const nothing = on && !chosen().length && words().length;
-  find("#excite-hint", root).textContent = state.run?.own ? OWN : refused() ? ONE : nothing ? NOTHING : SLOW;
+  find("#excite-hint", root).textContent = state.run?.own ? OWN : refused() ? ONE : nothing ? NOTHING : slow;
 }
