@@ -93,6 +93,10 @@ class Attention:
         """The map of `row`, or of several, before any edit of its probabilities, as views."""
         return self._whole.unformed(row, self._block)
 
+    def formed(self, rows: slice, tokens: int) -> int:
+        """How many keys' logits it takes to form the probabilities of the first `tokens`."""
+        return tokens if self._whole.log_sum(rows) is not None else self.tokens
+
     def allowed(self, row: int) -> Tensor | None:
         """Where the host's mask lets `row` attend: bool, broadcastable to (heads, pixels, tokens).
 
@@ -124,7 +128,8 @@ class Attention:
             rows, made = self._whole.numbers(row), {*self._whole.edited, *self._whole.mixes}
             if any((each, self._block) in made for each in rows):
                 return torch.stack([self.probabilities(each, heads, tokens) for each in rows])
-            return self.unformed(row).probabilities(heads, tokens)
+            there = self._whole.unformed(row, self._block, looking=True)
+            return there.probabilities(heads, tokens)
         cell = row, self._block
         if cell in self._whole.edited:
             return self._whole.edited[cell][heads, :, tokens]

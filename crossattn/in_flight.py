@@ -9,7 +9,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.intercept import SdpaCall
-from crossattn.softmax import ALL, AttentionMap, Block, UnformedMap, without_autocast
+from crossattn.softmax import (
+    ALL,
+    AttentionMap,
+    Block,
+    UnformedMap,
+    chunking_on,
+    without_autocast,
+)
 
 
 @dataclass(frozen=True)
@@ -65,20 +72,35 @@ class InFlight:
         bias = bias.to(self.query)
         self._biases[row] = self._biases[row] + bias if row in self._biases else bias
 
-    def unformed(self, row: int | slice, block: Block) -> UnformedMap:
-        """The map of `row`, or of several, over those of the keys before any edit of it."""
+    def unformed(self, row: int | slice, block: Block, *, looking: bool = False) -> UnformedMap:
+        """The map of `row`, or of several, over those of the keys before any edit of it.
+
+        Who is only `looking` has the host's own call run for it where that spares a softmax.
+        """
         bias = self._bias(row) if isinstance(row, int) else self._bias_at(row)
-        if not self.joint:
-            return UnformedMap(self.query[row], self.key[row], bias, self.scale)
-        total, asked = None, [row] if isinstance(row, int) else self.numbers(row)
+        total = self.log_sum(row) if self.joint or looking else None
+        keys = block if self.joint else None
+        return UnformedMap(self.query[row], self.key[row], bias, self.scale, keys, total)
+
+    def log_sum(self, row: int | slice) -> Tensor | None:
+        """Logarithms of the softmax's denominators of `row`, or of several: (heads, pixels).
+
+        None where no kernel tells them that is run anyway, or a softmax takes no longer.
+        """
+        small = self.query.shape[2] < chunking_on(self.query.device).in_place
+        if not self.joint and (small or self._acted):
+            return None
+        asked = [row] if isinstance(row, int) else self.numbers(row)
         if self._replaced.isdisjoint(asked) and self._biases.keys().isdisjoint(asked):
-            total = self._run_untouched()[1]
-            total = None if total is None else total[row][..., self.image]
-        elif self._replaced.issuperset(asked) and self._only_replaced:
+            return self._told(self._summed(), row)
+        if self._replaced.issuperset(asked) and self._only_replaced:
             total = self._run_replaced()[1]
             places = [sorted(self._replaced).index(each) for each in asked]
-            total = None if total is None else total[places[0] if isinstance(row, int) else places]
-        return UnformedMap(self.query[row], self.key[row], bias, self.scale, block, total)
+            return None if total is None else total[places[0] if isinstance(row, int) else places]
+        return None
+
+    def _told(self, total: Tensor | None, row: int | slice) -> Tensor | None:
+        return None if total is None else total[row][..., self.image]
 
     def numbers(self, rows: slice) -> range:
         """Which rows a slice of them takes."""
@@ -91,14 +113,14 @@ class InFlight:
 
     def output(self) -> Tensor:
         """What the host gets: (rows, heads, queries, width)."""
-        if not (self.mixes or self.edited or self._biases or self._replaced):
-            return self._run_untouched()[0]
+        if not self._acted:
+            return self._run_untouched()
         rows = [row for row in range(len(self.query)) if self.touches(row)]
         if not self.joint:
             whole = {"attn_mask": self._bias_of(range(len(self.query)))} if self._biases else {}
             run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
             return self._completed(run, range(len(run)))
-        output = self._run_untouched()[0].clone()
+        output = self._run_untouched().clone()
         if self._only_replaced:
             output[rows, :, self.image] = self._run_replaced()[0]
             return output
@@ -113,14 +135,25 @@ class InFlight:
         output[rows, :, self.image] = self._completed(run, rows)
         return output
 
-    def _run_untouched(self) -> tuple[Tensor, Tensor | None]:
-        """The host's own call, run once, and in joint attention its softmax's denominators."""
+    def _run_untouched(self) -> Tensor:
+        """The host's own call, run once."""
         if self._untouched is None:
             # Who only looks does so without gradients, which the host is to have.
             with torch.set_grad_enabled(self._grads):
-                summed = self.host.run_summed() if self.joint else None
-                self._untouched = (self.host.run(), None) if summed is None else summed
-        return self._untouched
+                self._untouched = self.host.run(), None
+        return self._untouched[0]
+
+    def _summed(self) -> Tensor | None:
+        """Denominators of the host's own call, which is run if its kernel tells them."""
+        if self._untouched is None:
+            with torch.set_grad_enabled(self._grads):
+                self._untouched = self.host.run_summed()
+        return None if self._untouched is None else self._untouched[1]
+
+    @property
+    def _acted(self) -> bool:
+        """Whether any row is to attend otherwise than in the host's own call."""
+        return bool(self.mixes or self.edited or self._biases or self._replaced)
 
     @property
     def _only_replaced(self) -> bool:

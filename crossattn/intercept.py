@@ -53,6 +53,7 @@ class SdpaCall:
             _plain is not _torch
             or self.query.device.type != "cpu"
             or self.query.shape[1] != self.key.shape[1]
+            or self.key.shape[2] != self.value.shape[2]
             or (torch.is_grad_enabled() and any(each.requires_grad for each in tensors))
             or torch.is_autocast_enabled("cpu")
             or torch._fused_sdp_choice(**vars(self))
@@ -63,7 +64,7 @@ class SdpaCall:
         if mask is not None and mask.dtype == torch.bool:
             bias = mask.new_zeros(mask.shape, dtype=self.query.dtype)
             mask = bias.masked_fill(~mask, float("-inf"))
-        attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        attend = torch._scaled_dot_product_flash_attention_for_cpu
         output, log_sum = attend(
             *tensors, self.dropout_p, self.is_causal, attn_mask=mask, scale=self.scale
         )

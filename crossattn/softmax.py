@@ -26,8 +26,8 @@ class Chunking:
     in_place: float
 
 
-CACHED = Chunking(32 * 32 * 77, 2**18, in_place=512)
-"""A quarter of a 64 × 64 map over 77 tokens: more at a time falls out of a processor's cache."""
+CACHED = Chunking(2**17, 2**18, in_place=512)
+"""Half a MiB of logits: more at a time falls out of a processor's cache."""
 
 FEW_LAUNCHES = Chunking(2**22, 2**26, in_place=inf)
 """A site's heads all at once, but for no more than 16 MiB of logits and as much again."""
@@ -91,14 +91,14 @@ class UnformedMap:
 
     def probabilities(self, heads: slice = ALL, tokens: slice = ALL) -> Tensor:
         """softmax(scale · query · keyᵀ + bias): (heads, pixels, tokens), at least float32."""
-        if self.block is None:
+        if self.block is None and self.log_sum is None:
             logits = self._logits(heads, ALL, ALL)
             if logits.shape[-1] < chunking_on(logits.device).in_place:
                 return logits.softmax(-2)[..., tokens, :].mT
             logits -= logits.detach().amax(-2, keepdim=True)
             shares = logits.exp_()
             return (shares[..., tokens, :] / shares.sum(-2, keepdim=True)).mT
-        first, beyond = self.block
+        first, beyond = self.block or (0, self.key.shape[-2])
         low, high = block(tokens, beyond - first)
         logits = self._logits(heads, ALL, slice(first + low, first + high))
         total = self._log_sum(heads) if self.log_sum is None else self.log_sum[..., heads, :]

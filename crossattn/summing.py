@@ -8,6 +8,7 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.record import Record, Side
+from crossattn.site import Site
 from crossattn.softmax import chunking_on, heads_at_once
 from crossattn.step import LayerCall
 
@@ -24,7 +25,8 @@ class Sums:
         self._record = record
         self._places = {site: place for place, site in enumerate(record.layout.sites)}
         self._visits = {side: visits.numpy() for side, visits in record.site_visits.items()}
-        self._met: set[tuple[Side, int, int, int]] = set()
+        self._met: set[tuple[Side, int, Site, int]] = set()
+        self._maps: dict[tuple[Side, Site, int], Tensor] = {}
         self._ones: dict[tuple[torch.device, int], Tensor] = {}
 
     @torch.no_grad()
@@ -48,17 +50,15 @@ class Sums:
         rows: slice,
         weights: Tensor | None,
     ) -> None:
-        record, step, place = self._record, call.step.index, self._places[call.site]
-        key, device = (side, call.site.name), attention.query.device
-        maps = record.maps[key] = record.maps[key].to(device)
-        masses = record.mass[side] = record.mass[side].to(device)
-        sums = maps[:, record.layout.bin(step)].mT  # (images, heads or 1, columns, pixels)
-        most = chunking_on(device).formed
-        for some, heads in chunks(rows, attention.heads, attention.pixels * attention.tokens, most):
+        layout, step, device = self._record.layout, call.step.index, attention.query.device
+        sums, masses = self._sums(side, call, device)
+        tokens = attention.tokens if layout.rest else layout.tokens
+        each, most = attention.pixels * attention.formed(rows, tokens), chunking_on(device).formed
+        for some, heads in chunks(rows, attention.heads, each, most):
             columns = self._columns(attention, some, heads).to(sums.dtype)
             first = images.start + some.start - rows.start
             there = slice(first, first + len(columns))
-            if record.layout.heads:
+            if layout.heads:
                 sums[there, heads].add_(columns)
             else:
                 # A mean over heads that is added at once, as a product.
@@ -68,13 +68,23 @@ class Sums:
                     total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
                 else:
                     total.baddbmm_(weights[some, None, heads], columns.flatten(2))
-            mass = masses[step, place, there]
-            share, cell = columns.shape[1] / attention.heads, (side, step, place, first)
+            share, cell = columns.shape[1] / attention.heads, (side, step, call.site, first)
             if share == 1 and cell not in self._met:
-                torch.mean(columns, (1, 3), out=mass)
+                torch.mean(columns, (1, 3), out=masses[there])
             else:
-                mass.add_(columns.mean((1, 3)), alpha=share)
+                masses[there].add_(columns.mean((1, 3)), alpha=share)
             self._met.add(cell)
+
+    def _sums(self, side: Side, call: LayerCall, device: torch.device) -> tuple[Tensor, Tensor]:
+        """A site's sums of the present bin (images, heads or 1, columns, pixels), and its mass."""
+        record, site, step = self._record, call.site, call.step.index
+        cell = side, site, record.layout.bin(step)
+        if cell not in self._maps:
+            key = side, site.name
+            record.maps[key] = record.maps[key].to(device)
+            self._maps[cell] = record.maps[key][:, cell[2]].mT
+            record.mass[side] = record.mass[side].to(device)
+        return self._maps[cell], record.mass[side][step, self._places[site]]
 
     def _columns(self, attention: Attention, rows: slice, heads: slice) -> Tensor:
         """The probabilities that are kept, as they lie in memory: (rows, heads, columns, pixels).

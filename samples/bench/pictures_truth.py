@@ -13,12 +13,13 @@ python samples/bench/pictures_truth.py --pairs 100 --rows pictures-truth.jsonl
 import argparse
 import json
 import random
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import mean
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from crossattn.pipelines.denoise import decode, denoise, encode, with_own_schedu
 from crossattn.pipelines.edit import Source, edit, keep_source
 from crossattn.pipelines.emoji_sd.judge import Judge
 from crossattn.pipelines.emoji_sd.scenes import render
-from crossattn.pipelines.invert import encoded
+from crossattn.pipelines.invert import encoded, put_back
 from crossattn.pipelines.load import Pipeline, load
 from crossattn.pipelines.recipe import Recipe
 
@@ -43,8 +44,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "shift, no blend": {"blend": None},
     "shift, cross 0.4": {"cross": (0, 0.4), "share": (0, 0)},
     "shift, share 0.4": {"cross": (0, 0), "share": (0, 0.4)},
-    "shift, guidance 4": {},
 }
+GUIDED = re.compile(r"guidance (\d)")
 NOTHING = "nothing"
 TRUE_EDIT = "the true edit"
 """The render of the other side through the autoencoder: boxes of things have corners that a change
@@ -55,7 +56,11 @@ RENDERS = 60
 """Pairs whose picture is given back as well, some of which are passed over."""
 
 EVERYWHERE = np.ones((128, 128), bool)
-Row = dict[str, object]
+Row = dict[str, Any]
+PARTS: dict[str, Callable[[Row], Row | None]] = {
+    "What the model drew:": lambda row: row,
+    "What changed put back into the picture, as it is unless told:": lambda row: row["put back"],
+}
 
 
 def rows(
@@ -77,11 +82,13 @@ def rows(
     if not pair.there(seen) or not stays.any():
         return
 
-    def row(way: str, picture: Image.Image) -> Row:
+    def row(way: str, picture: Image.Image, put: Image.Image | None = None) -> Row:
         done = pair.done(judge.look([picture])[0])
         background, truth = psnr(before, picture, stays), psnr(after, picture, EVERYWHERE)
         about = {"model": model, "pair": number, "kind": pair.kind, "way": way}
-        return about | {"done": done, "background": background, "truth": truth}
+        kept = None if put is None else row(way, put)
+        told = {"done": done, "background": background, "truth": truth, "put back": kept}
+        return about | told
 
     kept = _round(pipe, before)
     if NOTHING in ways:
@@ -99,7 +106,8 @@ def rows(
             if way == NOTHING:
                 continue
             method = way.partition(",")[0]
-            guidance = 4.0 if "guidance 4" in way else None
+            asked = GUIDED.search(way)
+            guidance = float(asked[1]) if asked else None
             recipe = Recipe(
                 model=model,
                 prompt=text,
@@ -118,7 +126,11 @@ def rows(
             except CrossattnError:
                 # A method that this kind of model cannot do.
                 continue
-            yield row(way, done.result.image)
+            image, mask = done.result.image, done.report.mask
+            small = (
+                None if mask is None else mask[:: pipe.vae_scale_factor, :: pipe.vae_scale_factor]
+            )
+            yield row(way, image, put_back(before, image, small))
 
 
 def given_back(
@@ -178,16 +190,20 @@ def table(rows: list[Row]) -> None:
     edits = [row for row in rows if "error" not in row]
     kinds = ("colour", "object", "place")
     titles = " | ".join(f"{kind}: done | {kind}: truth" for kind in kinds)
-    print(f"\n| way | n | done | background | to the truth | {titles} |")
-    print("|---" * (5 + 2 * len(kinds)) + "|")
-    for way in dict.fromkeys(row["way"] for row in edits):
-        own = [row for row in edits if row["way"] == way]
-        cells = [f"{way}", f"{len(own)}", _mean(own, "done"), _mean(own, "background")]
-        cells.append(_mean(own, "truth"))
-        for kind in kinds:
-            some = [row for row in own if row["kind"] == kind]
-            cells += [_mean(some, "done"), _mean(some, "truth")]
-        print(f"| {' | '.join(cells)} |")
+    for title, part in PARTS.items():
+        print(f"\n{title}\n\n| way | n | done | background | to the truth | {titles} |")
+        print("|---" * (5 + 2 * len(kinds)) + "|")
+        for way in dict.fromkeys(row["way"] for row in edits):
+            parts = [part(row) for row in edits if row["way"] == way]
+            own = [one for one in parts if one is not None]
+            if not own:
+                continue
+            cells = [f"{way}", f"{len(own)}", _mean(own, "done"), _mean(own, "background")]
+            cells.append(_mean(own, "truth"))
+            for kind in kinds:
+                some = [row for row in own if row["kind"] == kind]
+                cells += [_mean(some, "done"), _mean(some, "truth")]
+            print(f"| {' | '.join(cells)} |")
     print()
     for other in METHODS:
         both = _both(edits, "shift", other)
@@ -222,8 +238,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="pairs to pass over; 200 to tune by")
     parser.add_argument("--rows", type=Path, default=Path("pictures-truth.jsonl"))
-    ways = [NOTHING, *METHODS, *VARIANTS]
-    parser.add_argument("--ways", nargs="+", choices=ways, default=ways)
+    usual = [NOTHING, *METHODS, "ddim, guidance 4"]
+    guided = [f"{method}, guidance {guidance}" for method in METHODS for guidance in range(1, 8)]
+    ways = [*usual, *VARIANTS, *guided]
+    parser.add_argument("--ways", nargs="+", choices=ways, default=usual, metavar="WAY")
     parser.add_argument("--part", default="1/1", help="1/4 does the first of every four pairs")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -16,6 +16,7 @@ from crossattn import (
     TraceError,
     attach,
 )
+from crossattn.controls import Reweight
 from crossattn.heatmap import resize
 
 PROMPT = "a red car left of a blue balloon on grass"
@@ -32,7 +33,7 @@ def latents(pipe: Any, seed: int = 0, **settings: Any) -> torch.Tensor:
     return pipe(PROMPT, generator=generator, **settings).images
 
 
-def explicit(pipe: Any) -> dict[str, list[torch.Tensor]]:
+def explicit(pipe: Any, **settings: Any) -> dict[str, list[torch.Tensor]]:
     """Every conditional probability map (heads, pixels, tokens), written out from the modules."""
     seen: dict[str, list[torch.Tensor]] = {}
 
@@ -44,12 +45,12 @@ def explicit(pipe: Any) -> dict[str, list[torch.Tensor]]:
             seen.setdefault(call.site.name, []).append(logits.softmax(-1))
 
     with attach(pipe, Spy(), prompt=PROMPT):
-        latents(pipe)
+        latents(pipe, **settings)
     return seen
 
 
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
-@pytest.mark.parametrize("size", [(64, 64), (48, 80)])
+@pytest.mark.parametrize("size", [(64, 64), (48, 80), (192, 256)])
 def test_recording_never_changes_the_picture(sd_pipe: Any, guidance: float, size: tuple) -> None:
     settings = {"guidance_scale": guidance, "height": size[0], "width": size[1]}
     plain = latents(sd_pipe, **settings)
@@ -79,6 +80,28 @@ def test_a_words_map_is_the_mean_of_the_probabilities_over_steps_heads_and_sites
     # The grid nearest to 16 × 16 finds objects best.
     finest = torch.stack([each for each in maps if len(each) == 8]).square().mean(0).sqrt()
     torch.testing.assert_close(recorder.trace["car"].data, finest)
+
+
+def test_large_grids_have_the_probabilities_of_the_hosts_own_attention(sd_pipe: Any) -> None:
+    size = {"height": 192, "width": 256, "num_inference_steps": 1}
+    recorder = Recorder(heads=True)
+    with attach(sd_pipe, recorder, prompt=PROMPT):
+        latents(sd_pipe, **size)
+    record, seen = recorder.trace.view.record, explicit(sd_pipe, **size)
+    assert max(step.shape[1] for (step,) in seen.values()) == 24 * 32
+    for site, (probs,) in seen.items():
+        kept = record.maps["positive", site][0, 0]
+        torch.testing.assert_close(kept, probs[..., : kept.shape[-1]])
+
+
+def test_an_edit_behind_a_recorder_is_the_edit_without_it(sd_pipe: Any) -> None:
+    size = {"height": 192, "width": 256}
+    with attach(sd_pipe, Reweight({"car": 3.0}), prompt=PROMPT):
+        alone = latents(sd_pipe, **size)
+    with attach(sd_pipe, Recorder(), Reweight({"car": 3.0}), prompt=PROMPT):
+        watched = latents(sd_pipe, **size)
+    assert torch.equal(alone, watched)
+    assert not torch.equal(alone, latents(sd_pipe, **size))
 
 
 def test_images_of_a_batch_are_kept_apart(sd_pipe: Any) -> None:
