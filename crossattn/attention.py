@@ -136,13 +136,13 @@ class Attention:
         if cell not in self._whole.mixes:
             return self.unformed(row).probabilities(heads, tokens)
         mix = self._whole.mixes[cell]
-        probs = self.unformed(row).probabilities(heads)
-        probs = probs * mix.keep.to(probs)
+        probs = self.unformed(row).probabilities(heads, tokens)
+        probs = probs * mix.keep[tokens].to(probs)
         with without_autocast(probs):
             for source, matrix in mix.terms:
                 taken = source.probabilities(heads)
-                probs = probs + taken @ matrix.to(taken)
-        return probs[..., tokens]
+                probs = probs + taken @ matrix[:, tokens].to(taken)
+        return probs
 
     def replace(
         self,
@@ -193,10 +193,10 @@ class Attention:
             self.edit(row, whole.edited[cell] * weights.to(whole.edited[cell]))
             return
         if (mix := whole.mixes.get(cell)) is None:
-            whole.mixes[cell] = Mix(weights)
+            whole.mix(*cell, Mix(weights))
             return
         terms = tuple((source, matrix * weights.to(matrix)) for source, matrix in mix.terms)
-        whole.mixes[cell] = Mix(mix.keep * weights, terms)
+        whole.mix(*cell, Mix(mix.keep * weights, terms))
 
     def mix(self, row: int, keep: Tensor, source: AttentionMap, matrix: Tensor) -> None:
         """Make the probabilities of `row` P·diag(keep) + P_source·matrix.
@@ -213,13 +213,11 @@ class Attention:
             return
         self.scale_tokens(row, keep)
         mix = whole.mixes[cell]
-        whole.mixes[cell] = Mix(mix.keep, (*mix.terms, (source, matrix)))
+        whole.mix(*cell, Mix(mix.keep, (*mix.terms, (source, matrix))))
 
     def edit(self, row: int, probs: Tensor) -> None:
         """Attend in `row` with `probs` (heads, pixels, tokens) as they are given."""
-        cell = row, self._block
-        self._whole.edited[cell] = probs
-        self._whole.mixes.pop(cell, None)
+        self._whole.edit(row, self._block, probs)
 
     def _in_sequence(self, whole: Tensor, part: Tensor) -> Tensor:
         """`whole` (rows, heads, keys, width) with `part` in the block's place."""

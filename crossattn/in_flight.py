@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from crossattn.intercept import SdpaCall
@@ -71,6 +70,18 @@ class InFlight:
         """Add to the logits of `row` a bias broadcastable to (heads, pixels, keys)."""
         bias = bias.to(self.query)
         self._biases[row] = self._biases[row] + bias if row in self._biases else bias
+        self._again = None
+
+    def mix(self, row: int, block: Block, mix: Mix) -> None:
+        """Let `row` attend by that mix in a block."""
+        self.mixes[row, block] = mix
+        self._again = None
+
+    def edit(self, row: int, block: Block, probs: Tensor) -> None:
+        """Let `row` attend with `probs` (heads, pixels, tokens) in a block, and nothing else."""
+        self.edited[row, block] = probs
+        self.mixes.pop((row, block), None)
+        self._again = None
 
     def unformed(self, row: int | slice, block: Block, *, looking: bool = False) -> UnformedMap:
         """The map of `row`, or of several, over those of the keys before any edit of it.
@@ -90,17 +101,16 @@ class InFlight:
         small = self.query.shape[2] < chunking_on(self.query.device).in_place
         if not self.joint and (small or self._acted):
             return None
+        if (total := self._summed()) is None:
+            return None
         asked = [row] if isinstance(row, int) else self.numbers(row)
         if self._replaced.isdisjoint(asked) and self._biases.keys().isdisjoint(asked):
-            return self._told(self._summed(), row)
-        if self._replaced.issuperset(asked) and self._only_replaced:
-            total = self._run_replaced()[1]
-            places = [sorted(self._replaced).index(each) for each in asked]
-            return None if total is None else total[places[0] if isinstance(row, int) else places]
-        return None
-
-    def _told(self, total: Tensor | None, row: int | slice) -> Tensor | None:
-        return None if total is None else total[row][..., self.image]
+            return total[row][..., self.image]
+        if not self._touched.issuperset(asked):
+            return None
+        touched, total = sorted(self._touched), self._run_again()[1]
+        places = [touched.index(each) for each in asked]
+        return None if total is None else total[places[0] if isinstance(row, int) else places]
 
     def numbers(self, rows: slice) -> range:
         """Which rows a slice of them takes."""
@@ -108,35 +118,24 @@ class InFlight:
 
     def touches(self, row: int) -> bool:
         """Whether `row` is to attend otherwise than in the host's own call."""
-        edited = any(each == row for each, _ in (*self.mixes, *self.edited))
-        return edited or row in self._biases or row in self._replaced
+        return row in self._touched
 
     def output(self) -> Tensor:
         """What the host gets: (rows, heads, queries, width)."""
         if not self._acted:
             return self._run_untouched()
-        rows = [row for row in range(len(self.query)) if self.touches(row)]
         if not self.joint:
             whole = {"attn_mask": self._bias_of(range(len(self.query)))} if self._biases else {}
             run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
             return self._completed(run, range(len(run)))
-        output = self._run_untouched().clone()
-        if self._only_replaced:
-            output[rows, :, self.image] = self._run_replaced()[0]
-            return output
-        bias = self._bias_of(rows)
-        run = F.scaled_dot_product_attention(
-            self.query[rows],
-            self.key[rows],
-            self._weighted()[rows],
-            attn_mask=bias,
-            scale=self.scale,
-        )
-        output[rows, :, self.image] = self._completed(run, rows)
+        output, rows = self._run_untouched().clone(), sorted(self._touched)
+        output[rows, :, self.image] = self._completed(self._run_again()[0], rows)
         return output
 
     def _run_untouched(self) -> Tensor:
         """The host's own call, run once."""
+        if self.joint:
+            self._summed()
         if self._untouched is None:
             # Who only looks does so without gradients, which the host is to have.
             with torch.set_grad_enabled(self._grads):
@@ -156,18 +155,22 @@ class InFlight:
         return bool(self.mixes or self.edited or self._biases or self._replaced)
 
     @property
-    def _only_replaced(self) -> bool:
-        """Whether other queries, keys and values are all that rows attend with otherwise."""
-        return bool(self._replaced) and not (self.mixes or self.edited or self._biases)
+    def _touched(self) -> set[int]:
+        """The rows that are to attend otherwise."""
+        edited = {row for row, _ in (*self.mixes, *self.edited)}
+        return edited | self._biases.keys() | self._replaced
 
-    def _run_replaced(self) -> tuple[Tensor, Tensor | None]:
-        """The image's queries of the rows that were replaced, answered once, and denominators."""
+    def _run_again(self) -> tuple[Tensor, Tensor | None]:
+        """The image's queries of those rows, answered once for all that is settled by now.
+
+        With the softmax's denominators, if the kernel tells them: values have no part in these.
+        """
         if self._again is None:
-            rows = sorted(self._replaced)
+            rows = sorted(self._touched)
             call = SdpaCall(
                 self.query[rows],
                 self.key[rows],
-                self.value[rows],
+                self._weighted()[rows],
                 attn_mask=self._bias_of(rows),
                 scale=self.scale,
             )
@@ -235,8 +238,8 @@ class InFlight:
         """With the parts of edited rows that come from elsewhere than their own softmax."""
         if not self.edited and not any(mix.terms for mix in self.mixes.values()):
             return output
-        # Kernels keep their outcome for gradients, and it must not be written to.
-        output = output.clone() if output.requires_grad else output
+        # What is kept, for gradients or for the next who asks, must not be written to.
+        output = output.clone() if self.joint or output.requires_grad else output
         places = {row: place for place, row in enumerate(rows)}
         with without_autocast(output):
             for group, (first, beyond), mixes in self._groups():

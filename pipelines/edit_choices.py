@@ -30,7 +30,7 @@ QUALITIES = (0.0, 0.8)
 """When words and pixels look where the source's did in a picture that exists, where nouns stay and
 only what is said of them changes: its things keep their shape so. Chosen on pairs that
 samples/bench/pictures_truth.py passes over."""
-PIXELS_OF_QUALITIES = (0.0, 0.5)
+QUALITIES_TOGETHER = (0.0, 0.5)
 """The same in joint attention, where more of it keeps colours too."""
 
 
@@ -86,7 +86,8 @@ def usual_windows(
     """When words, and when pixels, look where the source's did.
 
     Unless told, words do in cross-attention; in `joint` attention pixels do, which needs no
-    alignment of words. `exists` is that the picture does, and was not drawn.
+    alignment of words, and both where only qualities change. `exists` is that the picture does, and
+    was not drawn.
     """
     cross: Shares = (CROSS_WINDOW.start, CROSS_WINDOW.end)
     share: Shares = NONE
@@ -96,7 +97,7 @@ def usual_windows(
         if around:
             share = PIXELS_AROUND
     if exists and only_qualities(source, target):
-        cross, share = (NONE, PIXELS_OF_QUALITIES) if joint else (QUALITIES, QUALITIES)
+        cross = share = QUALITIES_TOGETHER if joint else QUALITIES
     return spec.cross or cross, spec.share or share
 
 
