@@ -35,6 +35,7 @@ class Layers:
         self._wanted: dict[str, list[tuple[Control, Site]]] = {}
         self.modules: dict[str, tuple[Any, ...]] = {}
         self.visited: set[str] = set()
+        self._known: dict[tuple[str, int, int, int, int], tuple[int, int, slice, slice]] = {}
         for control in controls:
             for site, module in modules.items():
                 if control.wants(site):
@@ -53,18 +54,15 @@ class Layers:
 
         Raises `UnsupportedModelError` if it is not shaped as the model's inputs let expect.
         """
-        _, site = self._wanted[layer][0]
-        height, width = site.grid(step.height, step.width)
-        positions, image, also = call.query.shape[2], ALL, ""
-        pixels = step.frames * height * width
+        height, width, image, text = self._places(layer, step)
+        positions, pixels = call.query.shape[2], step.frames * height * width
         if layer in self._joint:
-            image, text = self._family.stretches(pixels, step.tokens)
             there = max(image.stop, text.stop) <= positions == call.key.shape[2]
-            also = f" and {step.tokens} text tokens"
         else:
             there = positions == pixels
         if not there:
             of_frames = f"{step.frames} frames of " if step.frames > 1 else ""
+            also = f" and {step.tokens} text tokens" if layer in self._joint else ""
             raise UnsupportedModelError(
                 f"{layer} attends from {positions} positions where {of_frames}{height} × {width} "
                 f"pixels{also} were expected for a latent of {step.height} × {step.width}."
@@ -74,11 +72,22 @@ class Layers:
     def attend(self, layer: str, in_flight: InFlight, step: Step) -> None:
         """Show a call to the controls that want its sites, in order."""
         self.visited.add(layer)
+        height, width, image, text = self._places(layer, step)
         for control, site in self._wanted[layer]:
-            height, width = site.grid(step.height, step.width)
-            keys = ALL
-            if layer in self._joint:
-                image, text = self._family.stretches(step.frames * height * width, step.tokens)
-                keys = text if site.kind == "cross" else image
-            attention = Attention(in_flight, keys)
+            attention = Attention(in_flight, text if site.kind == "cross" else image)
             control.attend(LayerCall(site, step, height, width, attention.tokens), attention)
+
+    def _places(self, layer: str, step: Step) -> tuple[int, int, slice, slice]:
+        """A layer's grid (height, width), and where image and text stand in its sequence.
+
+        Where the text is not in one sequence with the image, each has its own.
+        """
+        size = layer, step.height, step.width, step.frames, step.tokens
+        if size not in self._known:
+            height, width = self._wanted[layer][0][1].grid(step.height, step.width)
+            image = text = ALL
+            if layer in self._joint:
+                pixels = step.frames * height * width
+                image, text = self._family.stretches(pixels, step.tokens)
+            self._known[size] = height, width, image, text
+        return self._known[size]

@@ -66,8 +66,7 @@ def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
         return
     listener.set(None)
     # None: the layer failed. Hooks of the host library may give what they kept from before.
-    cached = hasattr(module, "_diffusers_hook")
-    if output is None or visit.calls > visit.which or cached:
+    if visit.calls > visit.which or output is None or hasattr(module, "_diffusers_hook"):
         return
     _, layer = visit.sessions[0]
     raise UnsupportedModelError(
