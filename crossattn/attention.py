@@ -127,7 +127,8 @@ class Attention:
         if isinstance(row, slice):
             rows, made = self._whole.numbers(row), {*self._whole.edited, *self._whole.mixes}
             if any((each, self._block) in made for each in rows):
-                return torch.stack([self.probabilities(each, heads, tokens) for each in rows])
+                each_of = [self.probabilities(each, heads, tokens) for each in rows]
+                return torch.stack(each_of) if len(each_of) > 1 else each_of[0][None]
             there = self._whole.unformed(row, self._block, looking=True)
             return there.probabilities(heads, tokens)
         cell = row, self._block
