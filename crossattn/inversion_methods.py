@@ -25,6 +25,15 @@ DIFFUSION, FLOW = ("null-text", "edit-friendly", "ledits"), ("flowedit",)
 """Those that do without a flow, and those that need one; the others fit any model."""
 
 
+def usual_method(*, flow: bool) -> Method:
+    """The method for models that follow a flow, and for others, unless told.
+
+    Of those that give the picture back exactly and draw no noise, the one whose edits come out
+    best by samples/bench/pictures_truth.py.
+    """
+    return "shift" if flow else "direct"
+
+
 def listed() -> str:
     """All of them in one line for people, with what the special ones fit."""
     special = dict.fromkeys(DIFFUSION, " (no flow)") | dict.fromkeys(FLOW, " (a flow)")

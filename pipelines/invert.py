@@ -19,7 +19,7 @@ from crossattn.course import Course
 from crossattn.encoders import tokenizers_of
 from crossattn.errors import InputError, PromptError, RecipeError
 from crossattn.inversion import Inversion
-from crossattn.inversion_methods import DRAWN, Method, check_method
+from crossattn.inversion_methods import DRAWN, Method, check_method, usual_method
 from crossattn.pipelines.conditioning import stretches
 from crossattn.pipelines.denoise import Progress, with_own_scheduler
 from crossattn.pipelines.draw import draw
@@ -63,7 +63,7 @@ def invert(
     picture: Image.Image,
     caption: str,
     *,
-    method: Method = "shift",
+    method: Method | None = None,
     steps: int | None = None,
     seed: int = 0,
     guidance: float | None = None,
@@ -88,6 +88,7 @@ def invert(
         height=picture.height,
         scheduler=None if is_joint(pipe) else "ddim",
     )
+    method = method or usual_method(flow=is_joint(pipe))
     *_, walked = _inverted(asked, pipe, picture, method, cross, share)
     assert isinstance(walked, _Walked)
     return walked.run
@@ -108,7 +109,7 @@ def keep_picture(
     Raises as `taken_up` does.
     """
     settled, whole = taken_up(recipe, pipe)
-    assert settled.picture is not None
+    assert settled.picture is not None and settled.picture.method is not None
     _, _, height, width = numbers(settled)
     picture = whole.resize((width, height), Image.Resampling.LANCZOS)
     method = settled.picture.method
@@ -158,7 +159,8 @@ def taken_up(recipe: Recipe, pipe: "Pipeline") -> tuple[Recipe, Image.Image]:
     assert asked is not None
     path = Path(asked.path)
     _check_caption(recipe, pipe)
-    check_method(asked.method, flow=is_joint(pipe))
+    method = asked.method or usual_method(flow=is_joint(pipe))
+    check_method(method, flow=is_joint(pipe))
     whole = read_picture(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if asked.sha256 not in (None, digest):
@@ -174,7 +176,7 @@ def taken_up(recipe: Recipe, pipe: "Pipeline") -> tuple[Recipe, Image.Image]:
     own = defaults_of(pipe)
     width, height = fitted(whole.size, own.width * own.height, own.multiple)
     filled: dict[str, Any] = {
-        "picture": asked.model_copy(update={"sha256": digest}).model_dump(),
+        "picture": asked.model_copy(update={"sha256": digest, "method": method}).model_dump(),
         "scheduler": None if is_joint(pipe) else "ddim",
         "width": recipe.width or width,
         "height": recipe.height or height,
@@ -182,7 +184,7 @@ def taken_up(recipe: Recipe, pipe: "Pipeline") -> tuple[Recipe, Image.Image]:
     if recipe.guidance is None and recipe.model in SHIPPED:
         filled["guidance"] = GUIDANCE
     settled = settle(recipe.replace(**filled), pipe)
-    if asked.method == "null-text":
+    if method == "null-text":
         check_guided(settled, pipe)
     return settled, whole
 

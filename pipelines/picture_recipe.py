@@ -17,7 +17,9 @@ class PictureRecipe(BaseModel):
         pattern=r"^[0-9a-f]{64}$",
         description="the SHA-256 of that file, 64 digits, or any file (null)",
     )
-    method: Method = Field(default="shift", description=f"one of {listed()}")
+    method: Method | None = Field(
+        default=None, description=f"one of {listed()}, or left to the model (null)"
+    )
     put_back: bool = Field(
         default=True,
         description="true, to put what changed back into the picture as it was, at its full size, "

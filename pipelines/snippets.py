@@ -74,7 +74,7 @@ def command_line(recipe: Recipe) -> str:
         parts += [f"--within {shlex.quote(word)}" for word in edit.blend or ()]
         parts += [f"--protect {shlex.quote(word)}" for word in edit.protect]
     if edit and picture:
-        parts += [f"--method {picture.method}"]
+        parts += [f"--method {picture.method}"] if picture.method else []
         parts += [] if picture.put_back else ["--no-put-back"]
     parts += [f"--{name} {shlex.quote(f'{chosen[name]}')}" for name in OPTIONS if name in chosen]
     parts += ["--every-word"] if recipe.excite == () else []

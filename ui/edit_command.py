@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossattn.inversion_methods import listed
+from crossattn.inversion_methods import listed, usual_method
 from crossattn.ui import options as opt
 from crossattn.ui.option_values import parse_number
 from crossattn.ui.output_places import OTHER_PICTURES, folder_path, picture_path
@@ -157,7 +157,8 @@ def edit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"{listed()}." + opt.by_default("shift"),
+            help=f"{listed()}; {usual_method(flow=False)} unless told, of a flow "
+            f"{usual_method(flow=True)}.",
             rich_help_panel=PHOTO,
         ),
     ] = None,

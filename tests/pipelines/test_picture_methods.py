@@ -102,3 +102,11 @@ def test_null_text_needs_guidance(sd_pipe: Any, photo: str) -> None:
     asked = recipe(photo, picture={"method": "null-text"}, guidance=1.0)
     with pytest.raises(RecipeError, match="finds the empty prompt of guidance, and there is none"):
         last(edit(asked, pipe=sd_pipe))
+
+
+def test_a_recipe_leaves_the_method_to_the_model_and_keeps_what_it_chose(
+    sd_pipe: Any, photo: str
+) -> None:
+    for pipe, chosen in ((sd_pipe, "direct"), (load("emoji-sd3"), "shift")):
+        done = last(edit(recipe(photo), pipe=pipe))
+        assert done.result.recipe.picture.method == chosen

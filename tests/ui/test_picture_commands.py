@@ -76,7 +76,7 @@ def test_an_edited_photograph_has_its_size_and_is_drawn_again_from_its_recipe(
     )
     recipe = read_recipe(Path("cat.png"))
     assert recipe.edit is not None and recipe.picture is not None
-    assert (recipe.edit.begin, recipe.picture.method) == (0.5, "shift")
+    assert (recipe.edit.begin, recipe.picture.method) == (0.5, "direct")
     assert read_picture(Path("cat.png")).size == (90, 150)
     assert call(["replay", "cat.png"]) == 0
     Image.new("RGB", (90, 150)).save("photo.jpg")
