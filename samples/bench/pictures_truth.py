@@ -13,7 +13,6 @@ python samples/bench/pictures_truth.py --pairs 100 --rows pictures-truth.jsonl
 import argparse
 import json
 import random
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -29,7 +28,7 @@ from PIL import Image
 
 from crossattn import CrossattnError
 from crossattn.inversion import Following
-from crossattn.inversion_methods import Method
+from crossattn.inversion_methods import Method, usual_method
 from crossattn.pipelines.denoise import decode, denoise, encode, with_own_scheduler
 from crossattn.pipelines.edit import Source, edit, keep_source
 from crossattn.pipelines.emoji_sd.judge import Judge
@@ -41,11 +40,12 @@ from crossattn.pipelines.recipe import Recipe
 STEPS = {"emoji-sd": 15, "emoji-sd3": 12}
 METHODS = get_args(Method)
 VARIANTS: dict[str, dict[str, object]] = {
-    "shift, no blend": {"blend": None},
-    "shift, cross 0.4": {"cross": (0, 0.4), "share": (0, 0)},
-    "shift, share 0.4": {"cross": (0, 0), "share": (0, 0.4)},
+    "no blend": {"blend": None},
+    "cross 0.4": {"cross": (0, 0.4), "share": (0, 0)},
+    "share 0.4": {"cross": (0, 0), "share": (0, 0.4)},
+    **{f"guidance {guidance}": {} for guidance in range(1, 8)},
 }
-GUIDED = re.compile(r"guidance (\d)")
+"""What may stand behind a method, as in "ddim, guidance 4, no blend"."""
 NOTHING = "nothing"
 TRUE_EDIT = "the true edit"
 """The render of the other side through the autoencoder: boxes of things have corners that a change
@@ -105,16 +105,17 @@ def rows(
         for way in ways:
             if way == NOTHING:
                 continue
-            method = way.partition(",")[0]
-            asked = GUIDED.search(way)
-            guidance = float(asked[1]) if asked else None
+            method, *variants = way.split(", ")
+            changed = {name: what for one in variants for name, what in VARIANTS[one].items()}
+            guided = [one.removeprefix("guidance ") for one in variants if "guidance" in one]
+            guidance = float(guided[0]) if guided else None
             recipe = Recipe(
                 model=model,
                 prompt=text,
                 steps=STEPS[model],
                 guidance=guidance,
                 picture={"path": str(path), "method": method, "put_back": False},
-                edit={"prompt": target, **VARIANTS.get(way, {})},
+                edit={"prompt": target, **changed},
             )
             try:
                 name = f"{method} {guidance}" if guidance else method
@@ -205,11 +206,12 @@ def table(rows: list[Row]) -> None:
                 cells += [_mean(some, "done"), _mean(some, "truth")]
             print(f"| {' | '.join(cells)} |")
     print()
-    for other in METHODS:
-        both = _both(edits, "shift", other)
-        if other != "shift" and both:
+    own = usual_method(flow=rows[0]["model"] == "emoji-sd3")
+    for other in dict.fromkeys(row["way"] for row in edits):
+        both = _both(edits, own, other)
+        if other != own and other.partition(",")[0] in METHODS and both:
             told = (f"{name} {_apart(both, name)}" for name in ("background", "truth"))
-            print(f"shift against {other}, pair by pair (n {len(both)}): {'; '.join(told)}\n")
+            print(f"{own} against {other}, pair by pair (n {len(both)}): {'; '.join(told)}\n")
 
 
 def _mean(rows: list[Row], name: str) -> str:
@@ -231,6 +233,16 @@ def _apart(both: list[tuple[Row, Row]], name: str) -> str:
     return f"{mean(apart):+.1f} dB, 95 % of resamples {means[25]:+.1f} to {means[974]:+.1f}"
 
 
+def _way(text: str) -> str:
+    method, *variants = text.split(", ")
+    if method not in (NOTHING, *METHODS) or not VARIANTS.keys() >= {*variants}:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no way: expected one of {', '.join(METHODS)}, and behind it, each after "
+            f"a comma, any of {', '.join(VARIANTS)}."
+        )
+    return text
+
+
 def main() -> None:
     """Invert, edit, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -238,10 +250,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="pairs to pass over; 200 to tune by")
     parser.add_argument("--rows", type=Path, default=Path("pictures-truth.jsonl"))
-    usual = [NOTHING, *METHODS, "ddim, guidance 4"]
-    guided = [f"{method}, guidance {guidance}" for method in METHODS for guidance in range(1, 8)]
-    ways = [*usual, *VARIANTS, *guided]
-    parser.add_argument("--ways", nargs="+", choices=ways, default=usual, metavar="WAY")
+    usual = [NOTHING, *METHODS, "ddim, guidance 4", "ddim, guidance 4, no blend"]
+    parser.add_argument("--ways", nargs="+", type=_way, default=usual, metavar="WAY")
     parser.add_argument("--part", default="1/1", help="1/4 does the first of every four pairs")
     options = parser.parse_args()
     torch.set_num_threads(1)
