@@ -157,7 +157,7 @@ def edit(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"{listed()}; {usual_method(flow=False)} unless told, of a flow "
+            help=f"{listed()}; unless told {usual_method(flow=False)}, for a flow "
             f"{usual_method(flow=True)}.",
             rich_help_panel=PHOTO,
         ),

@@ -127,10 +127,9 @@ def rows(
             except CrossattnError:
                 # A method that this kind of model cannot do.
                 continue
-            image, mask = done.result.image, done.report.mask
-            small = (
-                None if mask is None else mask[:: pipe.vae_scale_factor, :: pipe.vae_scale_factor]
-            )
+            image, mask, cell = done.result.image, done.report.mask, pipe.vae_scale_factor
+            # The report's mask is in pixels, the blend's has one place for each latent pixel.
+            small = None if mask is None else mask[::cell, ::cell]
             yield row(way, image, put_back(before, image, small))
 
 
@@ -206,12 +205,12 @@ def table(rows: list[Row]) -> None:
                 cells += [_mean(some, "done"), _mean(some, "truth")]
             print(f"| {' | '.join(cells)} |")
     print()
-    own = usual_method(flow=rows[0]["model"] == "emoji-sd3")
+    usual = usual_method(flow=rows[0]["model"] == "emoji-sd3")
     for other in dict.fromkeys(row["way"] for row in edits):
-        both = _both(edits, own, other)
-        if other != own and other.partition(",")[0] in METHODS and both:
+        both = _both(edits, usual, other)
+        if other != usual and other.partition(",")[0] in METHODS and both:
             told = (f"{name} {_apart(both, name)}" for name in ("background", "truth"))
-            print(f"{own} against {other}, pair by pair (n {len(both)}): {'; '.join(told)}\n")
+            print(f"{usual} against {other}, pair by pair (n {len(both)}): {'; '.join(told)}\n")
 
 
 def _mean(rows: list[Row], name: str) -> str:

@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="emoji-sd")
-    parser.add_argument("--method", help="of the model's own choice unless given")
+    parser.add_argument("--method", help="the model's own unless given")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--output", type=Path, default=Path("pie"))
