@@ -20,13 +20,12 @@ from crossattn.ui.browser.fields import (
     holding,
     recipe_of,
     with_unshown,
-    without_weights,
 )
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_choice import ModelChoice
 from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.payload import EDIT_FIELDS, card, describe
-from crossattn.ui.browser.shelf import Made, Shelf
+from crossattn.ui.browser.shelf import Made, Shelf, compared_with
 from crossattn.ui.browser.sweeps import swept
 from crossattn.ui.browser.told import told
 
@@ -167,14 +166,26 @@ class Events:
                 yield status(name, {}), {**asked, "shown": list(shown)}, made
             yield self.choice.rest(model), {**asked, "shown": shown, "done": True}, made
 
-    def open(self, asked: dict[str, str], made: list[str]) -> Iterator[Updates]:
-        """Bring a picture back, with its fields: {recipe: JSON, id}.
+    def open(self, asked: dict[str, Any], made: list[str]) -> Iterator[Updates]:
+        """Bring a picture back, with its fields: {recipe: JSON, id, fields}.
 
-        What is no longer kept under that id is drawn again.
+        What is no longer kept under that id is drawn again. `fields`, in the order of `fields_of`,
+        are what somebody had set since: they stand from the first, whatever comes of the picture.
         """
         with told():
+            fields = asked.get("fields") or ()
+            stay = (gr.skip(),) * len(fields)
+            if fields:
+                prompt, negative, name, *others = fields
+                model = self.choice.chosen(name) if name in self.offered else gr.skip()
+                yield (prompt, negative, model, *others, gr.skip(), *KEEP)
+            if "recipe" not in asked:
+                return
             recipe = Recipe.from_json(asked["recipe"]).replace(device=None, versions={})
-            yield from self._opened(recipe, made, asked.get("id") or "")
+            for *shown, header, stage, seed, ids in self._opened(recipe, made, asked.get("id", "")):
+                yield (*(stay or shown), header, stage, gr.skip() if fields else seed, ids)
+            if fields and name in self.offered:
+                yield (*stay, self.choice.rest(name), *KEEP)
 
     def open_picture(self, file: str | None, made: list[str]) -> Iterator[Updates]:
         """Fill the fields in from a picture that carries its recipe, and draw it again.
@@ -285,16 +296,6 @@ class Events:
         return ids[-HISTORY:]
 
     def _before(self, recipe: Recipe, made: list[str]) -> str | None:
-        """The picture to compare with: the same without what is asked of words, or that before."""
-        earlier = self.shelf.kept(reversed(made))
-        plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.notation), regions=())
-        for likely in (plain, plain.replace(excite=None)):
-            for one in earlier:
-                if one.recipe == likely != recipe:
-                    return one.id
-        same_size = [
-            one
-            for one in earlier[:1]
-            if one.recipe.width == recipe.width and one.recipe.height == recipe.height
-        ]
-        return same_size[0].id if same_size else None
+        """The id of the picture to compare with, among those of a session."""
+        before = compared_with(recipe, self.shelf.kept(reversed(made)))
+        return before.id if before else None

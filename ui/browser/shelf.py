@@ -20,6 +20,7 @@ from crossattn.pipelines.picture_recipe import PictureRecipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.result import Result, WordShare
 from crossattn.trace import Trace
+from crossattn.ui.browser.fields import without_weights
 
 PREFIX = "crossattn-page-"
 """How the folders of shelves begin, among the system's temporary ones."""
@@ -190,3 +191,17 @@ def _sweep_up() -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink()
+
+
+def compared_with(recipe: Recipe, earlier: Sequence[Made]) -> Made | None:
+    """The picture to compare a new one with: the same without what is asked of words, or the last.
+
+    `earlier` begins with the last; that one will do if it is as large.
+    """
+    plain = recipe.replace(prompt=without_weights(recipe.prompt, recipe.notation), regions=())
+    for likely in (plain, plain.replace(excite=None)):
+        for one in earlier:
+            if one.recipe == likely != recipe:
+                return one
+    size = recipe.width, recipe.height
+    return next((one for one in earlier[:1] if (one.recipe.width, one.recipe.height) == size), None)

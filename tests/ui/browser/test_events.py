@@ -80,6 +80,28 @@ def test_a_weighted_picture_outlives_the_one_it_was_compared_with(
     assert back["report"][0]["before"] is None
 
 
+def test_what_was_set_since_stands_from_the_first_whatever_comes_of_the_picture(
+    events: Events,
+) -> None:
+    session = Session(events)
+    told = session.draw()
+    [model] = events.offered
+    since = ["a blue car", "a dog", model, "9", 3, 2.0, "64 × 64", "", "a1111", "a cat"]
+    asked = {"recipe": told["code"]["Recipe"], "id": told["id"], "fields": since}
+    kept = list(events.open(asked, session.made))
+    again = list(events.open({**asked, "id": ""}, session.made))
+    for first, *others in (kept, again):
+        assert list(first[:10]) == since
+        assert all(value == gr.skip() for later in others for value in (*later[:10], later[-2]))
+    assert kept[1][-3]["id"] == told["id"]
+    assert again[-2][-3]["prompt"] == "a red car"
+    assert list(events.open({"fields": since}, session.made)) == kept[:1]
+    refused = events.open({**asked, "recipe": "{}"}, session.made)
+    assert list(next(refused)[:10]) == since
+    with pytest.raises(gr.Error, match="prompt"):
+        next(refused)
+
+
 def test_one_persons_pictures_do_not_push_out_anothers(
     events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:

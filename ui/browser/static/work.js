@@ -1,6 +1,6 @@
 // Work is kept: the history for every tab of this browser, the picture and the fields for each tab.
 
-import { ask, on, set, state, type, whenThere } from "./store.js";
+import { ask, on, set, state, whenThere } from "./store.js";
 import { holds, NAMES } from "./fields.js";
 
 const HISTORY = "crossattn-history";
@@ -34,7 +34,7 @@ function saveWork() {
   const { fields, history, pins, phrases, run, tab } = state;
   const card = history.find((one) => one.id === run?.id);
   const asked = card && { recipe: card.recipe, id: card.id };
-  const work = { asked, typed: { prompt: fields.prompt, target: fields.target, negative: fields.negative, seed: fields.seed }, pins: [...pins], phrases, tab };
+  const work = { asked, fields: NAMES.map((name) => fields[name]), pins: [...pins], phrases, tab };
   write(sessionStorage, WORK, work);
   write(localStorage, WORK, work);
 }
@@ -61,23 +61,14 @@ async function restore(work) {
   }
   // At once: whoever goes on before the picture is back turns to tabs too.
   whenThere("#control-tabs [role=tab]", () => work.tab && ask("tab", work.tab));
-  if (work.asked) {
-    ask("start");
-    ask("open", work.asked);
-    await opened();
-    if (state.run) set({ pins: new Map(work.pins ?? []), phrases: work.phrases ?? [] });
-  }
-  // Gradio fills the fields in after the stage: what was typed since goes on top.
-  const told = state.run?.fields ?? [];
-  if (work.asked) await Promise.all(NAMES.slice(0, 4).map((name, index) => holds(name, told[index])));
-  for (const [name, text] of Object.entries(work.typed ?? {})) {
-    const box = { prompt: "#prompt textarea", target: "#target textarea", negative: "#negative textarea", seed: "#seed input" }[name];
-    if (text === undefined || text === state.fields[name]) continue;
-    type(box, text);
-    await holds(name, text);
-  }
-  ready = true;
+  if (work.asked) ask("start");
+  // The server fills the fields in: what is put into them here may come before what Gradio puts.
+  ask("open", { ...work.asked, fields: work.fields });
+  if (work.asked) await opened();
+  if (state.run) set({ pins: new Map(work.pins ?? []), phrases: work.phrases ?? [] });
   if (!state.run && !work.asked) ask("begin");
+  await Promise.all(NAMES.map((name, index) => work.fields && holds(name, work.fields[index])));
+  ready = true;
 }
 
 // Once Gradio has told what the fields hold: then it listens, too.
