@@ -1,7 +1,6 @@
 """What a control may see of an attention in flight and do to it, at the least cost."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -81,7 +80,7 @@ class Attention:
         host = self._whole.host
         mask = host.attn_mask if self.joint else None
         there = self._in_sequence(self._whole.key, key)
-        other = InFlight(replace(host, key=there, attn_mask=mask), self._whole.image)
+        other = InFlight(host._replace(key=there, attn_mask=mask), self._whole.image)
         other.query = self.query
         return Attention(other, self._keys)
 
@@ -92,6 +91,15 @@ class Attention:
     def unformed(self, row: int | slice) -> UnformedMap:
         """The map of `row`, or of several, before any edit of its probabilities, as views."""
         return self._whole.unformed(row, self._block)
+
+    def unedited(self, rows: slice) -> UnformedMap | None:
+        """The map of rows whose probabilities nobody has edited, to look at; None of any others."""
+        whole = self._whole
+        if whole.edited or whole.mixes:
+            made = {*whole.edited, *whole.mixes}
+            if any((row, self._block) in made for row in whole.numbers(rows)):
+                return None
+        return whole.unformed(rows, self._block, looking=True)
 
     def formed(self, rows: slice, tokens: int) -> int:
         """How many keys' logits it takes to form the probabilities of the first `tokens`."""
@@ -125,12 +133,10 @@ class Attention:
         Several rows at once give (rows, heads, pixels, tokens).
         """
         if isinstance(row, slice):
-            rows, made = self._whole.numbers(row), {*self._whole.edited, *self._whole.mixes}
-            if any((each, self._block) in made for each in rows):
-                each_of = [self.probabilities(each, heads, tokens) for each in rows]
-                return torch.stack(each_of) if len(each_of) > 1 else each_of[0][None]
-            there = self._whole.unformed(row, self._block, looking=True)
-            return there.probabilities(heads, tokens)
+            if (there := self.unedited(row)) is not None:
+                return there.probabilities(heads, tokens)
+            each_of = [self.probabilities(each, heads, tokens) for each in self._whole.numbers(row)]
+            return torch.stack(each_of) if len(each_of) > 1 else each_of[0][None]
         cell = row, self._block
         if cell in self._whole.edited:
             return self._whole.edited[cell][heads, :, tokens]

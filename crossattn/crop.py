@@ -43,7 +43,7 @@ class _PatchedCrop(PatchedMethod):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         box = self.plain(*args, **kwargs)
-        mask = self.signature.bind(*args, **kwargs).arguments["mask_image"]
+        mask = self.named(args, kwargs)["mask_image"]
         size = mask.size if hasattr(mask, "getbbox") else (mask.shape[-1], mask.shape[-2])
         for listener in self.listeners:
             listener(Crop(*map(int, box), *map(int, size)))

@@ -118,12 +118,12 @@ def refuse_pipeline(pipe: Any) -> None:
         )
 
 
-def refuse_processor(layer: str, processor: Any, family: Family, when: str = "") -> None:
+def refuse_processor(layer: str, processor: type, family: Family, when: str = "") -> None:
     """Raise `UnsupportedModelError` with the remedy if `processor` cannot be served at `layer`.
 
     `when` says when it was found, if not before the run.
     """
-    name = type(processor).__name__
+    name = processor.__name__
     if name not in family.processors:
         part = "unet" if family.inputs.latents == "sample" else "transformer"
         remedy = next(

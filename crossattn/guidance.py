@@ -51,6 +51,7 @@ class Guidance:
         self._told = told
         self._convention = convention
         self._lone: Tensor | None = None
+        self._heard_of: tuple[Sequence[tuple[Text, ...]], Rows] | None = None
         self._alike: PerTensor[bool] = PerTensor()
 
     @property
@@ -65,7 +66,10 @@ class Guidance:
         """The rows of a call with `count` of them and `embeds` (rows, tokens, channels)."""
         texts = self._heard.texts(embeds)
         if self._prompts and any(texts):
-            return self._of_told(texts)
+            # The same tensor's texts are the same object, until more is heard.
+            if self._heard_of is None or self._heard_of[0] is not texts:
+                self._heard_of = texts, self._of_told(texts)
+            return self._heard_of[1]
         alike = all(texts) and len(set(texts)) == 1
         return self._as_said(embeds, count, alike)
 

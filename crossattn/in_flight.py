@@ -137,9 +137,12 @@ class InFlight:
         if self.joint:
             self._summed()
         if self._untouched is None:
-            # Who only looks does so without gradients, which the host is to have.
-            with torch.set_grad_enabled(self._grads):
+            if torch.is_grad_enabled() == self._grads:
                 self._untouched = self.host.run(), None
+            else:
+                # Who only looks does so without gradients, which the host is to have.
+                with torch.set_grad_enabled(self._grads):
+                    self._untouched = self.host.run(), None
         return self._untouched[0]
 
     def _summed(self) -> Tensor | None:

@@ -10,8 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,8 +24,7 @@ _lock = threading.Lock()
 _users = 0
 
 
-@dataclass(frozen=True)
-class SdpaCall:
+class SdpaCall(NamedTuple):
     """A call of `scaled_dot_product_attention`, by its own names for its arguments."""
 
     query: Tensor
@@ -40,7 +38,7 @@ class SdpaCall:
 
     def run(self, **other: Tensor | None) -> Tensor:
         """What the host would get (rows, heads, queries, width), with `other` of the arguments."""
-        return _plain(**vars(self) | other)
+        return _plain(**self._asdict() | other)
 
     def run_summed(self) -> tuple[Tensor, Tensor] | None:
         """The same bits as `run`, and the softmax's denominators as logarithms, at no cost.
@@ -56,7 +54,7 @@ class SdpaCall:
             or self.key.shape[2] != self.value.shape[2]
             or (torch.is_grad_enabled() and any(each.requires_grad for each in tensors))
             or torch.is_autocast_enabled("cpu")
-            or torch._fused_sdp_choice(**vars(self))
+            or torch._fused_sdp_choice(**self._asdict())
             != torch.nn.attention.SDPBackend.FLASH_ATTENTION.value
         ):
             return None

@@ -47,7 +47,7 @@ class Layers:
         """Raise `UnsupportedModelError` for a processor that cannot be served."""
         for layer, modules in self.modules.items():
             for module in modules:
-                refuse_processor(layer, module.processor, self._family)
+                refuse_processor(layer, type(module.processor), self._family)
 
     def open(self, layer: str, call: SdpaCall, step: Step) -> InFlight:
         """A call of the host at that layer, for controls to act on.

@@ -21,10 +21,14 @@ class PatchedMethod:
         self.owner = owner
         self.plain = getattr(owner, self.name)
         self.present = vars(owner).get(self.name)
-        self.signature = inspect.signature(self.plain)
+        self.names = tuple(inspect.signature(self.plain).parameters)
         self.listeners: tuple[Any, ...] = ()
         # Pipelines look into the signature of a method for what they may pass.
         functools.update_wrapper(self, self.plain)
+
+    def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Arguments by their names."""
+        return dict(zip(self.names, args, strict=False)) | kwargs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the plain method gives, unless a subclass says otherwise."""

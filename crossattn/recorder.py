@@ -70,6 +70,7 @@ class Recorder(Control):
         """What was recorded by now; raises `TraceError` before the first step."""
         if self._record is None:
             raise TraceError("Nothing is recorded yet: run the pipeline inside `with attach(...)`.")
+        self._settle()
         # In mid-run the sums go on changing, and a trace stays as it was taken.
         return Trace.of(self._record.snapshot() if self._session else self._record)
 
@@ -120,6 +121,7 @@ class Recorder(Control):
     def before_step(self, step: Step) -> None:
         """Make room at the first step of a run."""
         assert self._session is not None
+        self._settle()
         if self._record is None or step.run != self._run:
             if self.negative and self._session.guidance.guided is False:
                 raise ControlError(NO_NEGATIVE)
@@ -171,9 +173,15 @@ class Recorder(Control):
 
     def leave(self) -> None:
         """Let go of the model and its device."""
+        self._settle()
         self._session = self._sums = None
         if self._record is not None:
             self._record = self._record.snapshot()
+
+    def _settle(self) -> None:
+        """Have the record hold all that was seen."""
+        if self._sums is not None:
+            self._sums.settle()
 
     def _layout(self, session: Session, step: Step) -> Layout:
         prompts, negatives = session.prompts, session.negative_prompts

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossattn import visit
 from crossattn.compiled import run_eagerly
 from crossattn.control import Control
 from crossattn.crop import Crop, hear_crops
@@ -18,8 +19,7 @@ from crossattn.errors import ControlError
 from crossattn.guidance import Guidance
 from crossattn.heard import Heard
 from crossattn.hooks import after, before
-from crossattn.in_flight import InFlight
-from crossattn.intercept import SdpaCall, intercepted
+from crossattn.intercept import intercepted
 from crossattn.latents import Latents
 from crossattn.layers import Layers
 from crossattn.per_tensor import PerTensor
@@ -28,7 +28,6 @@ from crossattn.sides import listen
 from crossattn.site import site_modules
 from crossattn.step import Step
 from crossattn.stepping import watch
-from crossattn.visit import enter, forget, leave
 from crossattn.words import Prompt
 
 _active: ContextVar[tuple["Session", ...]] = ContextVar("active", default=())
@@ -77,7 +76,7 @@ class Session:
         self._step: Step | None = None
         self._paused = False
         self._elsewhere = False
-        self._signature = inspect.signature(type(self.denoiser).forward)
+        self._names = tuple(inspect.signature(type(self.denoiser).forward).parameters)[1:]
         self.layers = Layers(self.family, self.modules, self.controls, self.turns[1:])
         self._embeds: PerTensor[Tensor] = PerTensor()
         self._lengths: PerTensor[int] = PerTensor()
@@ -132,15 +131,7 @@ class Session:
         A second visit within one call of the denoiser is a recomputation, as gradient checkpointing
         does in the backward pass, and not shown.
         """
-        return self._acts and self._step is not None and layer not in self.layers.visited
-
-    def open(self, layer: str, call: SdpaCall) -> InFlight:
-        """A call of the host at that layer, for controls to act on."""
-        return self.layers.open(layer, call, self.step)
-
-    def attend(self, layer: str, in_flight: InFlight) -> None:
-        """Show one attention in flight to the controls that want its sites, in order."""
-        self.layers.attend(layer, in_flight, self.step)
+        return self._step is not None and layer not in self.layers.visited and self._acts
 
     def enter(self, stack: ExitStack) -> None:
         """Begin to listen and to act; what `stack` is given ends it."""
@@ -154,8 +145,7 @@ class Session:
             stack.callback(before(called, self._announce))
         for layer, modules in self.layers.modules.items():
             for module in modules:
-                stack.callback(before(module, enter(self, layer)))
-                stack.callback(after(module, leave))
+                stack.callback(visit.listen(module, self, layer))
         stack.callback(hear_crops(self.pipe, self._in_context(self._cropped)))
         if getattr(self.pipe, "scheduler", None) is not None:
             self._watch(stack)
@@ -207,20 +197,19 @@ class Session:
 
     def _deactivate(self) -> None:
         _active.set(tuple(session for session in _active.get() if session is not self))
-        forget()
+        visit.forget()
 
     def _announce(self, called: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Any:
         if not self._acts:
             self._elsewhere |= not self._paused
             return None
-        forget()
+        visit.forget()
         scheduler = getattr(self.pipe, "scheduler", None)
         if scheduler is not None and scheduler is not self._scheduler:
             self._unwatch()
             self._scheduler, self._unwatch = scheduler, watch(scheduler, self)
         # The model announces the step itself; its arguments may come by position or by name.
-        bound = self._signature.bind(self.denoiser, *args, **kwargs)
-        arguments = {name: bound.arguments[name] for name in bound.arguments if name != "self"}
+        arguments = dict(zip(self._names, args, strict=False)) | kwargs
         self.latents.announce(arguments)
         last, self._step = self._step, self._read_step(scheduler, arguments)
         step = self._step
@@ -231,8 +220,7 @@ class Session:
         self._move(step, last)
         if not self.latents.moved:
             return None
-        bound.arguments[self.family.inputs.latents] = self.latents.argument
-        return bound.args[1:], bound.kwargs
+        return (), arguments | {self.family.inputs.latents: self.latents.argument}
 
     def _move(self, step: Step, last: Step | None) -> None:
         """Let controls move the latents once an evaluation, and all its calls see them moved."""

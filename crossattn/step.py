@@ -1,6 +1,7 @@
 """What a control is told: one evaluation of the denoiser, and one layer's part in it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crossattn.rows import Rows
 from crossattn.site import Site
@@ -39,8 +40,7 @@ class Step:
         return self.index / self.total
 
 
-@dataclass(frozen=True)
-class LayerCall:
+class LayerCall(NamedTuple):
     """One visit to a site: `height` × `width` is the site's grid of pixels, `tokens` its keys.
 
     A video has such a grid for each of `step.frames`, one after another.

@@ -28,18 +28,17 @@ class _PatchedStep(PatchedMethod):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         listeners = self.listeners
-        given = self.signature.bind(*args, **kwargs)
-        latents = given.arguments["sample"]
+        given = self.named(args, kwargs)
+        latents = given["sample"]
         for listener in listeners:
             latents = listener.before(latents)
-        given.arguments["sample"] = latents
-        generator = _generator(given.arguments.get("generator"), latents.device)
+        generator = _generator(given.get("generator"), latents.device)
         state = generator.get_state() if generator else None
-        result = self.plain(*given.args, **given.kwargs)
+        result = self.plain(**given | {"sample": latents})
         drew = bool(generator and state is not None and not state.equal(generator.get_state()))
         made = result[0] if isinstance(result, tuple) else result.prev_sample
         for listener in listeners:
-            made = listener.after(self.owner, given.arguments["model_output"], made, drew)
+            made = listener.after(self.owner, given["model_output"], made, drew)
         if isinstance(result, tuple):
             return (made, *result[1:])
         result.prev_sample = made

@@ -1,6 +1,8 @@
 """Summing attention into a record: in chunks that fit a CPU's cache, or in few launches."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -9,22 +11,33 @@ from torch import Tensor
 from crossattn.attention import Attention
 from crossattn.record import Record, Side
 from crossattn.site import Site
-from crossattn.softmax import chunking_on, heads_at_once
+from crossattn.softmax import UnformedMap, chunking_on, heads_at_once
 from crossattn.step import LayerCall
+
+
+class _Waiting(NamedTuple):
+    """A site's map of some rows, with the sums and the mass that it is to be added to."""
+
+    map: UnformedMap
+    sums: Tensor
+    mass: Tensor
 
 
 class Sums:
     """Adds what pixels attend with to the sums of a record.
 
-    On a device a site takes at most six launches, all rows and heads at once: queries and keys
-    widened, their product, its softmax, and the means over heads and over pixels. Sums go to the
-    device at the first call and stay: fetching each call's would stall it.
+    Sites of one size wait for each other within a step and are formed and added at once, as far as
+    a chunk holds them. A site alone takes at most six launches on a device, all rows and heads at
+    once: queries and keys widened, their product, its softmax, and the means over heads and over
+    pixels. Sums go to the device at the first call and stay: fetching each call's would stall it.
     """
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._places = {site: place for place, site in enumerate(record.layout.sites)}
+        self._alike = Counter((site.level, site.heads) for site in record.layout.sites)
         self._visits = {side: visits.numpy() for side, visits in record.site_visits.items()}
+        self._waiting: dict[tuple[Any, ...], list[_Waiting]] = {}
         self._met: set[tuple[Side, int, Site, int]] = set()
         self._maps: dict[tuple[Side, Site, int], Tensor] = {}
         self._ones: dict[tuple[torch.device, int], Tensor] = {}
@@ -33,15 +46,32 @@ class Sums:
     def add(self, call: LayerCall, attention: Attention, weights: Tensor | None = None) -> None:
         """Add a call's probabilities; the attention is left untouched.
 
-        The mean over heads is weighed by `weights` (rows, heads) if there are any.
+        The mean over heads is weighed by `weights` (rows, heads) if there are any. What the sums
+        hold is settled by `settle`.
         """
-        for side in self._record.layout.sides:
+        layout, site, device = self._record.layout, call.site, attention.query.device
+        for side in layout.sides:
+            sums, mass = self._sums(side, call, device)
             for images, rows in call.step.rows.runs(side):
-                self._add(call, attention, side, images, rows, weights)
+                tokens = attention.tokens if layout.rest else layout.tokens
+                each = attention.pixels * attention.formed(rows, tokens)
+                fit = chunking_on(device).formed // (each * attention.heads * len(mass[images]))
+                together = min(fit, self._alike[site.level, site.heads])
+                part = attention.unedited(rows) if together > 1 and weights is None else None
+                if part is None or part.bias is not None or layout.rest:
+                    self._add_alone(call, attention, side, images, rows, weights)
+                else:
+                    self._add_later(_Waiting(part, sums[images], mass[images]), images, together)
                 if images.start == 0:
-                    self._visits[side][call.step.index, self._places[call.site]] += 1
+                    self._visits[side][call.step.index, self._places[site]] += 1
 
-    def _add(
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Add what waits still, because a site of its size was not visited."""
+        while self._waiting:
+            self._add_together(self._waiting.popitem()[1])
+
+    def _add_alone(
         self,
         call: LayerCall,
         attention: Attention,
@@ -74,6 +104,32 @@ class Sums:
             else:
                 masses[there].add_(columns.mean((1, 3)), alpha=share)
             self._met.add(cell)
+
+    def _add_later(self, part: _Waiting, images: slice, together: int) -> None:
+        """Add a map along with those of other sites, once so many wait."""
+        query, key = part.map.query, part.map.key
+        alike = images.start, part.sums.shape, query.shape, key.shape, part.map.scale
+        waiting = self._waiting.setdefault(alike, [])
+        waiting.append(part)
+        if len(waiting) == together:
+            self._add_together(self._waiting.pop(alike))
+
+    def _add_together(self, waiting: Sequence[_Waiting]) -> None:
+        """Form the maps of several sites as one with the rows of all, and add them."""
+        maps, sums, masses = zip(*waiting, strict=True)
+        totals = [each.log_sum for each in maps if each.log_sum is not None]
+        whole = UnformedMap(
+            torch.cat([each.query for each in maps]),
+            torch.cat([each.key for each in maps]),
+            None,
+            maps[0].scale,
+            log_sum=torch.cat(totals) if totals else None,
+        )
+        columns = whole.probabilities(tokens=slice(self._record.layout.tokens)).mT
+        columns = columns.to(sums[0].dtype).unflatten(0, (len(maps), -1))
+        kept = columns if self._record.layout.heads else columns.mean(2, keepdim=True)
+        torch._foreach_add_(list(sums), kept.unbind())
+        torch._foreach_add_(list(masses), columns.mean((2, 4)).unbind())
 
     def _sums(self, side: Side, call: LayerCall, device: torch.device) -> tuple[Tensor, Tensor]:
         """A site's sums of the present bin (images, heads or 1, columns, pixels), and its mass."""

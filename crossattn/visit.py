@@ -8,6 +8,7 @@ from torch import Tensor
 
 from crossattn.denoiser import refuse_processor
 from crossattn.errors import UnsupportedModelError
+from crossattn.hooks import Hook
 from crossattn.intercept import SdpaCall, listener
 
 if TYPE_CHECKING:
@@ -33,47 +34,70 @@ class Visit:
         if self.calls - 1 != self.which:
             return call.run()
         session, layer = self.sessions[0]
-        attention = session.open(layer, call)
+        attention = session.layers.open(layer, call, session.step)
         for session, layer in self.sessions:
-            session.attend(layer, attention)
+            session.layers.attend(layer, attention, session.step)
         return attention.output()
 
 
-def enter(session: "Session", layer: str) -> Callable[..., None]:
-    """What begins a visit to that layer, or joins the one that another session has begun."""
+class _Enter(Hook):
+    """Begins a visit to a layer, or joins the one that another session has begun."""
 
-    def begin(module: Any, args: Any, kwargs: Any) -> None:
+    def __init__(self, session: "Session", layer: str) -> None:
+        self._session = session
+        self._layer = layer
+        self._processor: type | None = None
+        self._which = 0
+
+    def __call__(self, module: Any, *args: Any) -> None:
+        session, layer = self._session, self._layer
         if not session.acts_at(layer):
             return
         visit = listener.get()
         if not isinstance(visit, Visit) or visit.module is not module:
-            processor = module.processor
-            refuse_processor(layer, processor, session.family, " in the middle of the run")
-            visit = Visit(module, session.family.processors[type(processor).__name__])
+            processor = type(module.processor)
+            if processor is not self._processor:
+                refuse_processor(layer, processor, session.family, " in the middle of the run")
+                self._processor = processor
+                self._which = session.family.processors[processor.__name__]
+            visit = Visit(module, self._which)
             listener.set(visit)
         visit.sessions.append((session, layer))
 
-    return begin
 
-
-def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
-    """End the visit, if there is one; a layer whose outcome a cache gave was not visited.
+class _Leave(Hook):
+    """Ends the visit, if there is one; a layer whose outcome a cache gave was not visited.
 
     Raises `UnsupportedModelError` if the processor attended without the call that is listened for.
     """
-    visit = listener.get()
-    if not isinstance(visit, Visit) or visit.module is not module:
-        return
-    listener.set(None)
-    # None: the layer failed. Hooks of the host library may give what they kept from before.
-    if visit.calls > visit.which or output is None or hasattr(module, "_diffusers_hook"):
-        return
-    _, layer = visit.sessions[0]
-    raise UnsupportedModelError(
-        f"{layer} ran {type(module.processor).__name__}, which did not call torch.nn.functional"
-        ".scaled_dot_product_attention, so it cannot be recorded or edited: undo what replaced its "
-        "attention (SageAttention, xformers, another backend) before attaching."
-    )
+
+    def __call__(self, module: Any, *args: Any) -> None:
+        visit = listener.get()
+        if not isinstance(visit, Visit) or visit.module is not module:
+            return
+        listener.set(None)
+        output = args[-1]
+        # None: the layer failed. Hooks of the host library may give what they kept from before.
+        if visit.calls > visit.which or output is None or hasattr(module, "_diffusers_hook"):
+            return
+        _, layer = visit.sessions[0]
+        raise UnsupportedModelError(
+            f"{layer} ran {type(module.processor).__name__}, which did not call torch.nn.functional"
+            ".scaled_dot_product_attention, so it cannot be recorded or edited: undo what replaced "
+            "its attention (SageAttention, xformers, another backend) before attaching."
+        )
+
+
+def listen(module: torch.nn.Module, session: "Session", layer: str) -> Callable[[], None]:
+    """Show a session each visit to a layer; returns how to stop."""
+    entering = module.register_forward_pre_hook(_Enter(session, layer))
+    leaving = module.register_forward_hook(_Leave(), always_call=True)
+
+    def stop() -> None:
+        entering.remove()
+        leaving.remove()
+
+    return stop
 
 
 def forget() -> None:
