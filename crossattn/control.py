@@ -32,6 +32,14 @@ class Control:
         """Whether this control ever acts at `site`: the cross-attention sites unless overridden."""
         return site.kind == "cross"
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """Whether it is to be shown `site`, one of those it wants, in this call of the denoiser.
+
+        Yes, unless overridden. Asked once a call, after `before_step`; where no control acts, a
+        layer runs at the cost of one look-up.
+        """
+        return True
+
     def before_step(self, step: Step) -> None:
         """Called at each call of the denoiser, of which an evaluation may have several."""
 
@@ -44,7 +52,7 @@ class Control:
         return None
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
-        """Look at, or change, one attention in flight."""
+        """Look at, or change, one attention in flight, at a site where it `acts`."""
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """The latents (images, channels, height, width) that the scheduler made, or others."""

@@ -1,8 +1,9 @@
 """A call of the host's attention while controls act on it, and what the host gets of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from crossattn.softmax import (
     chunking_on,
     without_autocast,
 )
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class InFlight:
             return None
         if (total := self._summed()) is None:
             return None
+        if not self._acted:
+            return total[row] if self.image == ALL else total[row][..., self.image]
         asked = [row] if isinstance(row, int) else self.numbers(row)
         if self._replaced.isdisjoint(asked) and self._biases.keys().isdisjoint(asked):
             return total[row][..., self.image]
@@ -137,20 +142,21 @@ class InFlight:
         if self.joint:
             self._summed()
         if self._untouched is None:
-            if torch.is_grad_enabled() == self._grads:
-                self._untouched = self.host.run(), None
-            else:
-                # Who only looks does so without gradients, which the host is to have.
-                with torch.set_grad_enabled(self._grads):
-                    self._untouched = self.host.run(), None
+            self._untouched = self._as_host(self.host.run), None
         return self._untouched[0]
 
     def _summed(self) -> Tensor | None:
         """Denominators of the host's own call, which is run if its kernel tells them."""
         if self._untouched is None:
-            with torch.set_grad_enabled(self._grads):
-                self._untouched = self.host.run_summed()
+            self._untouched = self._as_host(self.host.run_summed)
         return None if self._untouched is None else self._untouched[1]
+
+    def _as_host(self, run: Callable[[], Made]) -> Made:
+        """Run something with gradients as the host has them: who only looks does without."""
+        if torch.is_grad_enabled() == self._grads:
+            return run()
+        with torch.set_grad_enabled(self._grads):
+            return run()
 
     @property
     def _acted(self) -> bool:
@@ -177,9 +183,8 @@ class InFlight:
                 attn_mask=self._bias_of(rows),
                 scale=self.scale,
             )
-            with torch.set_grad_enabled(self._grads):
-                summed = call.run_summed()
-                self._again = (call.run(), None) if summed is None else summed
+            summed = self._as_host(call.run_summed)
+            self._again = (self._as_host(call.run), None) if summed is None else summed
         return self._again
 
     def _bias(self, row: int) -> Tensor | None:

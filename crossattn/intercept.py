@@ -54,8 +54,7 @@ class SdpaCall(NamedTuple):
             or self.key.shape[2] != self.value.shape[2]
             or (torch.is_grad_enabled() and any(each.requires_grad for each in tensors))
             or torch.is_autocast_enabled("cpu")
-            or torch._fused_sdp_choice(**self._asdict())
-            != torch.nn.attention.SDPBackend.FLASH_ATTENTION.value
+            or torch._fused_sdp_choice(**self._asdict()) != _FLASH
         ):
             return None
         mask = self.attn_mask

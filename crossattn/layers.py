@@ -19,7 +19,9 @@ class Layers:
     """The layers of `modules` at which any of the controls wants a site, by name.
 
     Where `others` (as `denoisers_in_turn` has them) take over, a layer is a module in each of them.
-    `visited` are those that were shown in the present call of the denoiser.
+    `acting` has the controls that act at each in the present call of the denoiser, until it was
+    shown to them: a second visit within one call is a recomputation, as gradient checkpointing does
+    in the backward pass.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Layers:
         self._joint = {site.name for site in modules if site.kind == "self"} & cross
         self._wanted: dict[str, list[tuple[Control, Site]]] = {}
         self.modules: dict[str, tuple[Any, ...]] = {}
-        self.visited: set[str] = set()
+        self.acting: dict[str, list[tuple[Control, Site]]] = {}
         self._known: dict[tuple[str, int, int, int, int], tuple[int, int, slice, slice]] = {}
         for control in controls:
             for site, module in modules.items():
@@ -42,6 +44,14 @@ class Layers:
                     self._wanted.setdefault(site.name, []).append((control, site))
                     further = (other.get_submodule(site.name) for other, _ in others)
                     self.modules[site.name] = module, *further
+
+    def begin(self, step: Step) -> None:
+        """Ask the controls where they act in a call of the denoiser."""
+        self.acting = {
+            layer: acting
+            for layer, wanted in self._wanted.items()
+            if (acting := [each for each in wanted if each[0].acts(each[1], step)])
+        }
 
     def check_processors(self) -> None:
         """Raise `UnsupportedModelError` for a processor that cannot be served."""
@@ -70,10 +80,9 @@ class Layers:
         return InFlight(call, image)
 
     def attend(self, layer: str, in_flight: InFlight, step: Step) -> None:
-        """Show a call to the controls that want its sites, in order."""
-        self.visited.add(layer)
+        """Show a call to the controls that act at its sites, in order."""
         height, width, image, text = self._places(layer, step)
-        for control, site in self._wanted[layer]:
+        for control, site in self.acting.pop(layer):
             attention = Attention(in_flight, text if site.kind == "cross" else image)
             control.attend(LayerCall(site, step, height, width, attention.tokens), attention)
 

@@ -141,6 +141,10 @@ class Recorder(Control):
             )
         self._record.announce(step)
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """Where this call has rows of a side that is recorded."""
+        return bool(step.rows.positive or (self.negative and step.rows.negative))
+
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Add this call's probabilities; the attention is left untouched."""
         assert self._sums is not None and self._session is not None

@@ -126,12 +126,8 @@ class Session:
             control.finish()
 
     def acts_at(self, layer: str) -> bool:
-        """Whether a control wants this visit to that layer.
-
-        A second visit within one call of the denoiser is a recomputation, as gradient checkpointing
-        does in the backward pass, and not shown.
-        """
-        return self._step is not None and layer not in self.layers.visited and self._acts
+        """Whether a control acts at this visit to that layer."""
+        return layer in self.layers.acting and self._acts
 
     def enter(self, stack: ExitStack) -> None:
         """Begin to listen and to act; what `stack` is given ends it."""
@@ -199,7 +195,7 @@ class Session:
         _active.set(tuple(session for session in _active.get() if session is not self))
         visit.forget()
 
-    def _announce(self, called: torch.nn.Module, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    def _announce(self, called: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         if not self._acts:
             self._elsewhere |= not self._paused
             return None
@@ -213,9 +209,9 @@ class Session:
         self.latents.announce(arguments)
         last, self._step = self._step, self._read_step(scheduler, arguments)
         step = self._step
-        self.layers.visited = set()
         for control in self.controls:
             control.before_step(step)
+        self.layers.begin(step)
         self.crop = None  # of this run, and the next may have none
         self._move(step, last)
         if not self.latents.moved:

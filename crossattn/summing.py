@@ -49,16 +49,13 @@ class Sums:
         The mean over heads is weighed by `weights` (rows, heads) if there are any. What the sums
         hold is settled by `settle`.
         """
-        layout, site, device = self._record.layout, call.site, attention.query.device
-        for side in layout.sides:
-            sums, mass = self._sums(side, call, device)
+        site = call.site
+        for side in self._record.layout.sides:
+            sums, mass = self._sums(side, call, attention.query.device)
             for images, rows in call.step.rows.runs(side):
-                tokens = attention.tokens if layout.rest else layout.tokens
-                each = attention.pixels * attention.formed(rows, tokens)
-                fit = chunking_on(device).formed // (each * attention.heads * len(mass[images]))
-                together = min(fit, self._alike[site.level, site.heads])
-                part = attention.unedited(rows) if together > 1 and weights is None else None
-                if part is None or part.bias is not None or layout.rest:
+                part = attention.unedited(rows) if weights is None else None
+                together = self._together(site, part) if part is not None else 1
+                if part is None or together < 2:
                     self._add_alone(call, attention, side, images, rows, weights)
                 else:
                     self._add_later(_Waiting(part, sums[images], mass[images]), images, together)
@@ -70,6 +67,15 @@ class Sums:
         """Add what waits still, because a site of its size was not visited."""
         while self._waiting:
             self._add_together(self._waiting.popitem()[1])
+
+    def _together(self, site: Site, part: UnformedMap) -> int:
+        """How many sites of a size, of which `part` is one's map, are formed and added at once."""
+        if part.bias is not None or self._record.layout.rest:
+            return 1
+        rows, heads, pixels, _ = part.query.shape
+        tokens = part.key.shape[2] if part.log_sum is None else self._record.layout.tokens
+        most = chunking_on(part.query.device).formed // (rows * heads * pixels * tokens)
+        return min(most, self._alike[site.level, site.heads])
 
     def _add_alone(
         self,
@@ -126,10 +132,10 @@ class Sums:
             log_sum=torch.cat(totals) if totals else None,
         )
         columns = whole.probabilities(tokens=slice(self._record.layout.tokens)).mT
-        columns = columns.to(sums[0].dtype).unflatten(0, (len(maps), -1))
+        columns = torch.unflatten(columns.to(sums[0].dtype), 0, (len(maps), -1))
         kept = columns if self._record.layout.heads else columns.mean(2, keepdim=True)
         torch._foreach_add_(list(sums), kept.unbind())
-        torch._foreach_add_(list(masses), columns.mean((2, 4)).unbind())
+        torch._foreach_add_(list(masses), kept.mean((2, 4)).unbind())
 
     def _sums(self, side: Side, call: LayerCall, device: torch.device) -> tuple[Tensor, Tensor]:
         """A site's sums of the present bin (images, heads or 1, columns, pixels), and its mass."""

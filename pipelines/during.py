@@ -36,9 +36,11 @@ class During(Control):
     def shift(self, step: Step) -> Tensor | None:
         return self.control.shift(step) if step.index in self.steps else None
 
+    def acts(self, site: Site, step: Step) -> bool:
+        return step.index in self.steps and self.control.acts(site, step)
+
     def attend(self, call: LayerCall, attention: Attention) -> None:
-        if call.step.index in self.steps:
-            self.control.attend(call, attention)
+        self.control.attend(call, attention)
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         return self.control.after_step(step, latents) if step.index in self.steps else latents

@@ -134,11 +134,13 @@ class LocalBlend(FromSource):
         if words and (kept := self.origin.map(step)) is not None:
             self._add(SOURCE, kept.to(session.latents.given.device))
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """At every step, where maps are taken from, if any are needed."""
+        return site in self._sites and self._looks
+
     @torch.no_grad()
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Sum the maps of the source and target rows."""
-        if call.site not in self._sites or not self._looks:
-            return
         pairs = self.origin.pairs(call.step.rows)
         images = {pair.image for pair in pairs}
         if self.origin.map(call.step) is None:

@@ -14,6 +14,7 @@ from crossattn.controls.support.edit_source import EditSource, FromSource
 from crossattn.controls.support.token_positions import positions_by_prompt
 from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.session import Session
+from crossattn.site import Site
 from crossattn.softmax import AttentionMap
 from crossattn.step import LayerCall, Step
 from crossattn.words import Prompt
@@ -60,6 +61,10 @@ class _MapEdit(FromSource):
                 for number, target in self._prompts.items()
             }
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """In its window, or in that of a word."""
+        return any(window.contains(step) for window in (self.window, *self.words.values()))
+
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Mix the source's probabilities into those of each target row."""
         rows = call.step.rows.of_images()
@@ -84,11 +89,9 @@ class _MapEdit(FromSource):
         """What a prompt's tokens keep of their own, and the matrix that brings the source's.
 
         (tokens,) and (source tokens, tokens), made once for each device and for the windows that
-        hold at once; None where none does.
+        hold at once; None where nothing is brought.
         """
         held = tuple(window.contains(step) for window in (self.window, *self.words.values()))
-        if not any(held):
-            return None
         tokens, device = attention.tokens, attention.query.device
         key = prompt, held, tokens, device
         if key not in self._made:

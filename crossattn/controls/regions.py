@@ -83,8 +83,6 @@ class _Regional(Edit):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Bias each word's logits."""
-        if not self.window.contains(call.step):
-            return
         for _, row, prompt in call.step.rows.conditional():
             if (bias := self._bias(prompt, call, attention)) is not None:
                 attention.add_bias(row, self.scaled(bias[None], call, attention, row))

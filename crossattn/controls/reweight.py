@@ -13,7 +13,8 @@ from crossattn.controls.support.token_positions import positions_by_prompt
 from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import ControlError
 from crossattn.session import Session
-from crossattn.step import LayerCall
+from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 from crossattn.weight_syntax import LARGEST_WEIGHT
 from crossattn.word_spans import quoted
 from crossattn.words import token_positions
@@ -71,6 +72,10 @@ class Reweight(Edit):
                 for number, tokens in positions_by_prompt(prompts, text).items()
                 for token in tokens
             ]
+
+    def acts(self, site: Site, step: Step) -> bool:
+        """In the window of a word that weighs other than 1."""
+        return any(weight != 1 and window.contains(step) for window, *_, weight in self._placed)
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Weigh each conditional row."""

@@ -49,10 +49,13 @@ class ShareSelfAttention(FromSource):
         """The self-attention sites."""
         return site.kind == "self"
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """In its window, at grids that are coarse enough."""
+        height, width = site.grid(step.height, step.width)
+        return super().acts(site, step) and step.frames * height * width <= self._most(step)
+
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's queries and keys in the target rows."""
-        if not self.window.contains(call.step) or attention.pixels > self._most(call.step):
-            return
         rows = call.step.rows.of_images()
         pairs = [pair for pair in self.origin.pairs(call.step.rows) if pair.image in rows]
         if not pairs:
@@ -117,10 +120,12 @@ class MutualSelfAttention(FromSource):
         """The self-attention sites."""
         return site.kind == "self"
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """In its window, at the sites that were chosen."""
+        return site in self._chosen and super().acts(site, step)
+
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Put the source's keys and values in the target rows, on both sides of guidance."""
-        if call.site not in self._chosen or not self.window.contains(call.step):
-            return
         rows = call.step.rows
         key, value = list(attention.key), list(attention.value)
         targets = []

@@ -149,6 +149,15 @@ class SourceRecorder(Control):
         self._run = SourceRun(kept, allocate(specs, self._begin_file(), header, room, device))
         self._maps = _map_sites(self._session, step)
 
+    def acts(self, site: Site, step: Step) -> bool:
+        """Where this evaluation's attention is kept."""
+        run, number = self.run, step.evaluation
+        if site.kind == "cross":
+            return site in self._maps or number in run.kept.cross
+        own = number in run.kept.own and f"{SELF}/{site.name}/query" in run.tensors
+        texture = number in run.kept.keys_values and f"{KEYS_VALUES}/{site.name}/key" in run.tensors
+        return own or texture
+
     @torch.no_grad()
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Keep the source row's attention; it is left untouched."""

@@ -27,7 +27,7 @@ class TopK(Edit):
 
     def attend(self, call: LayerCall, attention: Attention) -> None:
         """Drop all but the strongest tokens."""
-        if self.count >= call.tokens or not self.window.contains(call.step):
+        if self.count >= call.tokens:
             return
         for _, row, _ in call.step.rows.conditional():
             probs = attention.probabilities(row)

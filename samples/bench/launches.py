@@ -36,6 +36,7 @@ from crossattn.controls import (
     Window,
 )
 from crossattn.site import Site
+from crossattn.step import Step
 
 TARGET = PROMPT.replace("car", "balloon")
 PAIR = "source + edit in a batch"
@@ -54,6 +55,14 @@ class Seam(Control):
         """Nothing."""
 
 
+class Idle(Seam):
+    """Acts nowhere, as an edit outside its window."""
+
+    def acts(self, site: Site, step: Step) -> bool:
+        """At no site."""
+        return False
+
+
 class PassedOn(TorchFunctionMode):
     """Passes every call of torch through Python, and does nothing with it."""
 
@@ -64,6 +73,7 @@ class PassedOn(TorchFunctionMode):
 WAYS: dict[str, Callable[[], list[Control]]] = {
     "plain": lambda: [],
     HOOKS: lambda: [],
+    "a control that acts nowhere": lambda: [Idle()],
     "the seam alone": lambda: [Seam()],
     MODE: lambda: [],
     "Recorder()": lambda: [Recorder()],

@@ -4,9 +4,11 @@ import warnings
 from typing import Literal
 
 from crossattn.control import Control
+from crossattn.controls.support.window import ALWAYS, Window
 from crossattn.errors import NothingTouchedError
 from crossattn.session import Session
-from crossattn.step import LayerCall
+from crossattn.site import Site
+from crossattn.step import LayerCall, Step
 
 OnNothing = Literal["raise", "warn"]
 
@@ -18,9 +20,12 @@ class NothingTouchedWarning(UserWarning):
 class Edit(Control):
     """A control that changes attention, or latents, and knows where it did.
 
+    Acts in its `window`, always unless it has one.
     `touched` holds the (site, step index) pairs of the last run. On leaving an `attach` in which
     nothing was touched it raises `NothingTouchedError`, or with `on_nothing="warn"` it warns.
     """
+
+    window: Window = ALWAYS
 
     def __init__(self, on_nothing: OnNothing = "raise") -> None:
         self.on_nothing: OnNothing = on_nothing
@@ -29,6 +34,10 @@ class Edit(Control):
     def start(self, session: Session) -> None:
         """Forget the run before."""
         self.touched = set()
+
+    def acts(self, site: Site, step: Step) -> bool:
+        """In its window."""
+        return self.window.contains(step)
 
     def touch(self, call: LayerCall) -> None:
         """Note that `call` was changed."""

@@ -79,7 +79,8 @@ def test_edited_probabilities_are_the_references(
         attention = attending(probs)
         step = Step(0, index, steps, index, 0, 0.0, 0.0, 1, 2, 77, rows)
         for control in controls:
-            control.attend(LayerCall(site, step, 1, 2, 77), attention)
+            if control.acts(site, step):
+                control.attend(LayerCall(site, step, 1, 2, 77), attention)
         output = attention.output()
         for target in range(targets):
             edited = attention.probabilities(target + 1)[0]
