@@ -1,13 +1,16 @@
 """Maps are divided by the visits that were: caches skip layers, backward passes run them again."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 import torch
 from diffusers import PyramidAttentionBroadcastConfig, apply_pyramid_attention_broadcast
 
-from crossattn import Attention, Control, LayerCall, Recorder, TraceError, attach
-from crossattn.controls import Replace, Window
+from crossattn import Attention, Control, LayerCall, Recorder, TraceError, attach, layers, sites
+from crossattn.controls import Replace, ShareSelfAttention, Window
+from crossattn.site import Site
+from crossattn.step import Step
 
 PROMPT = "a red car on grass"
 
@@ -27,6 +30,35 @@ class Visits(Control):
         if call.site.name.startswith("mid"):
             (row,) = call.step.rows.positive
             self.seen[call.step.index] = attention.probabilities(row)
+
+
+def test_a_control_is_shown_what_it_says_it_acts_at_and_nothing_else(sd_pipe: Any) -> None:
+    shown: list[tuple[str, int]] = []
+
+    class Late(Control):
+        def acts(self, site: Site, step: Step) -> bool:
+            return site.block == "mid" and step.index > 3
+
+        def attend(self, call: LayerCall, attention: Attention) -> None:
+            shown.append((call.site.block, call.step.index))
+
+    recorder = Recorder()
+    with attach(sd_pipe, Late(), recorder, prompt=PROMPT):
+        drawn(sd_pipe)
+    assert shown == [("mid", 4), ("mid", 5)]
+    assert recorder.trace.view.record.visits.tolist() == [1.0] * 6
+
+
+def test_a_layer_where_nothing_acts_is_left_to_the_host(
+    sd_pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    plain = layers.Layers.open
+    monkeypatch.setattr(layers.Layers, "open", lambda *args: opened.append(args[1]) or plain(*args))
+    with attach(sd_pipe, ShareSelfAttention(Window(0, 0.5), pixels=16), prompt=[PROMPT] * 2):
+        drawn(sd_pipe, [PROMPT] * 2, latents=torch.ones(2, 4, 8, 8))
+    coarse = [each for each in sites(sd_pipe) if each.kind == "self" and each.level]
+    assert Counter(opened) == Counter({site.name: 3 for site in coarse})
 
 
 def test_a_layer_whose_outcome_was_broadcast_has_no_map_of_that_step(sd_pipe: Any) -> None:
