@@ -60,6 +60,15 @@ Loras = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Embeddings = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        envvar="CROSSATTN_EMBEDDINGS",
+        help="Where the textual inversions lie that words name (.safetensors).",
+        rich_help_panel=MODEL,
+    ),
+]
 PictureOutput = Annotated[
     Path | None,
     typer.Option(
@@ -173,15 +182,7 @@ def choices(
     revision: Revision = None,
     config: Config = None,
     loras: Loras = None,
-    embeddings: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            envvar="CROSSATTN_EMBEDDINGS",
-            help="Where the textual inversions lie that words name (.safetensors).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    embeddings: Embeddings = None,
     device: Annotated[
         str | None,
         typer.Option(

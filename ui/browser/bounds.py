@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
+from crossattn.ui.browser.folders import NONE, Folders
 
 LONGEST_PROMPT = 2000
 MOST_STEPS = 100
@@ -11,13 +12,16 @@ MOST_GUIDANCE = 50
 LONGEST_SIDE = 1024
 
 
-def check(recipe: Recipe, offered: Mapping[str, str], *, own: bool) -> None:
+def check(
+    recipe: Recipe, offered: Mapping[str, str], *, own: bool, folders: Folders = NONE
+) -> None:
     """Raise `RecipeError` for what the page does not draw.
 
     `offered` maps models to their names. Unless people may bring models of their `own`, no folder
-    of the server's is read because a recipe names it.
+    of the server's but `folders` is read because a recipe names it.
     """
-    named = [name for name in ("config", "loras", "embeddings") if getattr(recipe, name)]
+    ours = {"config": None, **vars(folders)}
+    named = [name for name, folder in ours.items() if getattr(recipe, name) not in (None, folder)]
     if named and not own:
         raise RecipeError(
             f"The recipe names a folder of its own ({', '.join(named)}), and none is read here; "

@@ -17,6 +17,8 @@ def ui(
         str, typer.Option(help="The address to listen at; other than this machine needs --auth.")
     ] = "127.0.0.1",
     model: opt.Model = EMBEDDED,
+    loras: opt.Loras = None,
+    embeddings: opt.Embeddings = None,
     auth: Annotated[
         str | None,
         typer.Option(help="name:password, asked of everybody.", show_default=False),
@@ -49,6 +51,7 @@ def ui(
     """
     with uncollected() as loaded:
         try:
+            from crossattn.ui.browser.folders import Folders
             from crossattn.ui.browser.serve import password, serve
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "gradio":
@@ -57,5 +60,14 @@ def ui(
                 "The page needs Gradio, which is not installed: pip install 'crossattn[ui]'."
             ) from error
         secret = password(auth) if auth else None
+        folders = Folders(loras, embeddings)
         loaded()
-        serve(model, host=host, port=port, auth=secret, root_path=root_path, own_models=own_models)
+        serve(
+            model,
+            host=host,
+            port=port,
+            auth=secret,
+            root_path=root_path,
+            own_models=own_models,
+            folders=folders,
+        )

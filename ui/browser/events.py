@@ -10,7 +10,6 @@ import gradio as gr
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
-from crossattn.pipelines.result import Result
 from crossattn.ui.browser import bounds
 from crossattn.ui.browser.brought import Brought
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
@@ -21,6 +20,7 @@ from crossattn.ui.browser.fields import (
     recipe_of,
     with_unshown,
 )
+from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_choice import ModelChoice
 from crossattn.ui.browser.model_queue import Queue
@@ -52,13 +52,20 @@ class Events:
     """
 
     def __init__(
-        self, offered: dict[str, str], shelf: Shelf, models: Models, *, own: bool = False
+        self,
+        offered: dict[str, str],
+        shelf: Shelf,
+        models: Models,
+        *,
+        own: bool = False,
+        folders: Folders = NONE,
     ) -> None:
         self.offered = offered
         self.shelf = shelf
         self.models = models
         self.brought = Brought(shelf)
         self.sources = Sources()
+        self.folders = folders
         self.queue = Queue(WAITING)
         self.choice = ModelChoice(offered, models, self.queue, own)
         self._claims: Counter[str] = Counter()
@@ -216,7 +223,7 @@ class Events:
 
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
         self.choice.admit(recipe.model)
-        bounds.check(recipe, self.offered, own=self.choice.own)
+        self._check(recipe)
         fields = self._fields(recipe)
         # What it leaves to the model is known, and shown, once it is drawn.
         open_choices = None in (recipe.steps, recipe.guidance, recipe.width, recipe.height)
@@ -246,8 +253,8 @@ class Events:
 
     def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
-        bounds.check(recipe, self.offered, own=self.choice.own)
-        recipe = self.brought.found(recipe)
+        self._check(recipe)
+        recipe = self.folders.given(self.brought.found(recipe))
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
@@ -263,24 +270,20 @@ class Events:
         if drawn is not None:
             yield drawn
 
+    def _check(self, recipe: Recipe) -> None:
+        bounds.check(recipe, self.offered, own=self.choice.own, folders=self.folders)
+
     def _finished(self, drawn: Drawn, made: list[str]) -> Updates:
         if drawn.edited is None:
             one = self._put(drawn, self._before(drawn.result.recipe, made))
             return self._told_of(one, self._noted(one, made))
-        source = self._source(drawn.edited.source.result, made)
+        source = self.shelf.of(drawn.edited.source.result, reversed(made))
         one = self._put(drawn, source.id)
         return self._told_of(one, self._noted(one, self._noted(source, made)), source)
 
     def _put(self, drawn: Drawn, before: str | None) -> Made:
         report = drawn.edited.report if drawn.edited else None
         return self.shelf.put(drawn.result, before, report, drawn.sketches)
-
-    def _source(self, result: Result, made: list[str]) -> Made:
-        """The picture that an edit starts from, put on the shelf if it is not there."""
-        for one in self.shelf.kept(reversed(made)):
-            if one.recipe == result.recipe:
-                return one
-        return self.shelf.put(result)
 
     def _told_of(self, one: Made, made: list[str], *also: Made) -> Updates:
         """The header at rest, the stage, the seed, and the ids of this person's pictures."""

@@ -9,6 +9,7 @@ from crossattn.ui.browser.depth_panel import depth_panel
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.edit_panel import edit_panel
 from crossattn.ui.browser.events import WAITING, Events
+from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.header_panel import header_panel, is_shipped
 from crossattn.ui.browser.history_panel import history_panel
 from crossattn.ui.browser.make_panel import make_panel
@@ -31,13 +32,18 @@ _TELL = """(...values) => {
 
 
 def build_page(
-    offered: dict[str, str], shelf: Shelf, models: Models, *, own: bool = False
+    offered: dict[str, str],
+    shelf: Shelf,
+    models: Models,
+    *,
+    own: bool = False,
+    folders: Folders = NONE,
 ) -> gr.Blocks:
     """Build the page; `offered` maps names in recipes to names shown, the first one chosen.
 
-    With `own` people may bring models of their own.
+    With `own` people may bring models of their own. Prompts may ask for files of `folders`.
     """
-    events = Events(offered, shelf, models, own=own)
+    events = Events(offered, shelf, models, own=own, folders=folders)
     first = next((name, key) for key, name in offered.items())
     page = gr.Blocks(
         title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
@@ -45,9 +51,8 @@ def build_page(
     with page:
         made = gr.State([], delete_callback=events.leave)
         begins = is_shipped(first[1])
-        header = header_panel(
-            first, begins, Queries(shelf, models, offered, events.queue, own=own).functions()
-        )
+        queries = Queries(shelf, models, offered, events.queue, own=own, folders=folders)
+        header = header_panel(first, begins, queries.functions())
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
                 make = make_panel([(shown, name) for name, shown in offered.items()], own=own)

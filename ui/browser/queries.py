@@ -1,11 +1,10 @@
 """What the page asks between pictures: reading the prompt, writing weights, looking into traces."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from crossattn.controls import Alignment
 from crossattn.errors import CrossattnError, InputError, RecipeError
 from crossattn.pipelines.edit_choices import aligned, usual_windows
 from crossattn.pipelines.edit_recipe import EditRecipe
@@ -22,14 +21,15 @@ from crossattn.pipelines.settle import read
 from crossattn.pipelines.shipped import SHIPPED
 from crossattn.pipelines.snippets import overlays_zip
 from crossattn.ui.browser import bounds, stacks
+from crossattn.ui.browser.alignment_rows import alignment_rows
 from crossattn.ui.browser.drawing import Models, data_url, from_data_url
+from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.own_picture import look_into, read_own
 from crossattn.ui.browser.payload import served
 from crossattn.ui.browser.shelf import Shelf
 from crossattn.weight_writing import format_weights, with_weights
-from crossattn.word_spans import same_word
 from crossattn.words import Prompt
 
 Asked = dict[str, Any]
@@ -53,12 +53,14 @@ class Queries:
         queue: Queue,
         *,
         own: bool,
+        folders: Folders = NONE,
     ) -> None:
         self.shelf = shelf
         self.models = models
         self.offered = offered
         self.queue = queue
         self.own = own
+        self.folders = folders
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
@@ -81,6 +83,8 @@ class Queries:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
         prompt, notes = self._read(str(asked["prompt"]), asked)
         encoding = prompt.encodings[0]
+        own, wrong = self.folders.named(self._recipe(str(asked["prompt"]), asked))
+        new = unknown(prompt.text, str(asked["model"]))
         return {
             "words": [
                 {
@@ -94,15 +98,20 @@ class Queries:
             "things": excited_words((), prompt),
             "tokens": len(encoding.tokens),
             "limit": encoding.limit,
-            "notes": notes,
-            "unknown": unknown(prompt.text, str(asked["model"])),
+            "notes": [wrong, *notes] if wrong else notes,
+            "unknown": {word: near for word, near in new.items() if word.lower() not in own},
         }
 
     def known(self, asked: Asked) -> Asked:
-        """The words that a `model` knows, by kind, and their emoji; none where that is open."""
-        if str(asked["model"]) not in SHIPPED:
-            return {}
-        return {"words": vocabulary(), "signs": OBJECTS}
+        """The words that a `model` knows, by kind, and their emoji; none where that is open.
+
+        And the `files` that the page has, by kind: names, and how the `dialect` asks for each.
+        """
+        model = str(asked["model"])
+        files = self.folders.files(asked.get("dialect") or settings_of(model).dialect)
+        if model not in SHIPPED:
+            return {"files": files}
+        return {"words": vocabulary(), "signs": OBJECTS, "files": files}
 
     def write(self, asked: Asked) -> Asked:
         """The `prompt` with other `weights`, one for each of its words."""
@@ -163,7 +172,7 @@ class Queries:
         sketch = recipe.replace(
             prompt=with_weights(prompt, weights), steps=SKETCH, threads=torch.get_num_threads()
         )
-        bounds.check(sketch, self.offered, own=self.own)
+        bounds.check(sketch, self.offered, own=self.own, folders=self.folders)
         with self.queue.place() as place:
             if place.ahead:
                 return {}
@@ -230,12 +239,15 @@ class Queries:
 
     def _read(self, text: str, asked: Asked) -> tuple[Prompt, list[str]]:
         """A text as the `model` that is asked for reads it, in the `dialect`, if that is said."""
+        recipe = self._recipe(text, asked)
+        return read(recipe.prompt, self.models.tokenizers(recipe.model), recipe.notation)
+
+    def _recipe(self, text: str, asked: Asked) -> Recipe:
         model = str(asked["model"])
         if model not in self.offered:
             raise RecipeError("That model is not offered here; choose one of the list.")
         said = {"dialect": asked["dialect"]} if asked.get("dialect") else {}
-        recipe = Recipe(prompt=text, model=model, **said)
-        return read(recipe.prompt, self.models.tokenizers(model), recipe.notation)
+        return Recipe(prompt=text, model=model, **said)
 
     def steps(self, asked: Asked) -> Asked:
         """The maps of each step of a picture: {run, layer, resolution, head}."""
@@ -246,37 +258,6 @@ class Queries:
         """The maps of each head of a picture: {run, layer, resolution, step}."""
         trace = self.shelf.trace(self.shelf.get(asked["run"]))
         return stacks.heads(trace, asked["layer"], asked["resolution"], int(asked["step"]))
-
-
-def alignment_rows(
-    source: Prompt, target: Prompt, alignment: Alignment
-) -> Iterator[tuple[str, str, str]]:
-    """(relation, words of the source, words of the target) in the target's order."""
-    before, after = ([word.text for word in prompt.words] for prompt in (source, target))
-    dropped = {unit.word for unit in alignment.dropped}
-    links = {unit.word: link for link in alignment.links for unit in link.target}
-    place = 0  # in the source, behind what has been told of
-    told: set[int] = set()
-
-    def missed(upto: int) -> Iterator[tuple[str, str, str]]:
-        for index in range(place, upto):
-            if index in dropped:
-                yield "dropped", before[index], ""
-
-    for index, word in enumerate(after):
-        link = links.get(index)
-        if link is None:
-            yield "added", "", word
-        elif index not in told:
-            old = [unit.word for unit in link.source if unit.word is not None]
-            new = [unit.word for unit in link.target if unit.word is not None]
-            told.update(new)
-            yield from missed(min(old))
-            place = max(old) + 1
-            words = " ".join(before[n] for n in old), " ".join(after[n] for n in new)
-            same = same_word(words[0]) == same_word(words[1])
-            yield "kept" if same else "swapped", *words
-    yield from missed(len(before))
 
 
 def unknown(text: str, model: str) -> dict[str, list[str]]:

@@ -26,6 +26,7 @@ from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.shipped import SHIPPED
 from crossattn.ui.browser.drawing import Models, share_memory
+from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.header_panel import LARGEST_UPLOAD
 from crossattn.ui.browser.page import AT_ONCE, build_page
 from crossattn.ui.browser.parts import ROUTE, STATIC, head
@@ -56,6 +57,7 @@ def serve(
     auth: tuple[str, str] | None = None,
     root_path: str | None = None,
     own_models: bool | None = None,
+    folders: Folders = NONE,
     wait: bool = True,
 ) -> tuple[gr.Blocks, str]:
     """Serve the page and return it with its address; with `wait`, only once it is stopped.
@@ -63,8 +65,9 @@ def serve(
     `auth` is (name, password); `root_path` is where a proxy has the page, such as /app, whether
     it takes that off or not. `own_models` says whether people may load others than are offered:
     folders and files of this machine, and the hub's; unless told, where nobody else can reach it.
-    Raises `InputError` for a host other than this machine without a
-    password, or a port that is taken, and `ModelLoadError` if there is no such model.
+    Prompts may ask for files of `folders`, by LoRA tags and by names of textual inversions.
+    Raises `InputError` for a host other than this machine without a password, or a port that is
+    taken, and `ModelLoadError` if there is no such model.
     """
     host = host.removeprefix("[").removesuffix("]")
     if not _is_this_machine(host) and auth is None:
@@ -78,7 +81,7 @@ def serve(
     shelf = Shelf()
     models = Models()
     own = auth is None and root_path is None if own_models is None else own_models
-    page = build_page(models_offered(model), shelf, models, own=own)
+    page = build_page(models_offered(model), shelf, models, own=own, folders=folders)
     page.queue(max_size=AT_ONCE, api_open=True)
     threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
     _, address, _ = page.launch(

@@ -142,6 +142,11 @@ class Shelf:
         """Those pictures of some ids that are still here: others may have pushed theirs out."""
         return [made for made in map(self.find, keys) if made is not None]
 
+    def of(self, result: Result, keys: Iterable[str]) -> Made:
+        """The picture of a result among those of some ids, or newly put here."""
+        alike = (one for one in self.kept(keys) if one.recipe == result.recipe)
+        return next(alike, None) or self.put(result)
+
     def pictures(self) -> list[PictureRecipe]:
         """The pictures that exist which those that are kept were made of."""
         with self._lock:

@@ -58,15 +58,19 @@ def page_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start_page(sd_folder: Path, page_log: Path) -> Iterator[Callable[[float], str]]:
+def start_page(
+    sd_folder: Path, page_log: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[float], str]]:
     """Starts a server of the page whose steps take so many seconds longer; gives its address."""
     processes: list[subprocess.Popen[bytes]] = []
     log = page_log.open("wb")
+    loras = tmp_path_factory.mktemp("loras")
+    (loras / "ink.safetensors").touch()
 
     def start(pause: float) -> str:
         port = free_port()
         script = Path(__file__).with_name("page_server.py")
-        command = [sys.executable, str(script), str(sd_folder), str(port), str(pause)]
+        command = [sys.executable, str(script), str(sd_folder), str(loras), str(port), str(pause)]
         processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
         address = f"http://127.0.0.1:{port}/"
         deadline = time.monotonic() + 120

@@ -10,10 +10,10 @@ import torch
 
 from crossattn.pipelines import emoji_sd
 from crossattn.pipelines.emoji_sd import judge  # noqa: F401 - which keeps its own file
-from crossattn.ui.browser import drawing, payload, serve
+from crossattn.ui.browser import drawing, folders, payload, serve
 
 
-def main(folder: str, port: str, pause: str) -> None:
+def main(folder: str, loras: str, port: str, pause: str) -> None:
     """Serve the model in `folder` at `port`, each step taking `pause` seconds longer."""
     import time
 
@@ -29,7 +29,7 @@ def main(folder: str, port: str, pause: str) -> None:
 
     drawing.Models.preview = slower  # type: ignore[method-assign, assignment]
     gc.enable()
-    serve.serve(port=int(port))
+    serve.serve(port=int(port), folders=folders.Folders(loras=loras))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 def test_words_that_the_model_knows_are_put_where_the_caret_is(person: Any) -> None:
     page = person.page
     page.fill("#prompt textarea", "a red at night")
-    person.see("#palette summary").to_have_text("Words that emoji-sd knows")
+    person.see("#palette summary").to_have_text("Words that emoji-sd knows, LoRAs")
     page.focus("#prompt textarea")
     page.keyboard.press("Home")
     for _ in "a red":
@@ -14,6 +14,9 @@ def test_words_that_the_model_knows_are_put_where_the_caret_is(person: Any) -> N
     page.click("#palette summary")
     page.click("#palette-words button:text-is('🚀 rocket')")
     person.see("#prompt textarea").to_have_value("a red rocket at night")
+    person.see("#prompt-hint").to_contain_text("5 words")
+    page.click("#palette-words button:text-is('ink')")
+    person.see("#prompt textarea").to_have_value("a red rocket <lora:ink:1> at night")
     person.see("#prompt-hint").to_contain_text("5 words")
 
 

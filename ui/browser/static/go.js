@@ -1,6 +1,6 @@
 // Generate, and how the picture stands to what is set now.
 
-import { ask, find, on, state, touched } from "./store.js";
+import { ask, find, on, plural, state, touched } from "./store.js";
 import { changed } from "./fields.js";
 import { sameWords } from "./hints.js";
 import { mountNegative } from "./negative.js";
@@ -15,8 +15,6 @@ export function mount(root, { trigger }) {
   on("fields reading run weights busy regions excite", show);
   show();
 }
-
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 function agreement() {
   const { busy, reading, run, weights } = state;

@@ -3,7 +3,7 @@
 import "./fields.js";
 import { mountOwn } from "./own.js";
 import { mountPalette } from "./palette.js";
-import { ask, element, find, offer, on, server, set, state, type, whenThere } from "./store.js";
+import { ask, element, find, offer, on, plural, server, set, state, type, whenThere } from "./store.js";
 
 const PAUSE = 120; // ms without a key before the prompt is read
 const EXAMPLES = {
@@ -83,8 +83,6 @@ async function write() {
   if (answer.prompt !== undefined) type(weighed(), answer.prompt);
   else ask("warn", answer.problem);
 }
-
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 function show() {
   find("#prompt-hint").replaceChildren(...hint(state.reading));

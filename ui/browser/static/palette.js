@@ -2,7 +2,7 @@
 
 import { all, element, find, on, server, state, type } from "./store.js";
 
-let shownFor = ""; // the model whose words are shown
+let shownFor = ""; // the model, and the dialect, whose words are shown
 let place = 0; // where in the prompt the next word goes
 
 export function mountPalette() {
@@ -11,7 +11,7 @@ export function mountPalette() {
     if (document.activeElement === box) place = box.selectionEnd;
   });
   find("#palette-words").addEventListener("keydown", along);
-  on("model", show);
+  on("model fields", show);
   show();
 }
 
@@ -27,18 +27,26 @@ function along(event) {
 }
 
 async function show() {
-  const { model } = state;
-  if (!server.known || !model || model === shownFor) return;
-  shownFor = model;
-  const { words = {}, signs = {} } = await server.known({ model });
+  const { model, fields: { dialect } } = state;
+  const asked = `${model} ${dialect}`;
+  if (!server.known || !model || asked === shownFor) return;
+  shownFor = asked;
+  const { words = {}, signs = {}, files = {} } = await server.known({ model, dialect });
   const kinds = Object.entries(words);
-  if (model !== state.model) return;
+  if (asked !== shownFor) return;
+  // What stands on the button, and what is put into the prompt.
+  const groups = [
+    ...Object.entries(files).map(([kind, names]) => [kind, Object.entries(names)]),
+    ...kinds.map(([kind, some]) => [kind, some.map((word) => [signs[word] ? `${signs[word]} ${word}` : word, word])]),
+  ];
   find("#palette").classList.remove("later");
-  find("#palette").hidden = !kinds.length;
-  find("#palette summary").textContent = `Words that ${state.modelName} knows`;
-  find("#palette-words").replaceChildren(...kinds.map(([kind, some]) => element(
+  find("#palette").hidden = !groups.length;
+  find("#palette summary").textContent = [
+    ...(kinds.length ? [`Words that ${state.modelName} knows`] : []), ...Object.keys(files),
+  ].join(", ");
+  find("#palette-words").replaceChildren(...groups.map(([kind, some]) => element(
     "div", { class: "try", role: "group", "aria-label": kind }, element("span", {}, kind),
-    ...some.map((word) => element("button", { type: "button", onclick: () => insert(word) }, signs[word] ? `${signs[word]} ${word}` : word)),
+    ...some.map(([shown, text]) => element("button", { type: "button", onclick: () => insert(text) }, shown)),
   )));
   all("#palette-words button").forEach((one, index) => (one.tabIndex = index ? -1 : 0));
   const every = kinds.flatMap(([, some]) => some);

@@ -61,6 +61,7 @@ export const find = (selector, root = document) => root.querySelector(selector);
 export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 export const decimal = (weight) => {
   const text = String(Math.round(weight * 100) / 100);
   return text.includes(".") ? text : `${text}.0`;

@@ -1,6 +1,6 @@
 // A slider for each word, and what its weight did to its share of attention.
 
-import { ask, decimal, element, fill, find, offer, on, percent, set, state } from "./store.js";
+import { ask, decimal, element, fill, find, offer, on, percent, plural, set, state } from "./store.js";
 import { isMinor, MOST } from "./chips.js";
 import { coverOf, labelOf, numberOf } from "./maps.js";
 
@@ -32,7 +32,7 @@ function build(box) {
   const head = ["word", "", "weight", "covers"].map((text) => element("span", {}, text));
   const rows = state.run.words.map(row);
   const small = rows.filter((_, index) => isMinor(state.run.words[index].text));
-  const names = element("summary", {}, `${small.length} small words`);
+  const names = element("summary", {}, plural(small.length, "small word"));
   const fold = element("details", { class: "more" }, names, ...small);
   fold.open = state.run.words.some((word) => isMinor(word.text) && word.weight !== 1);
   box.replaceChildren(
