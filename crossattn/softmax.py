@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import inf, prod
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -71,8 +72,7 @@ def block(keys: slice, count: int) -> Block:
     return first, beyond
 
 
-@dataclass(frozen=True)
-class UnformedMap:
+class UnformedMap(NamedTuple):
     """A row's probabilities by what they are made of, so that they need not be formed.
 
     `query` (heads, pixels, width), `key` (heads, keys, width), `bias` broadcastable to

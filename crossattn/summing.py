@@ -10,6 +10,7 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.record import Record, Side
+from crossattn.rows import Rows
 from crossattn.site import Site
 from crossattn.softmax import UnformedMap, chunking_on, heads_at_once
 from crossattn.step import LayerCall
@@ -39,7 +40,9 @@ class Sums:
         self._visits = {side: visits.numpy() for side, visits in record.site_visits.items()}
         self._waiting: dict[tuple[Any, ...], list[_Waiting]] = {}
         self._met: set[tuple[Side, int, Site, int]] = set()
-        self._maps: dict[tuple[Side, Site, int], Tensor] = {}
+        self._maps: dict[tuple[Side, Site, int, int, int], Tensor] = {}
+        self._rows: Rows | None = None
+        self._runs: list[tuple[Side, slice, slice]] = []
         self._ones: dict[tuple[torch.device, int], Tensor] = {}
 
     @torch.no_grad()
@@ -49,24 +52,30 @@ class Sums:
         The mean over heads is weighed by `weights` (rows, heads) if there are any. What the sums
         hold is settled by `settle`.
         """
-        site = call.site
-        for side in self._record.layout.sides:
-            sums, mass = self._sums(side, call, attention.query.device)
-            for images, rows in call.step.rows.runs(side):
-                part = attention.unedited(rows) if weights is None else None
-                together = self._together(site, part) if part is not None else 1
-                if part is None or together < 2:
-                    self._add_alone(call, attention, side, images, rows, weights)
-                else:
-                    self._add_later(_Waiting(part, sums[images], mass[images]), images, together)
-                if images.start == 0:
-                    self._visits[side][call.step.index, self._places[site]] += 1
+        step, site = call.step, call.site
+        for side, images, rows in self._runs_of(step.rows):
+            part = attention.unedited(rows) if weights is None else None
+            together = self._together(site, part) if part is not None else 1
+            if part is None or together < 2:
+                self._add_alone(call, attention, side, images, rows, weights)
+            else:
+                sums, mass = self._sums(side, call, images, attention.query.device)
+                self._add_later(_Waiting(part, sums, mass), images, together)
+            if images.start == 0:
+                self._visits[side][step.index, self._places[site]] += 1
 
     @torch.no_grad()
     def settle(self) -> None:
         """Add what waits still, because a site of its size was not visited."""
         while self._waiting:
             self._add_together(self._waiting.popitem()[1])
+
+    def _runs_of(self, rows: Rows) -> Sequence[tuple[Side, slice, slice]]:
+        """The sides that are recorded, each with images and their rows that lie together."""
+        if rows is not self._rows:
+            sides = self._record.layout.sides
+            self._rows, self._runs = rows, [(s, *run) for s in sides for run in rows.runs(s)]
+        return self._runs
 
     def _together(self, site: Site, part: UnformedMap) -> int:
         """How many sites of a size, of which `part` is one's map, are formed and added at once."""
@@ -87,12 +96,12 @@ class Sums:
         weights: Tensor | None,
     ) -> None:
         layout, step, device = self._record.layout, call.step.index, attention.query.device
-        sums, masses = self._sums(side, call, device)
+        sums, masses = self._sums(side, call, images, device)
         tokens = attention.tokens if layout.rest else layout.tokens
         each, most = attention.pixels * attention.formed(rows, tokens), chunking_on(device).formed
         for some, heads in chunks(rows, attention.heads, each, most):
             columns = self._columns(attention, some, heads).to(sums.dtype)
-            first = images.start + some.start - rows.start
+            first = some.start - rows.start
             there = slice(first, first + len(columns))
             if layout.heads:
                 sums[there, heads].add_(columns)
@@ -104,7 +113,8 @@ class Sums:
                     total.baddbmm_(ones, columns.flatten(2), alpha=1 / attention.heads)
                 else:
                     total.baddbmm_(weights[some, None, heads], columns.flatten(2))
-            share, cell = columns.shape[1] / attention.heads, (side, step, call.site, first)
+            share = columns.shape[1] / attention.heads
+            cell = side, step, call.site, images.start + first
             if share == 1 and cell not in self._met:
                 torch.mean(columns, (1, 3), out=masses[there])
             else:
@@ -132,21 +142,23 @@ class Sums:
             log_sum=torch.cat(totals) if totals else None,
         )
         columns = whole.probabilities(tokens=slice(self._record.layout.tokens)).mT
-        columns = torch.unflatten(columns.to(sums[0].dtype), 0, (len(maps), -1))
+        columns = columns.to(sums[0].dtype).view(len(maps), -1, *columns.shape[1:])
         kept = columns if self._record.layout.heads else columns.mean(2, keepdim=True)
         torch._foreach_add_(list(sums), kept.unbind())
         torch._foreach_add_(list(masses), kept.mean((2, 4)).unbind())
 
-    def _sums(self, side: Side, call: LayerCall, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _sums(
+        self, side: Side, call: LayerCall, images: slice, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
         """A site's sums of the present bin (images, heads or 1, columns, pixels), and its mass."""
         record, site, step = self._record, call.site, call.step.index
-        cell = side, site, record.layout.bin(step)
+        cell = side, site, record.layout.bin(step), images.start, images.stop
         if cell not in self._maps:
             key = side, site.name
             record.maps[key] = record.maps[key].to(device)
-            self._maps[cell] = record.maps[key][:, cell[2]].mT
+            self._maps[cell] = record.maps[key][images, cell[2]].mT
             record.mass[side] = record.mass[side].to(device)
-        return self._maps[cell], record.mass[side][step, self._places[site]]
+        return self._maps[cell], record.mass[side][step, self._places[site], images]
 
     def _columns(self, attention: Attention, rows: slice, heads: slice) -> Tensor:
         """The probabilities that are kept, as they lie in memory: (rows, heads, columns, pixels).
