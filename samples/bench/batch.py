@@ -16,8 +16,9 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossattn.pipelines.batch import ModelRenderer, Rendering, make_plan, read_plan, run_batch
 from crossattn.pipelines.batch.plan import Plan, full_fields
@@ -54,11 +55,20 @@ def growth() -> None:
         end, spent = time.perf_counter(), time.process_time() - busy
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert results == ROWS
-    print(f"read and expand  {read - start:5.1f} s")
-    print(f"resume, report   {end - ready:5.1f} s")
-    print(f"processor time   {spent:5.1f} s")
-    print(f"memory at most   {memory:5.0f} MB")
-    print(describe("crossattn", "torch"))
+    print(f"{ROWS:,} edits that are all there; growth, one run.\n{describe('crossattn', 'torch')}")
+    _table(
+        ("read and expand, s", "resume and report, s", "processor time, s", "memory at most, MB"),
+        [(f"{read - start:.1f}", f"{end - ready:.1f}", f"{spent:.1f}", f"{memory:.0f}")],
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for row in (
+        "",
+        *[f"| {' | '.join(each)} |" for each in (head, ["---"] * len(head), *rows)],
+        "",
+    ):
+        print(row)
 
 
 def _row(number: int) -> dict[str, Any]:
@@ -114,11 +124,40 @@ def engines(count: int) -> None:
     for workers in (0, 1, 2):
         with tempfile.TemporaryDirectory() as folder:
             rates[workers] = _rate(plan, {"output": Path(folder) / "out", "workers": workers})
+    print(f"{count} pictures of {STEPS} steps; engines, one run: here, and by workers.")
     print(describe("crossattn", "torch"))
-    print(f"two workers over one: {rates[2] / rates[1]:.2f}")
+    head = "workers", "ready after, s", "pictures a second", "against one worker", "drawing"
+    more = "processor s a picture", "the engine's own"
+    _table(
+        (*head, *more),
+        [
+            (
+                str(workers) if workers else "none: here",
+                f"{made.ready:.1f}",
+                f"{made.rate:.2f}",
+                f"{made.rate / rates[1].rate:.2f}",
+                f"{made.drawing:.1%}",
+                f"{made.processor:.2f}",
+                f"{made.own:.1%}",
+            )
+            for workers, made in rates.items()
+        ],
+    )
 
 
-def _rate(plan: Plan, options: dict[str, Any]) -> float:
+class Rate(NamedTuple):
+    """How quickly an engine draws: seconds until every worker has drawn once, pictures a second
+    from then on, the share of that time in drawing, processor seconds of a picture, and the share
+    of all processor time that is the engine's own."""
+
+    ready: float
+    rate: float
+    drawing: float
+    processor: float
+    own: float
+
+
+def _rate(plan: Plan, options: dict[str, Any]) -> Rate:
     start, processes = time.perf_counter(), max(1, options["workers"])
     ends, records, warm, own = [], [], set[int](), 0.0
     for result in run_batch(plan, render=Timed(), **options):
@@ -132,29 +171,34 @@ def _rate(plan: Plan, options: dict[str, Any]) -> float:
     work, busy = (sum(record[name] for record in records) for name in ("seconds", "processor"))
     # Here, the pictures are this process's own work too.
     total = own + busy if options["workers"] else own
-    print(
-        f"{options['workers']} workers: ready after {ends[0] - start:.1f} s, then "
-        f"{len(records) / spent:.2f} a second, drawing {work / spent / processes:.1%} of the time; "
-        f"{busy / len(records):.2f} s of a processor for each, and {1 - busy / total:.1%} more"
+    return Rate(
+        ready=ends[0] - start,
+        rate=len(records) / spent,
+        drawing=work / spent / processes,
+        processor=busy / len(records),
+        own=1 - busy / total,
     )
-    return len(records) / spent
 
 
 def same_bytes() -> None:
     """Draw 24 edits by local workers and by Ray, and compare every picture's bytes."""
+    seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for engine in ("local", "ray"):
             start = time.perf_counter()
             out = Path(folder) / engine
             errors = [r.error for r in run_batch(EDITS, output=out, engine=engine, workers=2)]
             assert errors == [None] * len(EDITS), errors
-            print(f"{engine}: {time.perf_counter() - start:.1f} s")
+            seconds[engine] = time.perf_counter() - start
         local, ray = (
             {path.name: path.read_bytes() for path in (Path(folder) / name / "pictures").iterdir()}
             for name in ("local", "ray")
         )
+    same = sum(local[name] == ray[name] for name in local)
+    print(f"{len(local)} edits by two local workers and by Ray; bytes, one run.")
     print(describe("crossattn", "torch", "ray"))
-    print(f"{len(local)} pictures, {sum(local[name] == ray[name] for name in local)} the same")
+    head = "local, s", "Ray, s", "pictures", "of the same bytes"
+    _table(head, [(f"{seconds['local']:.1f}", f"{seconds['ray']:.1f}", str(len(local)), str(same))])
 
 
 if __name__ == "__main__":
