@@ -17,21 +17,24 @@ ALL = slice(None)
 class Chunking:
     """How softmaxes are taken where the time goes elsewhere: a CPU's cache, or a GPU's launches.
 
-    At most `formed` logits are there at once where probabilities are summed up, and `reduced` where
-    of a softmax its sum alone is kept. From `in_place` pixels on the probabilities take the place
-    of the logits, which spares the cache; below they come from them in one launch.
+    Where probabilities are summed up, at most `formed` logits of one site are there at once, or
+    `together` of several, whose queries and keys are held until then; `reduced`, where of a softmax
+    its sum alone is kept. From `in_place` pixels on the probabilities take the place of the logits,
+    which spares the cache; below they come from them in one launch.
     """
 
     formed: int
+    together: int
     reduced: int
     in_place: float
 
 
-CACHED = Chunking(2**17, 2**18, in_place=512)
+CACHED = Chunking(2**17, 2**17, 2**18, in_place=512)
 """Half a MiB of logits: more at a time falls out of a processor's cache."""
 
-FEW_LAUNCHES = Chunking(2**22, 2**26, in_place=inf)
-"""A site's heads all at once, but for no more than 16 MiB of logits and as much again."""
+FEW_LAUNCHES = Chunking(2**22, 2**21, 2**26, in_place=inf)
+"""A site's heads all at once, but for no more than 16 MiB of logits and as much again; of several
+sites half of that, for their queries take as much."""
 
 
 def chunking_on(device: torch.device) -> Chunking:

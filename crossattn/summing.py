@@ -83,7 +83,7 @@ class Sums:
             return 1
         rows, heads, pixels, _ = part.query.shape
         tokens = part.key.shape[2] if part.log_sum is None else self._record.layout.tokens
-        most = chunking_on(part.query.device).formed // (rows * heads * pixels * tokens)
+        most = chunking_on(part.query.device).together // (rows * heads * pixels * tokens)
         return min(most, self._alike[site.level, site.heads])
 
     def _add_alone(
