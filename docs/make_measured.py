@@ -16,7 +16,11 @@ BENCHMARKS = {
         "What is asked of a device, counted, and what that costs where arithmetic is cheap.",
     ),
     "editing": ("Cost of editing", "Against diffusers' community prompt-to-prompt pipeline."),
-    "editing_truth": ("Truth of editing", "Whether edits of drawn pictures do what they say."),
+    "editing_truth": (
+        "Truth of editing",
+        "Whether edits of drawn pictures do what they say ([the first pairs]"
+        "(pictures/editing-truth.jpg)).",
+    ),
     "truth": ("Truth of the maps", "How well the maps of nouns find their objects."),
     "weights_truth": ("Truth of weights", "Which dialect's weights do what people expect."),
     "prompts_truth": ("Truth of notations", "Whether marks in a prompt do what they say."),
