@@ -39,7 +39,7 @@ class Sums:
         self._alike = Counter((site.level, site.heads) for site in record.layout.sites)
         self._visits = {side: visits.numpy() for side, visits in record.site_visits.items()}
         self._waiting: dict[tuple[Any, ...], list[_Waiting]] = {}
-        self._met: set[tuple[Side, int, Site, int]] = set()
+        self._begun: set[tuple[Side, int, Site]] = set()
         self._maps: dict[tuple[Side, Site, int, int, int], Tensor] = {}
         self._rows: Rows | None = None
         self._runs: list[tuple[Side, slice, slice]] = []
@@ -61,6 +61,7 @@ class Sums:
             else:
                 sums, mass = self._sums(side, call, images, attention.query.device)
                 self._add_later(_Waiting(part, sums, mass), images, together)
+            self._begun.add((side, step.index, site))
             if images.start == 0:
                 self._visits[side][step.index, self._places[site]] += 1
 
@@ -99,6 +100,7 @@ class Sums:
         sums, masses = self._sums(side, call, images, device)
         tokens = attention.tokens if layout.rest else layout.tokens
         each, most = attention.pixels * attention.formed(rows, tokens), chunking_on(device).formed
+        begun = (side, step, call.site) in self._begun
         for some, heads in chunks(rows, attention.heads, each, most):
             columns = self._columns(attention, some, heads).to(sums.dtype)
             first = some.start - rows.start
@@ -114,12 +116,10 @@ class Sums:
                 else:
                     total.baddbmm_(weights[some, None, heads], columns.flatten(2))
             share = columns.shape[1] / attention.heads
-            cell = side, step, call.site, images.start + first
-            if share == 1 and cell not in self._met:
+            if share == 1 and not begun:
                 torch.mean(columns, (1, 3), out=masses[there])
             else:
                 masses[there].add_(columns.mean((1, 3)), alpha=share)
-            self._met.add(cell)
 
     def _add_later(self, part: _Waiting, images: slice, together: int) -> None:
         """Add a map along with those of other sites, once so many wait."""

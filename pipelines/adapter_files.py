@@ -31,6 +31,11 @@ class AdapterFile:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
+    @property
+    def field(self) -> Literal["loras", "embeddings"]:
+        """The field of a recipe that says in which folder it is looked for."""
+        return "loras" if self.kind == "LoRA" else "embeddings"
+
 
 def adapter_files(recipe: Recipe) -> tuple[AdapterFile, ...]:
     """Find the files that a recipe's prompts ask for in the course of its run: LoRAs by their tags,
@@ -47,6 +52,17 @@ def adapter_files(recipe: Recipe) -> tuple[AdapterFile, ...]:
     if marked if recipe.notation == "comfy" else recipe.embeddings is not None:
         files += _inversions(recipe, texts)
     return tuple(files)
+
+
+def adapter_names(folder: str) -> list[str]:
+    """The names by which prompts ask for the files of a folder and those below it, in order.
+
+    Raises RecipeError if there is no such folder.
+    """
+    place = find_folder(folder)
+    if place is None:
+        raise RecipeError(f"There is no folder {folder}; give the one that has the files.")
+    return sorted(_name(path, place) for path in _files(place))
 
 
 def _inversions(recipe: Recipe, drawn: Sequence[str]) -> Iterator[AdapterFile]:
@@ -103,19 +119,23 @@ def _there(what: str, folder: str | None) -> list[Path]:
             f"The prompt asks for {what}, and the recipe says no folder to look in; give the one "
             f"that has it ({field}, {option})."
         )
-    place = _folder(folder)
+    place = find_folder(folder)
     if place is None:
         raise RecipeError(
             f"The prompt asks for {what}, but there is no folder {folder}; give the one that has "
             f"it ({field}, {option})."
         )
+    return _files(place)
+
+
+def _files(place: Path) -> list[Path]:
     return sorted(place.rglob(f"*{_SUFFIX}"))
 
 
 def _file(kind: Literal["LoRA", "textual inversion"], name: str, folder: str | None) -> AdapterFile:
     what = f"the {kind} {quoted(name)}"
     there = _there(what, folder)
-    place = _folder(folder)
+    place = find_folder(folder)
     assert folder is not None and place is not None
     asked = name.replace("\\", "/").removesuffix(_SUFFIX)
     by_path = {_name(path, place): path for path in there}
@@ -136,7 +156,8 @@ def _file(kind: Literal["LoRA", "textual inversion"], name: str, folder: str | N
     return AdapterFile(kind, name, found[0], _digest(found[0], stat.st_mtime_ns, stat.st_size))
 
 
-def _folder(name: str | None) -> Path | None:
+def find_folder(name: str | None) -> Path | None:
+    """The folder of that name; None if there is none."""
     try:
         place = Path(name or "").expanduser()
         return place if place.is_dir() else None

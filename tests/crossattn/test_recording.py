@@ -15,7 +15,6 @@ from crossattn import (
     Recorder,
     TraceError,
     attach,
-    sites,
 )
 from crossattn.controls import Reweight
 from crossattn.heatmap import resize
@@ -93,58 +92,6 @@ def test_large_grids_have_the_probabilities_of_the_hosts_own_attention(sd_pipe: 
     for site, (probs,) in seen.items():
         kept = record.maps["positive", site][0, 0]
         torch.testing.assert_close(kept, probs[..., : kept.shape[-1]])
-
-
-@pytest.mark.parametrize("heads", [False, True], ids=["mean", "heads"])
-@pytest.mark.parametrize("images", [1, 2])
-def test_sites_recorded_together_are_as_each_by_itself(
-    sd_pipe: Any, heads: bool, images: int
-) -> None:
-    settings: dict[str, Any] = {"bins": 3, "heads": heads, "negative": True}
-    apart = [
-        Recorder(layers=site.name, **settings) for site in sites(sd_pipe) if site.kind == "cross"
-    ]
-    together = Recorder(**settings)
-    with attach(sd_pipe, together, *apart, prompt=PROMPT, negative_prompt=""):
-        latents(sd_pipe, num_images_per_prompt=images, negative_prompt="")
-    record = together.trace.view.record
-    for place, one in enumerate(apart):
-        own = one.trace.view.record
-        for key, maps in own.maps.items():
-            torch.testing.assert_close(record.maps[key], maps)
-        for side, mass in own.mass.items():
-            torch.testing.assert_close(record.mass[side][:, [place]], mass)
-
-
-def test_a_trace_taken_in_mid_run_has_all_that_was_seen_by_then(sd_pipe: Any) -> None:
-    recorder, taken = Recorder(bins=3), []
-
-    def look(pipe: Any, step: int, timestep: Any, state: dict[str, Any]) -> dict[str, Any]:
-        taken.append(recorder.trace.view.record)
-        return state
-
-    with attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe, callback_on_step_end=look)
-    whole = recorder.trace.view.record
-    for step, record in enumerate(taken):
-        assert torch.equal(record.mass["positive"][: step + 1], whole.mass["positive"][: step + 1])
-        assert not record.mass["positive"][step + 1 :].any()
-
-
-def test_a_run_that_fails_leaves_what_was_seen_by_then(sd_pipe: Any) -> None:
-    recorder = Recorder()
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError("in mid-step")
-
-    coarse = sd_pipe.unet.up_blocks[0].register_forward_pre_hook(fail)
-    with pytest.raises(RuntimeError), attach(sd_pipe, recorder, prompt=PROMPT):
-        latents(sd_pipe)
-    coarse.remove()
-    record = recorder.trace.view.record
-    seen = record.site_visits["positive"][0] > 0
-    assert seen.any() and not seen.all()
-    assert (record.mass["positive"][0].sum((1, 2)) > 0).tolist() == seen.tolist()
 
 
 def test_an_edit_behind_a_recorder_is_the_edit_without_it(sd_pipe: Any) -> None:

@@ -128,5 +128,6 @@ def test_a_name_of_a_textual_inversion_is_no_unknown_word(
 def test_a_folder_that_is_not_there_is_told_before_the_page_opens(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=f"--{name} .*nowhere: there is no such folder"):
-        Folders(**{name: str(tmp_path / "nowhere")})
+    for folder in (str(tmp_path / "nowhere"), "~nobody/nowhere"):
+        with pytest.raises(InputError, match=f"--{name} .*nowhere: there is no such folder"):
+            Folders(**{name: folder})

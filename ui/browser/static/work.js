@@ -63,7 +63,7 @@ async function restore(work) {
   whenThere("#control-tabs [role=tab]", () => work.tab && ask("tab", work.tab));
   if (work.asked) ask("start");
   // The server fills the fields in: what is put into them here may come before what Gradio puts.
-  ask("open", { ...work.asked, fields: work.fields });
+  if (work.asked || work.fields) ask("open", { ...work.asked, fields: work.fields });
   if (work.asked) await opened();
   if (state.run) set({ pins: new Map(work.pins ?? []), phrases: work.phrases ?? [] });
   if (!state.run && !work.asked) ask("begin");
