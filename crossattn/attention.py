@@ -28,7 +28,7 @@ class Attention:
     def __init__(self, call: InFlight | SdpaCall, keys: slice = ALL) -> None:
         self._whole = InFlight(call) if isinstance(call, SdpaCall) else call
         self._keys = keys
-        self._block = block(keys, self._whole.key.shape[2])
+        self._block = block(keys, self._whole.keys)
 
     @property
     def query(self) -> Tensor:
@@ -190,7 +190,7 @@ class Attention:
         if self.joint:
             first, beyond = self._block
             bias = bias.expand(*bias.shape[:-1], self.tokens)
-            bias = F.pad(bias, (first, whole.key.shape[2] - beyond))
+            bias = F.pad(bias, (first, whole.keys - beyond))
         whole.add_bias(row, bias)
 
     def scale_tokens(self, row: int, weights: Tensor) -> None:

@@ -99,7 +99,9 @@ def read_flow(name: str, text_encoder: Any, prompt: Prompt, *, unused_layers: in
 
     def listen(call: SdpaCall) -> Tensor:
         weights.append(_weights(call))
-        return call.run()
+        output = call.run()
+        listener.set(listen)
+        return output
 
     with intercepted():
         token = listener.set(listen)

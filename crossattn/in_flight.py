@@ -36,9 +36,10 @@ class InFlight:
     """One call of the host, of which the image's queries may attend otherwise.
 
     `query` (rows, heads, pixels, width) are the queries at `image` in the sequence, `key` and
-    `value` (rows, heads, keys, width) those of all of it. In joint attention the text's own queries
-    are always answered by the host's own call; rows that were edited get their image's queries
-    answered by one call more. Where a call untouched is run, it is with the host's own arguments.
+    `value` (rows, heads, keys, width) those of all of it, `keys` of them. In joint attention the
+    text's own queries are always answered by the host's own call; rows that were edited get their
+    image's queries answered by one call more. Where a call untouched is run, it is with the host's
+    own arguments.
     """
 
     def __init__(self, host: SdpaCall, image: slice = ALL) -> None:
@@ -47,10 +48,11 @@ class InFlight:
         self.joint = image != ALL
         self.query = host.query[:, :, image] if self.joint else host.query
         self.key, self.value = host.key, host.value
-        if (shared := host.query.shape[1] // host.key.shape[1]) > 1:
-            self.key = host.key.repeat_interleave(shared, 1)
-            self.value = host.value.repeat_interleave(shared, 1)
-        self.scale = host.query.shape[-1] ** -0.5 if host.scale is None else host.scale
+        (_, heads, _, width), (_, own, self.keys, _) = host.query.shape, host.key.shape
+        if heads > own:
+            self.key = host.key.repeat_interleave(heads // own, 1)
+            self.value = host.value.repeat_interleave(heads // own, 1)
+        self.scale = width**-0.5 if host.scale is None else host.scale
         self.mask = host.attn_mask
         if self.mask is not None:
             self.mask = self.mask[(None,) * (4 - self.mask.ndim)]
@@ -130,11 +132,13 @@ class InFlight:
         if not self._acted:
             return self._run_untouched()
         if not self.joint:
-            whole = {"attn_mask": self._bias_of(range(len(self.query)))} if self._biases else {}
-            run = self.host.run(query=self.query, key=self.key, value=self._weighted(), **whole)
-            return self._completed(run, range(len(run)))
-        output, rows = self._run_untouched().clone(), sorted(self._touched)
-        output[rows, :, self.image] = self._completed(self._run_again()[0], rows)
+            rows = range(len(self.query))
+            call = self.host._replace(query=self.query, key=self.key, value=self._weighted())
+            if self._biases:
+                call = call._replace(attn_mask=self._bias_of(rows))
+            return self._completed(call.run(), rows)
+        output, touched = self._run_untouched().clone(), sorted(self._touched)
+        output[touched, :, self.image] = self._completed(self._run_again()[0], touched)
         return output
 
     def _run_untouched(self) -> Tensor:
@@ -212,7 +216,7 @@ class InFlight:
         shapes = [each.shape for each in biases if each is not None]
         if not shapes:
             return None
-        shape = [max(sizes) for sizes in zip(*shapes, (1, 1, self.key.shape[2]), strict=True)]
+        shape = [max(sizes) for sizes in zip(*shapes, (1, 1, self.keys), strict=True)]
         zero = self.query.new_zeros(1, 1, 1)
         each_of = [(zero if each is None else each).expand(shape) for each in biases]
         return torch.stack(each_of).to(self.query.dtype)

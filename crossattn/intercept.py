@@ -36,9 +36,9 @@ class SdpaCall(NamedTuple):
     scale: float | None = None
     enable_gqa: bool = False
 
-    def run(self, **other: Tensor | None) -> Tensor:
-        """What the host would get (rows, heads, queries, width), with `other` of the arguments."""
-        return _plain(**self._asdict() | other)
+    def run(self) -> Tensor:
+        """What the host would get: (rows, heads, queries, width)."""
+        return _plain(*self[:6], scale=self.scale, enable_gqa=self.enable_gqa)
 
     def run_summed(self) -> tuple[Tensor, Tensor] | None:
         """The same bits as `run`, and the softmax's denominators as logarithms, at no cost.
@@ -54,7 +54,8 @@ class SdpaCall(NamedTuple):
             or self.key.shape[2] != self.value.shape[2]
             or (torch.is_grad_enabled() and any(each.requires_grad for each in tensors))
             or torch.is_autocast_enabled("cpu")
-            or torch._fused_sdp_choice(**self._asdict()) != _FLASH
+            or torch._fused_sdp_choice(*self[:6], scale=self.scale, enable_gqa=self.enable_gqa)
+            != _FLASH
         ):
             return None
         mask = self.attn_mask
@@ -70,19 +71,15 @@ class SdpaCall(NamedTuple):
 
 Listener = Callable[[SdpaCall], Tensor]
 listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
-"""Who is asked for the outcome of the next call in this context."""
+"""Who is asked for the outcome of the next call in this context, and of no other."""
 
 
 def _attention(*args: Any, **kwargs: Any) -> Tensor:
     asked = listener.get()
     if asked is None:
         return _plain(*args, **kwargs)
-    # What the listener computes is not for itself to hear.
-    token = listener.set(None)
-    try:
-        return asked(SdpaCall(*args, **kwargs))
-    finally:
-        listener.reset(token)
+    listener.set(None)
+    return asked(SdpaCall(*args, **kwargs))
 
 
 @contextmanager

@@ -37,7 +37,8 @@ class Layers:
         self._wanted: dict[str, list[tuple[Control, Site]]] = {}
         self.modules: dict[str, tuple[Any, ...]] = {}
         self.acting: dict[str, list[tuple[Control, Site]]] = {}
-        self._known: dict[tuple[str, int, int, int, int], tuple[int, int, slice, slice]] = {}
+        self._size: tuple[int, ...] = ()
+        self._places: dict[str, tuple[int, int, slice, slice]] = {}
         for control in controls:
             for site, module in modules.items():
                 if control.wants(site):
@@ -47,6 +48,9 @@ class Layers:
 
     def begin(self, step: Step) -> None:
         """Ask the controls where they act in a call of the denoiser."""
+        size = step.height, step.width, step.frames, step.tokens
+        if size != self._size:
+            self._size, self._places = size, {}
         self.acting = {
             layer: acting
             for layer, wanted in self._wanted.items()
@@ -64,7 +68,7 @@ class Layers:
 
         Raises `UnsupportedModelError` if it is not shaped as the model's inputs let expect.
         """
-        height, width, image, text = self._places(layer, step)
+        height, width, image, text = self._place(layer, step)
         positions, pixels = call.query.shape[2], step.frames * height * width
         if layer in self._joint:
             there = max(image.stop, text.stop) <= positions == call.key.shape[2]
@@ -81,22 +85,21 @@ class Layers:
 
     def attend(self, layer: str, in_flight: InFlight, step: Step) -> None:
         """Show a call to the controls that act at its sites, in order."""
-        height, width, image, text = self._places(layer, step)
+        height, width, image, text = self._place(layer, step)
         for control, site in self.acting.pop(layer):
             attention = Attention(in_flight, text if site.kind == "cross" else image)
             control.attend(LayerCall(site, step, height, width, attention.tokens), attention)
 
-    def _places(self, layer: str, step: Step) -> tuple[int, int, slice, slice]:
+    def _place(self, layer: str, step: Step) -> tuple[int, int, slice, slice]:
         """A layer's grid (height, width), and where image and text stand in its sequence.
 
         Where the text is not in one sequence with the image, each has its own.
         """
-        size = layer, step.height, step.width, step.frames, step.tokens
-        if size not in self._known:
+        if (place := self._places.get(layer)) is None:
             height, width = self._wanted[layer][0][1].grid(step.height, step.width)
             image = text = ALL
             if layer in self._joint:
                 pixels = step.frames * height * width
                 image, text = self._family.stretches(pixels, step.tokens)
-            self._known[size] = height, width, image, text
-        return self._known[size]
+            place = self._places[layer] = height, width, image, text
+        return place

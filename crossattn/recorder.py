@@ -121,7 +121,6 @@ class Recorder(Control):
     def before_step(self, step: Step) -> None:
         """Make room at the first step of a run."""
         assert self._session is not None
-        self._settle()
         if self._record is None or step.run != self._run:
             if self.negative and self._session.guidance.guided is False:
                 raise ControlError(NO_NEGATIVE)

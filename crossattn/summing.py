@@ -1,6 +1,5 @@
 """Summing attention into a record: in chunks that fit a CPU's cache, or in few launches."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,60 +15,82 @@ from crossattn.softmax import UnformedMap, chunking_on, heads_at_once
 from crossattn.step import LayerCall
 
 
+class _Place:
+    """Where a record keeps one site's sums and masses of some images, on a device from now on.
+
+    `sums` has each bin's (images, heads or 1, columns, pixels), `masses` each step's (images,
+    columns). `step` is the last that was added.
+    """
+
+    def __init__(
+        self, record: Record, side: Side, site: Site, images: slice, device: torch.device
+    ) -> None:
+        key, self.number = (side, site.name), record.layout.sites.index(site)
+        record.maps[key] = record.maps[key].to(device)
+        record.mass[side] = record.mass[side].to(device)
+        self.sums = record.maps[key][images].mT.unbind(1)
+        self.masses = record.mass[side][:, self.number, images].unbind()
+        self.step = -1
+
+
 class _Waiting(NamedTuple):
-    """A site's map of some rows, with the sums and the mass that it is to be added to."""
+    """A site's map of some rows, and the step that it is of."""
 
     map: UnformedMap
-    sums: Tensor
-    mass: Tensor
+    place: _Place
+    step: int
+
+
+class _Group(NamedTuple):
+    """Maps of one size, of which `most` are added at once; if `fused`, no site's twice."""
+
+    most: int
+    fused: bool
+    waiting: list[_Waiting]
 
 
 class Sums:
     """Adds what pixels attend with to the sums of a record.
 
-    Sites of one size wait for each other within a step and are formed and added at once, as far as
-    a chunk holds them. A site alone takes at most six launches on a device, all rows and heads at
-    once: queries and keys widened, their product, its softmax, and the means over heads and over
-    pixels. Sums go to the device at the first call and stay: fetching each call's would stall it.
+    Maps of one size, of several sites and steps, wait for each other and are formed and added at
+    once, as many as a chunk holds. A site alone takes at most six launches on a device, all rows
+    and heads at once: queries and keys widened, their product, its softmax, and the means over
+    heads and over pixels. Sums go to the device at the first call and stay: fetching each call's
+    would stall it.
     """
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._places = {site: place for place, site in enumerate(record.layout.sites)}
-        self._alike = Counter((site.level, site.heads) for site in record.layout.sites)
         self._visits = {side: visits.numpy() for side, visits in record.site_visits.items()}
-        self._waiting: dict[tuple[Any, ...], list[_Waiting]] = {}
-        self._begun: set[tuple[Side, int, Site]] = set()
-        self._maps: dict[tuple[Side, Site, int, int, int], Tensor] = {}
+        self._places: dict[tuple[Side, str, int, int], _Place] = {}
+        self._groups: dict[tuple[Any, ...], _Group] = {}
         self._rows: Rows | None = None
         self._runs: list[tuple[Side, slice, slice]] = []
         self._ones: dict[tuple[torch.device, int], Tensor] = {}
 
-    @torch.no_grad()
     def add(self, call: LayerCall, attention: Attention, weights: Tensor | None = None) -> None:
         """Add a call's probabilities; the attention is left untouched.
 
         The mean over heads is weighed by `weights` (rows, heads) if there are any. What the sums
         hold is settled by `settle`.
         """
-        step, site = call.step, call.site
-        for side, images, rows in self._runs_of(step.rows):
-            part = attention.unedited(rows) if weights is None else None
-            together = self._together(site, part) if part is not None else 1
-            if part is None or together < 2:
-                self._add_alone(call, attention, side, images, rows, weights)
-            else:
-                sums, mass = self._sums(side, call, images, attention.query.device)
-                self._add_later(_Waiting(part, sums, mass), images, together)
-            self._begun.add((side, step.index, site))
+        step, device = call.step.index, attention.query.device
+        for side, images, rows in self._runs_of(call.step.rows):
+            key = side, call.site.name, images.start, images.stop
+            if (place := self._places.get(key)) is None:
+                place = _Place(self._record, side, call.site, images, device)
+                self._places[key] = place
+            if weights is not None or not self._add_later(step, attention, place, rows):
+                self._add_alone(step, attention, place, rows, weights)
+            place.step = step
             if images.start == 0:
-                self._visits[side][step.index, self._places[site]] += 1
+                self._visits[side][step, place.number] += 1
 
-    @torch.no_grad()
     def settle(self) -> None:
-        """Add what waits still, because a site of its size was not visited."""
-        while self._waiting:
-            self._add_together(self._waiting.popitem()[1])
+        """Add what waits still."""
+        for group in self._groups.values():
+            if group.waiting:
+                self._add_together(group.waiting)
 
     def _runs_of(self, rows: Rows) -> Sequence[tuple[Side, slice, slice]]:
         """The sides that are recorded, each with images and their rows that lie together."""
@@ -78,29 +99,19 @@ class Sums:
             self._rows, self._runs = rows, [(s, *run) for s in sides for run in rows.runs(s)]
         return self._runs
 
-    def _together(self, site: Site, part: UnformedMap) -> int:
-        """How many sites of a size, of which `part` is one's map, are formed and added at once."""
-        if part.bias is not None or self._record.layout.rest:
-            return 1
-        rows, heads, pixels, _ = part.query.shape
-        tokens = part.key.shape[2] if part.log_sum is None else self._record.layout.tokens
-        most = chunking_on(part.query.device).together // (rows * heads * pixels * tokens)
-        return min(most, self._alike[site.level, site.heads])
-
+    @torch.no_grad()
     def _add_alone(
         self,
-        call: LayerCall,
+        step: int,
         attention: Attention,
-        side: Side,
-        images: slice,
+        place: _Place,
         rows: slice,
         weights: Tensor | None,
     ) -> None:
-        layout, step, device = self._record.layout, call.step.index, attention.query.device
-        sums, masses = self._sums(side, call, images, device)
+        layout, device = self._record.layout, attention.query.device
+        sums, masses = place.sums[layout.bin(step)], place.masses[step]
         tokens = attention.tokens if layout.rest else layout.tokens
         each, most = attention.pixels * attention.formed(rows, tokens), chunking_on(device).formed
-        begun = (side, step, call.site) in self._begun
         for some, heads in chunks(rows, attention.heads, each, most):
             columns = self._columns(attention, some, heads).to(sums.dtype)
             first = some.start - rows.start
@@ -116,23 +127,41 @@ class Sums:
                 else:
                     total.baddbmm_(weights[some, None, heads], columns.flatten(2))
             share = columns.shape[1] / attention.heads
-            if share == 1 and not begun:
+            if share == 1 and place.step != step:
                 torch.mean(columns, (1, 3), out=masses[there])
             else:
                 masses[there].add_(columns.mean((1, 3)), alpha=share)
 
-    def _add_later(self, part: _Waiting, images: slice, together: int) -> None:
-        """Add a map along with those of other sites, once so many wait."""
-        query, key = part.map.query, part.map.key
-        alike = images.start, part.sums.shape, query.shape, key.shape, part.map.scale
-        waiting = self._waiting.setdefault(alike, [])
-        waiting.append(part)
-        if len(waiting) == together:
-            self._add_together(self._waiting.pop(alike))
+    def _add_later(self, step: int, attention: Attention, place: _Place, rows: slice) -> bool:
+        """Have a map wait for others of its size, if it may, and add them once they are enough."""
+        part = None if self._record.layout.rest else attention.unedited(rows)
+        if part is None or part.bias is not None:
+            return False
+        size = part.query.shape, part.key.shape, part.scale, part.log_sum is None
+        if (group := self._groups.get(size)) is None:
+            group = self._groups[size] = self._group(part)
+        if group.most < 2:
+            return False
+        if part.query.requires_grad or part.key.requires_grad:
+            part = part._replace(query=part.query.detach(), key=part.key.detach())
+        if group.fused and any(each.place is place for each in group.waiting):
+            self._add_together(group.waiting)
+        group.waiting.append(_Waiting(part, place, step))
+        if len(group.waiting) == group.most:
+            self._add_together(group.waiting)
+        return True
 
-    def _add_together(self, waiting: Sequence[_Waiting]) -> None:
-        """Form the maps of several sites as one with the rows of all, and add them."""
-        maps, sums, masses = zip(*waiting, strict=True)
+    def _group(self, part: UnformedMap) -> _Group:
+        """For maps of the size of `part`."""
+        chunking, layout = chunking_on(part.query.device), self._record.layout
+        tokens = part.key.shape[2] if part.log_sum is None else layout.tokens
+        each = part.query.shape[:-1].numel() * tokens
+        return _Group(chunking.together // each, chunking.fused, [])
+
+    @torch.no_grad()
+    def _add_together(self, waiting: list[_Waiting]) -> None:
+        """Form maps as one with the rows of all, and add them."""
+        layout, maps = self._record.layout, [each.map for each in waiting]
         totals = [each.log_sum for each in maps if each.log_sum is not None]
         whole = UnformedMap(
             torch.cat([each.query for each in maps]),
@@ -141,24 +170,14 @@ class Sums:
             maps[0].scale,
             log_sum=torch.cat(totals) if totals else None,
         )
-        columns = whole.probabilities(tokens=slice(self._record.layout.tokens)).mT
+        columns = whole.probabilities(tokens=slice(layout.tokens)).mT
+        sums = [each.place.sums[layout.bin(each.step)] for each in waiting]
         columns = columns.to(sums[0].dtype).view(len(maps), -1, *columns.shape[1:])
-        kept = columns if self._record.layout.heads else columns.mean(2, keepdim=True)
-        torch._foreach_add_(list(sums), kept.unbind())
-        torch._foreach_add_(list(masses), kept.mean((2, 4)).unbind())
-
-    def _sums(
-        self, side: Side, call: LayerCall, images: slice, device: torch.device
-    ) -> tuple[Tensor, Tensor]:
-        """A site's sums of the present bin (images, heads or 1, columns, pixels), and its mass."""
-        record, site, step = self._record, call.site, call.step.index
-        cell = side, site, record.layout.bin(step), images.start, images.stop
-        if cell not in self._maps:
-            key = side, site.name
-            record.maps[key] = record.maps[key].to(device)
-            self._maps[cell] = record.maps[key][images, cell[2]].mT
-            record.mass[side] = record.mass[side].to(device)
-        return self._maps[cell], record.mass[side][step, self._places[site], images]
+        kept = columns if layout.heads else columns.mean(2, keepdim=True)
+        torch._foreach_add_(sums, kept.unbind())
+        masses = [each.place.masses[each.step] for each in waiting]
+        torch._foreach_add_(masses, kept.mean((2, 4)).unbind())
+        waiting.clear()
 
     def _columns(self, attention: Attention, rows: slice, heads: slice) -> Tensor:
         """The probabilities that are kept, as they lie in memory: (rows, heads, columns, pixels).

@@ -18,21 +18,24 @@ if TYPE_CHECKING:
 class Visit:
     """One forward pass of an attention layer, and the sessions that its attention is shown to.
 
-    `which` of the processor's calls of `scaled_dot_product_attention` meets the text; the others
-    (an IP-Adapter's, to its pictures) are the host's alone.
+    It hears the one of the processor's calls of `scaled_dot_product_attention` that meets the text;
+    those `before` it and after it (an IP-Adapter's, to its pictures) are the host's alone.
     """
 
-    def __init__(self, module: torch.nn.Module, which: int) -> None:
+    __slots__ = "before", "module", "sessions"
+
+    def __init__(self, module: torch.nn.Module, before: int) -> None:
         self.module = module
-        self.which = which
-        self.calls = 0
+        self.before = before
         self.sessions: list[tuple[Session, str]] = []
 
     def __call__(self, call: SdpaCall) -> Tensor:
         """What the host is to get of its call."""
-        self.calls += 1
-        if self.calls - 1 != self.which:
-            return call.run()
+        if self.before:
+            self.before -= 1
+            output = call.run()
+            listener.set(self)
+            return output
         session, layer = self.sessions[0]
         attention = session.layers.open(layer, call, session.step)
         for session, layer in self.sessions:
@@ -47,7 +50,7 @@ class _Enter(Hook):
         self._session = session
         self._layer = layer
         self._processor: type | None = None
-        self._which = 0
+        self._before = 0
 
     def __call__(self, module: Any, *args: Any) -> None:
         session, layer = self._session, self._layer
@@ -59,14 +62,14 @@ class _Enter(Hook):
             if processor is not self._processor:
                 refuse_processor(layer, processor, session.family, " in the middle of the run")
                 self._processor = processor
-                self._which = session.family.processors[processor.__name__]
-            visit = Visit(module, self._which)
+                self._before = session.family.processors[processor.__name__]
+            visit = Visit(module, self._before)
             listener.set(visit)
         visit.sessions.append((session, layer))
 
 
 class _Leave(Hook):
-    """Ends the visit, if there is one; a layer whose outcome a cache gave was not visited.
+    """Ends the visit of a layer that did not attend: it failed, or a cache gave its outcome.
 
     Raises `UnsupportedModelError` if the processor attended without the call that is listened for.
     """
@@ -76,9 +79,8 @@ class _Leave(Hook):
         if not isinstance(visit, Visit) or visit.module is not module:
             return
         listener.set(None)
-        output = args[-1]
         # None: the layer failed. Hooks of the host library may give what they kept from before.
-        if visit.calls > visit.which or output is None or hasattr(module, "_diffusers_hook"):
+        if args[-1] is None or hasattr(module, "_diffusers_hook"):
             return
         _, layer = visit.sessions[0]
         raise UnsupportedModelError(

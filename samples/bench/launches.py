@@ -1,10 +1,13 @@
 """What controls cost where launches and Python are the cost, not arithmetic, as on most GPUs.
 
 A UNet of Stable Diffusion 1.5's structure with few channels, at 256 × 256, is launch-bound on a CPU
-too. Each way is run in turns with plain runs in one process; seconds are the process's own, and
-launches the ATen calls of a step that are no views. The seam alone is compared with its floor, two
-hooks of torch a layer that do nothing, and with another way of standing where a layer attends, a
-`TorchFunctionMode`, which passes every call of torch in that layer through Python.
+too. Each way is run beside a plain run, in one process, and all of it in several: what lies where
+in a process's memory moves the ratios by a percent or two. Seconds are the process's own, and
+launches the ATen calls of a step that are no views. The seam alone is a control that does nothing,
+at the cross-attention layers, where controls act unless they say otherwise, or at every layer; it
+is compared with its floor, two hooks of torch a layer that do nothing, and with another way of
+standing where a layer attends, a `TorchFunctionMode`, which passes every call of torch in that
+layer through Python.
 
 python samples/bench/launches.py
 """
@@ -15,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -45,17 +49,21 @@ MODE = "a TorchFunctionMode in its place"
 
 
 class Seam(Control):
+    """Does nothing, at the cross-attention layers."""
+
+    def attend(self, call: LayerCall, attention: Attention) -> None:
+        """Nothing."""
+
+
+class Everywhere(Seam):
     """Does nothing wherever it can."""
 
     def wants(self, site: Site) -> bool:
         """Every site."""
         return True
 
-    def attend(self, call: LayerCall, attention: Attention) -> None:
-        """Nothing."""
 
-
-class Idle(Seam):
+class Idle(Everywhere):
     """Acts nowhere, as an edit outside its window."""
 
     def acts(self, site: Site, step: Step) -> bool:
@@ -75,6 +83,7 @@ WAYS: dict[str, Callable[[], list[Control]]] = {
     HOOKS: lambda: [],
     "a control that acts nowhere": lambda: [Idle()],
     "the seam alone": lambda: [Seam()],
+    "the seam at every layer": lambda: [Everywhere()],
     MODE: lambda: [],
     "Recorder()": lambda: [Recorder()],
     "Recorder(heads=True)": lambda: [Recorder(heads=True)],
@@ -170,24 +179,30 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
 
 
-def rows(pipe: Any, ways: Sequence[str], steps: int, repeats: int) -> list[str]:
-    """The table's rows."""
-    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+def ratios(ways: Sequence[str], steps: int) -> list[tuple[float, float]]:
+    """Seconds of a run by each way, and of a plain one beside it, in this process."""
+    torch.set_num_threads(1)
+    pipe = narrow()
     for way in ways:
         run(pipe, way, 1)
-    for _ in range(repeats):
-        for way in ways:
-            plain = seconds(lambda way=way: run(pipe, way, steps, attached=False))
-            found[way].append((seconds(lambda way=way: run(pipe, way, steps)), plain))
-    layers = len(list(attention_layers(pipe)))
-    lines = []
+    found = []
     for way in ways:
-        mine, plain = (statistics.median(each) / steps for each in zip(*found[way], strict=True))
-        lines.append(
-            f"| {way} | {mine * 1e3:.1f} | {spread([one / other for one, other in found[way]])} "
-            f"| {(mine - plain) / layers * 1e6:.0f} | {launches(pipe, way)} |"
+        plain = seconds(lambda way=way: run(pipe, way, steps, attached=False))
+        found.append((seconds(lambda way=way: run(pipe, way, steps)), plain))
+    return found
+
+
+def rows(ways: Sequence[str], steps: int, repeats: int) -> Iterator[str]:
+    """The table's rows: each repeat has a process of its own, since ratios move with its memory."""
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:
+        found = [fresh.apply(ratios, (ways, steps)) for _ in range(repeats)]
+    pipe = narrow()
+    for way, pairs in zip(ways, zip(*found, strict=True), strict=True):
+        mine, plain = (statistics.median(each) / steps for each in zip(*pairs, strict=True))
+        yield (
+            f"| {way} | {mine * 1e3:.1f} | {spread([one / other for one, other in pairs])} "
+            f"| {(mine - plain) * 1e3:+.1f} | {launches(pipe, way)} |"
         )
-    return lines
 
 
 def main() -> None:
@@ -197,16 +212,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    pipe = narrow()
     print(
-        f"256 × 256, guidance 7.5, {options.steps} steps, {options.repeats} repeats in turns with "
-        "plain runs of the same prompts: median (least–most)."
+        f"256 × 256, guidance 7.5, {options.steps} steps, {options.repeats} processes, in each of "
+        "which every way ran beside a plain run of the same prompts: median (least–most)."
     )
     print(describe("torch", "diffusers"), end="\n\n")
-    print("| way | CPU ms a step | against plain | µs a layer more | launches a step |")
+    print("| way | CPU ms a step | against plain | ms a step more | launches a step |")
     print("|---|---|---|---|---|")
-    print("\n".join(rows(pipe, options.ways, options.steps, options.repeats)))
+    print("\n".join(rows(options.ways, options.steps, options.repeats)))
 
 
 if __name__ == "__main__":

@@ -53,11 +53,11 @@ def test_recording_a_site_takes_six_launches(sd_pipe: Any, heads: bool, images: 
     assert launches.total() <= 6 * SITES, launches
 
 
-def test_recording_both_sides_of_guidance_takes_as_many_for_each(sd_pipe: Any) -> None:
+def test_recording_both_sides_of_guidance_takes_no_more(sd_pipe: Any) -> None:
     sd_pipe.unet.half()
     one = added(sd_pipe, [PROMPT], Recording())
     both = added(sd_pipe, [PROMPT], Recording(negative=True), negative="")
-    assert both.total() == 2 * one.total() > 0
+    assert both.total() == one.total() > 0
 
 
 def test_sites_of_one_size_are_recorded_in_ten_launches_together(sd_pipe: Any) -> None:
