@@ -10,7 +10,7 @@ import gradio as gr
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
-from crossattn.ui.browser import bounds
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.brought import Brought
 from crossattn.ui.browser.drawing import Drawn, Models, Sources, draw, give_back
 from crossattn.ui.browser.dropped import recipe_in
@@ -20,7 +20,6 @@ from crossattn.ui.browser.fields import (
     recipe_of,
     with_unshown,
 )
-from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_choice import ModelChoice
 from crossattn.ui.browser.model_queue import Queue
@@ -46,28 +45,18 @@ KEEP = (gr.skip(),) * 3
 class Events:
     """The page's events.
 
-    `offered` maps names in recipes to names shown: no other model is loaded for anybody, unless
-    `own` says that people may bring theirs. What goes wrong is raised as `gr.Error`, with a
-    sentence for people.
+    What lies beyond the `bounds` is drawn for nobody. What goes wrong is raised as `gr.Error`, with
+    a sentence for people.
     """
 
-    def __init__(
-        self,
-        offered: dict[str, str],
-        shelf: Shelf,
-        models: Models,
-        *,
-        own: bool = False,
-        folders: Folders = NONE,
-    ) -> None:
-        self.offered = offered
+    def __init__(self, bounds: Bounds, shelf: Shelf, models: Models) -> None:
+        self.bounds = bounds
         self.shelf = shelf
         self.models = models
         self.brought = Brought(shelf)
         self.sources = Sources()
-        self.folders = folders
         self.queue = Queue(WAITING)
-        self.choice = ModelChoice(offered, models, self.queue, own)
+        self.choice = ModelChoice(bounds, models, self.queue)
         self._claims: Counter[str] = Counter()
 
     def generate(
@@ -159,7 +148,7 @@ class Events:
                 prompt, negative, model, seed, steps, guidance, size, scheduler, dialect
             )
             row = list(swept(holding(recipe, held, excite, prompt), asked))
-            name = self.offered.get(model, model), model
+            name = self.bounds.shown(model), model
             shown: list[dict[str, Any]] = []
             for label, one in row:
                 for event in self._run(one):
@@ -184,14 +173,14 @@ class Events:
             stay = (gr.skip(),) * len(fields)
             if fields:
                 prompt, negative, name, *others = fields
-                model = self.choice.chosen(name) if name in self.offered else gr.skip()
+                model = self.choice.chosen(name) if name in self.bounds.offered else gr.skip()
                 yield (prompt, negative, model, *others, gr.skip(), *KEEP)
             if "recipe" not in asked:
                 return
             recipe = Recipe.from_json(asked["recipe"]).replace(device=None, versions={})
             for *shown, header, stage, seed, ids in self._opened(recipe, made, asked.get("id", "")):
                 yield (*(stay or shown), header, stage, gr.skip() if fields else seed, ids)
-            if fields and name in self.offered:
+            if fields and name in self.bounds.offered:
                 yield (*stay, self.choice.rest(name), *KEEP)
 
     def open_picture(self, file: str | None, made: list[str]) -> Iterator[Updates]:
@@ -223,7 +212,7 @@ class Events:
 
     def _opened(self, recipe: Recipe, made: list[str], key: str = "") -> Iterator[Updates]:
         self.choice.admit(recipe.model)
-        self._check(recipe)
+        self.bounds.check(recipe)
         fields = self._fields(recipe)
         # What it leaves to the model is known, and shown, once it is drawn.
         open_choices = None in (recipe.steps, recipe.guidance, recipe.width, recipe.height)
@@ -247,14 +236,14 @@ class Events:
     def _draw(self, recipe: Recipe, made: list[str]) -> Iterator[Updates]:
         for event in self._run(recipe):
             if isinstance(event, dict):
-                yield status((self.offered[recipe.model], recipe.model), event), *KEEP
+                yield status((self.bounds.shown(recipe.model), recipe.model), event), *KEEP
             else:
                 yield self._finished(event, made)
 
     def _run(self, recipe: Recipe) -> Iterator[dict[str, Any] | Drawn]:
         """Wait for the model, then draw: {step, total, seconds, ...}, then what came of it."""
-        self._check(recipe)
-        recipe = self.folders.given(self.brought.found(recipe))
+        self.bounds.check(recipe)
+        recipe = self.bounds.folders.given(self.brought.found(recipe))
         with self.queue.place() as place:
             while ahead := place.wait(LOOK):
                 yield {"step": 0, "total": 0, "seconds": 0.0, "ahead": ahead}
@@ -269,9 +258,6 @@ class Events:
                 give_back()
         if drawn is not None:
             yield drawn
-
-    def _check(self, recipe: Recipe) -> None:
-        bounds.check(recipe, self.offered, own=self.choice.own, folders=self.folders)
 
     def _finished(self, drawn: Drawn, made: list[str]) -> Updates:
         if drawn.edited is None:

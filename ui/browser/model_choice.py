@@ -15,6 +15,7 @@ from crossattn.pipelines.hub import cached_bytes
 from crossattn.pipelines.load import find_model
 from crossattn.pipelines.model_files import read_index
 from crossattn.pipelines.recipe import Recipe
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Busy, Models
 from crossattn.ui.browser.header_panel import status
 from crossattn.ui.browser.model_queue import Queue
@@ -29,18 +30,13 @@ Updates = tuple[Any, ...]
 
 
 class ModelChoice:
-    """The models of the page.
+    """The models of the page, which are more where people may bring their own."""
 
-    `offered` maps names in recipes to names shown; where `own` says that models may be brought, it
-    grows with them.
-    """
-
-    def __init__(self, offered: dict[str, str], models: Models, queue: Queue, own: bool) -> None:
-        self.offered = offered
+    def __init__(self, bounds: Bounds, models: Models, queue: Queue) -> None:
+        self.bounds = bounds
         self.models = models
         self.queue = queue
-        self.own = own
-        self._first = frozenset(offered)
+        self._first = frozenset(bounds.offered)
         self._bringing = Lock()
 
     def rest(self, model: str) -> dict[str, Any]:
@@ -48,7 +44,7 @@ class ModelChoice:
         return self._header(model)
 
     def _header(self, model: str, busy: Busy | None = None) -> dict[str, Any]:
-        return status((self.offered.get(model, model), model), busy)
+        return status((self.bounds.shown(model), model), busy)
 
     def suit(self, model: str) -> tuple[Any, ...]:
         """Size, steps and guidance of a model that a person has chosen."""
@@ -58,7 +54,8 @@ class ModelChoice:
 
     def listed(self, **more: Any) -> gr.Dropdown:
         """The list of models as it is by now."""
-        return gr.Dropdown(choices=[(shown, name) for name, shown in self.offered.items()], **more)
+        offered = [(shown, name) for name, shown in self.bounds.offered.items()]
+        return gr.Dropdown(choices=offered, **more)
 
     def chosen(self, model: str) -> str | gr.Dropdown:
         """A value for the list of models; with the list where that has grown."""
@@ -69,7 +66,7 @@ class ModelChoice:
 
         Nothing is fetched for a recipe that came along with a picture. Raises as `_found` does.
         """
-        if model not in self.offered and self.own and Path(model).exists():
+        if model not in self.bounds.offered and self.bounds.own and Path(model).exists():
             self._offer(self._found(model))
 
     def bring(self, asked: dict[str, Any], chosen: str) -> Iterator[Updates]:
@@ -112,19 +109,17 @@ class ModelChoice:
         Raises `RecipeError` where models of one's own are switched off, `ModelLoadError` or
         `UnsupportedModelError` for what is none that draws here.
         """
-        if model not in self.offered and not self.own:
-            raise RecipeError(
-                f"The model {model!r:.80} is not offered here; choose one of "
-                f"{', '.join(self.offered.values())}."
-            )
+        if not self.bounds.own:
+            self.bounds.check_model(model)
         source = find_model(model)
         read_index(source.folder)
         path = Path(model).expanduser()
-        return str(path.resolve()) if model not in self.offered and path.exists() else model
+        offered = model in self.bounds.offered
+        return str(path.resolve()) if not offered and path.exists() else model
 
     def _offer(self, name: str) -> None:
-        shown = Path(name).name
-        self.offered.setdefault(name, name if shown in self.offered.values() else shown)
+        shown, offered = Path(name).name, self.bounds.offered
+        offered.setdefault(name, name if shown in offered.values() else shown)
 
 
 def _shown(

@@ -5,11 +5,11 @@ from typing import Any
 import gradio as gr
 
 from crossattn.coverage import MEANING
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.depth_panel import depth_panel
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.edit_panel import edit_panel
 from crossattn.ui.browser.events import WAITING, Events
-from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.header_panel import header_panel, is_shipped
 from crossattn.ui.browser.history_panel import history_panel
 from crossattn.ui.browser.make_panel import make_panel
@@ -31,31 +31,22 @@ _TELL = """(...values) => {
 }"""
 
 
-def build_page(
-    offered: dict[str, str],
-    shelf: Shelf,
-    models: Models,
-    *,
-    own: bool = False,
-    folders: Folders = NONE,
-) -> gr.Blocks:
-    """Build the page; `offered` maps names in recipes to names shown, the first one chosen.
-
-    With `own` people may bring models of their own. Prompts may ask for files of `folders`.
-    """
-    events = Events(offered, shelf, models, own=own, folders=folders)
-    first = next((name, key) for key, name in offered.items())
+def build_page(bounds: Bounds, shelf: Shelf, models: Models) -> gr.Blocks:
+    """Build the page."""
+    events = Events(bounds, shelf, models)
+    first = next((name, key) for key, name in bounds.offered.items())
     page = gr.Blocks(
         title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
     )
     with page:
         made = gr.State([], delete_callback=events.leave)
         begins = is_shipped(first[1])
-        queries = Queries(shelf, models, offered, events.queue, own=own, folders=folders)
+        queries = Queries(bounds, shelf, models, events.queue)
         header = header_panel(first, begins, queries.functions())
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
-                make = make_panel([(shown, name) for name, shown in offered.items()], own=own)
+                offered = [(shown, name) for name, shown in bounds.offered.items()]
+                make = make_panel(offered, own=bounds.own)
             with gr.Column(elem_id="stage-card", min_width=0):
                 stage = stage_panel()
             with gr.Column(elem_id="history", min_width=0):

@@ -1,6 +1,6 @@
 """What the page asks between pictures: reading the prompt, writing weights, looking into traces."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,10 +20,10 @@ from crossattn.pipelines.run import run
 from crossattn.pipelines.settle import read
 from crossattn.pipelines.shipped import SHIPPED
 from crossattn.pipelines.snippets import overlays_zip
-from crossattn.ui.browser import bounds, stacks
+from crossattn.ui.browser import stacks
 from crossattn.ui.browser.alignment_rows import alignment_rows
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models, data_url, from_data_url
-from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.model_queue import Queue
 from crossattn.ui.browser.model_settings import settings_of
 from crossattn.ui.browser.own_picture import look_into, read_own
@@ -45,22 +45,11 @@ class Queries:
     What a person can mend comes back as {"problem": sentence}.
     """
 
-    def __init__(
-        self,
-        shelf: Shelf,
-        models: Models,
-        offered: Mapping[str, str],
-        queue: Queue,
-        *,
-        own: bool,
-        folders: Folders = NONE,
-    ) -> None:
+    def __init__(self, bounds: Bounds, shelf: Shelf, models: Models, queue: Queue) -> None:
+        self.bounds = bounds
         self.shelf = shelf
         self.models = models
-        self.offered = offered
         self.queue = queue
-        self.own = own
-        self.folders = folders
 
     def functions(self) -> list[Callable[[Asked], Asked]]:
         """All of them, as Gradio wants them."""
@@ -83,7 +72,7 @@ class Queries:
         """The words of a `prompt`, their weights, and those that the `model` never saw."""
         prompt, notes = self._read(str(asked["prompt"]), asked)
         encoding = prompt.encodings[0]
-        own, wrong = self.folders.named(self._recipe(str(asked["prompt"]), asked))
+        own, wrong = self.bounds.folders.named(self._recipe(str(asked["prompt"]), asked))
         new = unknown(prompt.text, str(asked["model"]))
         return {
             "words": [
@@ -108,7 +97,7 @@ class Queries:
         And the `files` that the page has, by kind: names, and how the `dialect` asks for each.
         """
         model = str(asked["model"])
-        files = self.folders.files(asked.get("dialect") or settings_of(model).dialect)
+        files = self.bounds.folders.files(asked.get("dialect") or settings_of(model).dialect)
         if model not in SHIPPED:
             return {"files": files}
         return {"words": vocabulary(), "signs": OBJECTS, "files": files}
@@ -172,7 +161,7 @@ class Queries:
         sketch = recipe.replace(
             prompt=with_weights(prompt, weights), steps=SKETCH, threads=torch.get_num_threads()
         )
-        bounds.check(sketch, self.offered, own=self.own, folders=self.folders)
+        self.bounds.check(sketch)
         with self.queue.place() as place:
             if place.ahead:
                 return {}
@@ -229,7 +218,7 @@ class Queries:
         """The words of a `prompt` found in a `picture` (data URL) by a `model`."""
         model = str(asked["model"])
         caption, _ = self._read(str(asked["prompt"]), asked)
-        bounds.check(Recipe(prompt=caption.raw, model=model), self.offered, own=self.own)
+        self.bounds.check(Recipe(prompt=caption.raw, model=model))
         picture = read_own(str(asked["picture"]))
         with self.queue.place() as place:
             while place.wait(LOOK):
@@ -244,8 +233,7 @@ class Queries:
 
     def _recipe(self, text: str, asked: Asked) -> Recipe:
         model = str(asked["model"])
-        if model not in self.offered:
-            raise RecipeError("That model is not offered here; choose one of the list.")
+        self.bounds.check_model(model)
         said = {"dialect": asked["dialect"]} if asked.get("dialect") else {}
         return Recipe(prompt=text, model=model, **said)
 

@@ -25,6 +25,7 @@ from crossattn.pipelines.hub import cached_models
 from crossattn.pipelines.load import EMBEDDED, find_model
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.shipped import SHIPPED
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models, share_memory
 from crossattn.ui.browser.folders import NONE, Folders
 from crossattn.ui.browser.header_panel import LARGEST_UPLOAD
@@ -81,7 +82,7 @@ def serve(
     shelf = Shelf()
     models = Models()
     own = auth is None and root_path is None if own_models is None else own_models
-    page = build_page(models_offered(model), shelf, models, own=own, folders=folders)
+    page = build_page(Bounds(models_offered(model), own, folders), shelf, models)
     page.queue(max_size=AT_ONCE, api_open=True)
     threading.Thread(target=_warm_up, args=(models, model), daemon=True).start()
     _, address, _ = page.launch(

@@ -14,6 +14,7 @@ from crossattn.pipelines.picture import read_picture, read_recipe
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.replay import with_original
 from crossattn.pipelines.run import run
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models, data_url
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.shelf import Shelf
@@ -25,13 +26,13 @@ NOTHING = {"words": None}
 @pytest.fixture
 def events(sd_folder: Path) -> Iterator[Events]:
     shelf = Shelf()
-    yield Events({str(sd_folder): "tiny"}, shelf, Models())
+    yield Events(Bounds({str(sd_folder): "tiny"}), shelf, Models())
     shelf.close()
 
 
 def edit(events: Events, picture: dict[str, str], target: str, made: list[str]) -> Any:
     """Edit a picture of one's own, as the page does: what the stage shows, and the ids."""
-    [model] = events.offered
+    [model] = events.bounds.offered
     fields = ("a white ball", "", model, "7", 1, 3.0, "64 × 64", "", "compel")
     *_, last = events.edit(*fields, target, {"picture": picture}, NOBODY, NOTHING, made)
     _, told, _, ids = last
@@ -82,7 +83,7 @@ def test_no_file_of_the_servers_is_read_because_a_recipe_names_it(
     events: Events, tmp_path: Path
 ) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "private.png")
-    [model] = events.offered
+    [model] = events.bounds.offered
     asked = Recipe(
         model=model, prompt="a ball", picture={"path": str(tmp_path / "private.png")}
     ).to_json()

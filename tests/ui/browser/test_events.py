@@ -9,6 +9,7 @@ import pytest
 
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser import events as module
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.shelf import Shelf
@@ -22,7 +23,7 @@ NOBODY = {"regions": [], "hold": 1.0, "window": [0, 1]}
 @pytest.fixture
 def events(sd_folder: Path) -> Iterator[Events]:
     shelf = Shelf()
-    yield Events({str(sd_folder): "tiny"}, shelf, Models())
+    yield Events(Bounds({str(sd_folder): "tiny"}), shelf, Models())
     shelf.close()
 
 
@@ -35,7 +36,7 @@ class Session:
 
     def draw(self, prompt: str = "a red car", seed: int = 7) -> dict[str, Any]:
         """Generate, as the button does."""
-        [model] = self.events.offered
+        [model] = self.events.bounds.offered
         fields = (prompt, "", model, str(seed), 1, 1.0, "64 × 64", "", "compel")
         *_, last = self.events.generate(*fields, True, NOBODY, NOTHING, self.made)
         return self.took(last)
@@ -85,7 +86,7 @@ def test_what_was_set_since_stands_from_the_first_whatever_comes_of_the_picture(
 ) -> None:
     session = Session(events)
     told = session.draw()
-    [model] = events.offered
+    [model] = events.bounds.offered
     since = ["a blue car", "a dog", model, "9", 3, 2.0, "64 × 64", "", "a1111", "a cat"]
     asked = {"recipe": told["code"]["Recipe"], "id": told["id"], "fields": since}
     kept = list(events.open(asked, session.made))
@@ -126,7 +127,7 @@ def test_a_picture_that_a_refresh_took_over_stays_when_the_old_session_ends(even
 def test_the_first_edit_of_a_picture_that_was_just_drawn_costs_one_run(events: Events) -> None:
     session = Session(events)
     session.draw()
-    [model] = events.offered
+    [model] = events.bounds.offered
     fields = ("a red car", "", model, "7", 1, 1.0, "64 × 64", "", "compel")
     plan = {"cross": [0, 0.4], "share": [0, 0], "blend": None, "protect": []}
     told = list(events.edit(*fields, "a red dog", plan, NOBODY, NOTHING, session.made))
@@ -140,7 +141,7 @@ def test_the_first_edit_of_a_picture_that_was_just_drawn_costs_one_run(events: E
 
 
 def test_a_transformer_is_drawn_and_looked_into_as_a_unet_is(events: Events) -> None:
-    events.offered = {"emoji-sd3": "emoji-sd3"}
+    events.bounds = Bounds({"emoji-sd3": "emoji-sd3"})
     told = Session(events).draw("a red balloon")
     assert [place for place, _ in told["layers"]] == [f"blocks.{index}" for index in range(6)]
     assert [word["text"] for word in told["words"]] == ["a", "red", "balloon"]

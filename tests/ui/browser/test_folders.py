@@ -1,6 +1,7 @@
 """LoRAs and textual inversions of the page's folders: asked for by name, listed, missed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from crossattn.errors import InputError, RecipeError
 from crossattn.pipelines.load import load
 from crossattn.pipelines.recipe import Recipe
-from crossattn.ui.browser import bounds
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.folders import Folders
@@ -46,19 +47,18 @@ def folders(sd_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Folder
 @pytest.fixture
 def events(sd_folder: Path, folders: Folders) -> Iterator[Events]:
     shelf = Shelf()
-    yield Events({str(sd_folder): "tiny"}, shelf, Models(), folders=folders)
+    yield Events(Bounds({str(sd_folder): "tiny"}, folders=folders), shelf, Models())
     shelf.close()
 
 
 @pytest.fixture
 def queries(events: Events) -> Queries:
-    given = events.shelf, events.models, events.offered, events.queue
-    return Queries(*given, own=False, folders=events.folders)
+    return Queries(events.bounds, events.shelf, events.models, events.queue)
 
 
 def drawn(events: Events, prompt: str) -> tuple[Recipe, bytes]:
     """The recipe of a picture drawn on the page, and its pixels."""
-    [model] = events.offered
+    [model] = events.bounds.offered
     fields = (prompt, "", model, "7", 2, 2.0, "64 × 64", "", "compel", True)
     *_, (_, told, *_) = events.generate(*fields, HELD, {"words": None}, [])
     picture = events.shelf.get(told["id"]).picture
@@ -83,17 +83,17 @@ def test_a_prompt_asks_for_files_of_the_pages_folders_and_its_recipe_says_so(
 def test_another_folder_is_not_read_because_a_recipe_names_it(
     events: Events, tmp_path: Path
 ) -> None:
-    [model] = events.offered
+    [model] = events.bounds.offered
     for name in ("loras", "embeddings"):
         recipe = Recipe(prompt="a red car", model=model, **{name: str(tmp_path)})
         with pytest.raises(gr.Error, match="names a folder of its own"):
             list(events.open({"recipe": recipe.to_json()}, []))
         with pytest.raises(RecipeError, match="names a folder of its own"):
-            bounds.check(recipe, events.offered, own=False, folders=events.folders)
+            events.bounds.check(recipe)
 
 
 def test_what_there_is_is_listed_as_a_prompt_asks_for_it(queries: Queries) -> None:
-    [model] = queries.offered
+    [model] = queries.bounds.offered
     listed = queries.known({"model": model, "dialect": "comfy"})["files"]
     assert listed == {
         "LoRAs": {"pens/ink": "<lora:pens/ink:1>"},
@@ -104,11 +104,11 @@ def test_what_there_is_is_listed_as_a_prompt_asks_for_it(queries: Queries) -> No
 
 
 def test_a_file_that_is_not_there_is_told_while_the_prompt_is_typed(queries: Queries) -> None:
-    [model] = queries.offered
+    [model] = queries.bounds.offered
     read = queries.read({"prompt": "a red <lora:inc:0.8> car", "model": model})
     assert "did you mean" in read["notes"][0]
     assert [word["text"] for word in read["words"]] == ["a", "red", "car"]
-    queries.folders = Folders()
+    queries.bounds = replace(queries.bounds, folders=Folders())
     (note, *_) = queries.read({"prompt": "a <lora:ink:1> car", "model": model})["notes"]
     assert "--loras" in note
 
@@ -119,7 +119,7 @@ def test_a_name_of_a_textual_inversion_is_no_unknown_word(
     monkeypatch.setattr(
         "crossattn.ui.browser.queries.unknown", lambda *_: {"wobble": [], "wubble": []}
     )
-    [model] = queries.offered
+    [model] = queries.bounds.offered
     read = queries.read({"prompt": "a wobble wubble", "model": model})
     assert list(read["unknown"]) == ["wubble"]
 

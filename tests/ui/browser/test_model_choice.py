@@ -11,6 +11,7 @@ import pytest
 
 from crossattn.pipelines.recipe import Recipe
 from crossattn.ui.browser import model_choice
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.shelf import Shelf
@@ -41,7 +42,7 @@ def test_a_folder_is_loaded_and_chosen_and_comes_back(person: Any, sd_folder: Pa
 @pytest.fixture
 def events() -> Iterator[Events]:
     shelf = Shelf()
-    yield Events({"emoji-sd": "emoji-sd"}, shelf, Models(), own=True)
+    yield Events(Bounds({"emoji-sd": "emoji-sd"}, own=True), shelf, Models())
     shelf.close()
 
 
@@ -69,7 +70,7 @@ def test_what_cannot_be_loaded_is_told_and_offered_to_nobody(
     (tmp_path / "flux" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     with pytest.raises(gr.Error, match=told):
         brought(events, name.format(folder=tmp_path))
-    assert events.offered == {"emoji-sd": "emoji-sd"}
+    assert events.bounds.offered == {"emoji-sd": "emoji-sd"}
 
 
 def test_how_far_it_is_is_told_and_one_is_loaded_at_a_time(
@@ -93,7 +94,7 @@ def test_how_far_it_is_is_told_and_one_is_loaded_at_a_time(
 def test_where_models_are_the_operators_choice_nobody_brings_one(
     events: Events, sd_folder: Path
 ) -> None:
-    events.choice.own = False
+    events = Events(Bounds({"emoji-sd": "emoji-sd"}), events.shelf, events.models)
     with pytest.raises(gr.Error, match="is not offered here; choose one of emoji-sd"):
         brought(events, str(sd_folder))
     recipe = Recipe(prompt="a car", model=str(sd_folder)).to_json()

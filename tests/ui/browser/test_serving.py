@@ -19,6 +19,7 @@ from gradio_client import Client
 from crossattn.errors import InputError
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.serve import serve
 from crossattn.ui.browser.shelf import Shelf
 
@@ -144,7 +145,7 @@ def test_nobody_is_locked_out_by_the_pictures_of_others(small_shelf: Shelf) -> N
     from crossattn.ui.browser.drawing import Models
     from crossattn.ui.browser.events import Events
 
-    events = Events({"emoji-sd": "emoji-sd"}, small_shelf, Models())
+    events = Events(Bounds({"emoji-sd": "emoji-sd"}), small_shelf, Models())
     held = {"regions": [], "hold": 1, "window": [0, 1]}
 
     def draw(made: list[str]) -> Any:

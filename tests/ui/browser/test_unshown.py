@@ -12,6 +12,7 @@ from crossattn.errors import RecipeError
 from crossattn.pipelines.export import write_picture
 from crossattn.pipelines.recipe import Recipe
 from crossattn.pipelines.run import Result, run
+from crossattn.ui.browser.bounds import Bounds
 from crossattn.ui.browser.drawing import Models
 from crossattn.ui.browser.events import Events
 from crossattn.ui.browser.fields import recipe_of, with_unshown
@@ -27,7 +28,7 @@ HELD = {"regions": [], "hold": 1, "window": [0, 1]}
 @pytest.fixture
 def events() -> Iterator[Events]:
     shelf = Shelf()
-    yield Events({"emoji-sd": "emoji-sd"}, shelf, Models())
+    yield Events(Bounds({"emoji-sd": "emoji-sd"}), shelf, Models())
     shelf.close()
 
 
