@@ -18,10 +18,11 @@ class Chunking:
     """How softmaxes are taken where the time goes elsewhere: a CPU's cache, or a GPU's launches.
 
     Where probabilities are summed up, at most `formed` logits of one site are there at once, or
-    `together` of several, whose queries and keys are held until then; `reduced`, where of a softmax
-    its sum alone is kept. From `in_place` pixels on the probabilities take the place of the logits,
-    which spares the cache; below they come from them in one launch. Where additions to several sums
-    are `fused` into one launch, no sum may stand in it twice.
+    `together` numbers of several sites: their logits, and the queries and keys that are held until
+    then; `reduced`, where of a softmax its sum alone is kept. From `in_place` pixels on the
+    probabilities take the place of the logits, which spares the cache; below they come from them in
+    one launch. Where additions to several sums are `fused` into one launch, no sum may stand in it
+    twice.
     """
 
     formed: int
@@ -32,12 +33,11 @@ class Chunking:
 
 
 CACHED = Chunking(2**17, 2**18, 2**18, in_place=256, fused=False)
-"""Half a MiB of a site's logits: more at a time falls out of a processor's cache. Several sites are
-small ones, where fewer launches are worth more."""
+"""Half a MiB of a site's logits: more at a time falls out of a processor's cache. Of several sites
+it is one MiB, held queries and keys included: they are small ones, where launches are the cost."""
 
-FEW_LAUNCHES = Chunking(2**22, 2**21, 2**26, in_place=inf, fused=True)
-"""A site's heads all at once, but for no more than 16 MiB of logits and as much again; of several
-sites half of that, for their queries take as much."""
+FEW_LAUNCHES = Chunking(2**22, 2**22, 2**26, in_place=inf, fused=True)
+"""A site's heads all at once, but for no more than 16 MiB of logits and as much again."""
 
 
 def chunking_on(device: torch.device) -> Chunking:

@@ -155,7 +155,8 @@ class Sums:
         """For maps of the size of `part`."""
         chunking, layout = chunking_on(part.query.device), self._record.layout
         tokens = part.key.shape[2] if part.log_sum is None else layout.tokens
-        each = part.query.shape[:-1].numel() * tokens
+        logits = part.query.shape[:-1].numel() * tokens
+        each = logits + part.query.numel() + part.key.numel()
         return _Group(chunking.together // each, chunking.fused, [])
 
     @torch.no_grad()

@@ -24,6 +24,7 @@ import torch
 from launches import Seam
 from machine import describe
 from models import PROMPT, narrow, sd15, sdxl
+from peers import PEERS
 
 from crossattn import Control, Recorder, attach
 from crossattn.controls import (
@@ -34,11 +35,6 @@ from crossattn.controls import (
     SourceRecorder,
 )
 from crossattn.controls.support.source_run import SourceRun
-
-try:
-    from recording import WAYS as PEERS
-except ImportError:
-    PEERS = {}
 
 SWAPS = (("car", "balloon"), ("car", "grass"), ("red", "blue"), ("blue", "red"))
 TARGETS = [PROMPT.replace(word, other) for word, other in SWAPS]

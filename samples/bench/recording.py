@@ -2,7 +2,8 @@
 
 Each way records and then joins the maps of all the prompt's words, as its users would. CPU time
 is the process's own, of runs taken in turns in one process after one run to warm up; added memory
-is the peak of a fresh process less that of a plain one. Prints a Markdown table.
+is the peak of a fresh process less that of a plain one. Prints a Markdown table. Without the peers
+they are left out.
 
 pip install --no-deps --target .bench -r requirements-bench.txt
 PYTHONPATH=.bench python samples/bench/recording.py
@@ -27,11 +28,9 @@ import psutil
 import torch
 from machine import describe
 from models import PROMPT, sd3, sd15, sdxl
-from peers import amd, daam
+from peers import PACKAGES, PEERS, Run
 
 from crossattn import Recorder, attach
-
-Run = Callable[[], torch.Tensor]
 
 
 def plain(pipe: Any, run: Run) -> torch.Tensor:
@@ -48,36 +47,10 @@ def crossattn(pipe: Any, run: Run) -> torch.Tensor:
     return latents
 
 
-def daam_trace(pipe: Any, run: Run) -> torch.Tensor:
-    """Every step, and every layer that DAAM reads."""
-    with daam.trace(pipe) as trace:
-        latents = run()
-        maps = trace.compute_global_heat_map()
-    for word in set(PROMPT.split()):
-        maps.compute_word_heat_map(word)
-    return latents
-
-
-def amd_capture(**options: str) -> Callable[[Any, Run], torch.Tensor]:
-    """attention_map_diffusers with its own way of joining layers."""
-
-    def way(pipe: Any, run: Run) -> torch.Tensor:
-        with amd.AttentionCapture(pipe, **options) as capture:
-            latents = run()
-        records = capture.compute().records
-        assert amd.visualization._aggregate_compatible(records, True) is not None
-        return latents
-
-    return way
-
-
 WAYS: dict[str, Callable[[Any, Run], torch.Tensor]] = {
     "plain": plain,
     "crossattn": crossattn,
-    "DAAM": daam_trace,
-    "AMD, last step": amd_capture(),
-    "AMD, all steps, exact": amd_capture(timesteps="all", mode="exact"),
-    "AMD, all steps, fast": amd_capture(timesteps="all", mode="fast"),
+    **PEERS,
 }
 MODELS: dict[str, Callable[[], Any]] = {
     "SD1.5 bf16": lambda: sd15(torch.bfloat16),
@@ -186,7 +159,7 @@ def main() -> None:
         answer(options.answer)
         return
     ways = list(dict.fromkeys(["plain", *options.ways]))
-    versions = "torch", "diffusers", "transformers", "daam", "attention_map_diffusers"
+    versions = "torch", "diffusers", "transformers", *PACKAGES
     print(
         f"512 × 512, guidance 7.5, {options.repeats} repeats in turns, {options.fresh} fresh "
         "process(es) for memory: median (least–most)."

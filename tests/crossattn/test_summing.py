@@ -1,5 +1,7 @@
 """What a record holds: of sites that are added together, in mid-run, after a failure."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -68,6 +70,16 @@ def test_a_run_that_fails_leaves_what_was_seen_by_then(sd_pipe: Any) -> None:
     seen = record.site_visits["positive"][0] > 0
     assert seen.any() and not seen.all()
     assert (record.mass["positive"][0].sum((1, 2)) > 0).tolist() == seen.tolist()
+
+
+def test_recording_under_gradients_keeps_no_graph_alive(sd_pipe: Any) -> None:
+    unet, made = sd_pipe.unet, []
+    unet.conv_in.register_forward_hook(lambda *given: made.append(weakref.ref(given[-1])))
+    text = torch.randn(1, 77, unet.config.cross_attention_dim)
+    with attach(unet, Recorder()):
+        unet(torch.ones(1, 4, 8, 8, requires_grad=True), 500, encoder_hidden_states=text)
+        gc.collect()
+        assert [each() for each in made] == [None]
 
 
 def test_evaluations_of_one_step_add_up_though_an_edit_acts_at_one_of_them(sd_pipe: Any) -> None:
