@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import HeunDiscreteScheduler
+from diffusers import HeunDiscreteScheduler, UNet2DConditionModel
 
 from crossattn import Attention, Control, LayerCall, Recorder, attach, sites
 from crossattn.site import Site
@@ -80,6 +80,37 @@ def test_recording_under_gradients_keeps_no_graph_alive(sd_pipe: Any) -> None:
         unet(torch.ones(1, 4, 8, 8, requires_grad=True), 500, encoder_hidden_states=text)
         gc.collect()
         assert [each() for each in made] == [None]
+
+
+def test_queries_that_wait_take_no_more_than_a_few_megabytes(sd_pipe: Any) -> None:
+    class Held(Control):
+        """Notes the bytes of the queries that are there still."""
+
+        alive = most = 0
+
+        def attend(self, call: LayerCall, attention: Attention) -> None:
+            queries = attention.query.untyped_storage()
+            self.alive += queries.nbytes()
+            self.most = max(self.most, self.alive)
+            weakref.finalize(queries, self.forget, queries.nbytes())
+
+        def forget(self, size: int) -> None:
+            self.alive -= size
+
+    wide = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(512, 512),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        attention_head_dim=1,
+        cross_attention_dim=16,
+    )
+    text, held = torch.randn(1, 77, 16), Held()
+    with torch.no_grad(), attach(wide, held, Recorder()):
+        for step in range(20):
+            wide(torch.ones(1, 4, 8, 8), step, encoder_hidden_states=text)
+    assert 2**17 < held.most < 2**20
 
 
 def test_evaluations_of_one_step_add_up_though_an_edit_acts_at_one_of_them(sd_pipe: Any) -> None:
