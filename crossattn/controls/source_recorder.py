@@ -12,8 +12,7 @@ from torch import Tensor
 
 from crossattn.attention import Attention
 from crossattn.control import Control
-from crossattn.controls.sharing import texture_sites
-from crossattn.controls.support.composition_grid import coarse_pixels, map_sites
+from crossattn.controls.support.source_room import room_for, words_map_sites
 from crossattn.controls.support.source_run import (
     CROSS,
     KEYS_VALUES,
@@ -24,7 +23,7 @@ from crossattn.controls.support.source_run import (
     Kept,
     SourceRun,
 )
-from crossattn.controls.support.tensor_file import Spec, allocate, nbytes
+from crossattn.controls.support.tensor_file import allocate, nbytes
 from crossattn.controls.support.window import CROSS_WINDOW, Window
 from crossattn.encoders import Prompts
 from crossattn.errors import ControlError
@@ -109,7 +108,8 @@ class SourceRecorder(Control):
         rows = Rows.by_blocks(1 + guided, GUIDED if guided else UNGUIDED, prompts=1)
         size = height // factor, width // factor
         step = Step(0, 0, steps, 0, 0, 0.0, 0.0, *size, tokens, rows)
-        return nbytes(self._specs(session, step, self._kept(session, step, Plan.read(scheduler))))
+        kept = self._kept(session, step, Plan.read(scheduler))
+        return nbytes(room_for(session, step, kept, self.pixels))
 
     def wants(self, site: Site) -> bool:
         """Every site."""
@@ -137,7 +137,7 @@ class SourceRecorder(Control):
             )
         self._begun = step.run
         kept = self._kept(self._session, step, self._session.plan)
-        specs = self._specs(self._session, step, kept)
+        specs = room_for(self._session, step, kept, self.pixels)
         if nbytes(specs) > self.limit:
             raise ControlError(
                 f"The source run would take {nbytes(specs) / 2**20:,.0f} MiB, over the limit of "
@@ -147,7 +147,7 @@ class SourceRecorder(Control):
         device = self._session.latents.given.device
         room = device if nbytes(specs) <= self.on_device else torch.device("cpu")
         self._run = SourceRun(kept, allocate(specs, self._begin_file(), header, room, device))
-        self._maps = _map_sites(self._session, step)
+        self._maps = words_map_sites(self._session, step)
 
     def acts(self, site: Site, step: Step) -> bool:
         """Where this evaluation's attention is kept."""
@@ -256,54 +256,7 @@ class SourceRecorder(Control):
             begun=step.begun,
         )
 
-    def _specs(self, session: Session, step: Step, kept: Kept) -> dict[str, Spec]:
-        dtype: torch.dtype = next(session.denoiser.parameters()).dtype
-        limit = self.pixels if self.pixels is not None else coarse_pixels(session.sites, step)
-        specs: dict[str, Spec] = {}
-        guided = session.guidance.guided
-        # A side that is called for by itself may be yet to come.
-        comes = guided or (guided is None and session.family.sides == "calls")
-        sides = 1 + bool(step.rows.negative or comes)
-        taken = texture_sites(session.sites) if kept.keys_values else ()
-        # Queries and the text's keys do not make a map where pixels or a mask have a part in it.
-        formed = session.family.order != "cross" or session.family.masked
-        for site, module in session.modules.items():
-            height, width = site.grid(step.height, step.width)
-            pixels, each = height * width, _width(site, module)
-            name = f"{CROSS if site.kind == 'cross' else SELF}/{site.name}"
-            if site in taken:
-                both = (len(kept.keys_values), sides, site.heads, pixels, each), dtype
-                specs |= {f"{KEYS_VALUES}/{site.name}/{part}": both for part in ("key", "value")}
-            if site.kind == "self" and pixels <= limit:
-                shape = (len(kept.own), site.heads, pixels, each)
-                specs |= {f"{name}/query": (shape, dtype), f"{name}/key": (shape, dtype)}
-            elif site.kind == "cross" and (formed or each > step.tokens):
-                shape = (len(kept.cross), site.heads, pixels, step.tokens)
-                specs[f"{name}/formed"] = (shape, dtype)
-            elif site.kind == "cross":
-                shape = (len(kept.cross), site.heads, pixels, each)
-                specs[f"{name}/query"] = (shape, dtype)
-                specs[f"{name}/key"] = ((site.heads, step.tokens, each), dtype)
-        calls = len(kept.timesteps)
-        finest = next(iter(_map_sites(session, step)))
-        height, width = finest.grid(step.height, step.width)
-        specs[MAPS] = ((calls, height * width, step.tokens), torch.float32)
-        picture = (calls, session.latents.channels, step.height, step.width)
-        specs[LATENTS] = specs[PREDICTED] = (picture, torch.float32)
-        return specs
-
 
 def _keep(room: Tensor, made: Tensor) -> None:
     """Copy what was made where it is kept; to memory that is pinned without waiting for it."""
     room.copy_(made, non_blocking=room.is_pinned())
-
-
-def _map_sites(session: Session, step: Step) -> frozenset[Site]:
-    """The sites of the blend's maps."""
-    return map_sites(session.sites, step, session.family.located(session.denoiser))
-
-
-def _width(site: Site, module: Any) -> int:
-    """The width of a head's queries."""
-    width = getattr(module, "head_dim", None)
-    return int(module.to_q.out_features // site.heads if width is None else width)

@@ -193,21 +193,6 @@ def test_heatmap_shows_the_words_of_a_long_prompt_to_the_last(
     assert not [line for line in err.splitlines() if line.startswith("note: ")]
 
 
-def test_weights_are_no_part_of_a_files_name(sd_folder: Path, tmp_path: Path) -> None:
-    prompt = "a (déjà-vu:1.5) cat++"
-    assert call(["generate", prompt, "--model", str(sd_folder), "--steps", "1"]) == 0
-    assert everything(tmp_path) == {"out/a-deja-vu-cat-seed0.png"}
-
-
-def test_heatmap_takes_a_new_folder_each_time(sd_folder: Path, tmp_path: Path) -> None:
-    Path("dog").mkdir()
-    for _ in range(2):
-        arguments = ["heatmap", "dog", "--model", str(sd_folder), "--steps", "1", "-o", "dog"]
-        assert call(arguments) == 0
-    assert everything(tmp_path / "dog") == everything(tmp_path / "dog-2")
-    assert len(everything(tmp_path)) == 12
-
-
 @pytest.mark.slow
 def test_heatmap_draws_the_picture_that_generate_draws(sd_folder: Path, drawn: Path) -> None:
     model = ["--model", str(sd_folder)]
@@ -276,26 +261,3 @@ def test_stopping_a_run_leaves_nothing_behind(
 )
 def test_a_size_is_one_side_or_width_by_height(text: str, size: tuple[int, int]) -> None:
     assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("output", [".", "..", "inner/.."])
-def test_a_folder_that_is_told_without_its_name_gets_one_inside(
-    output: str, sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "outer" / "here" / "inner").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "outer" / "here")
-    options = ["--model", str(sd_folder), "--steps", "1", "-o", output]
-    assert call(["heatmap", "a dog", *options]) == 0
-    assert call(["edit", "a dog", "a cat", *options]) == 0
-    assert (Path(output) / "a-dog-seed0" / "picture.png").is_file()
-    assert (Path(output) / "a-cat-seed0" / "edited.png").is_file()
-
-
-def test_an_empty_folder_behind_a_link_is_filled(
-    sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    options = ["--model", str(sd_folder), "--steps", "1", "-o", str(tmp_path / "link")]
-    assert call(["heatmap", "a dog", *options]) == 0
-    assert (tmp_path / "real" / "picture.png").is_file()
