@@ -38,7 +38,15 @@ class SdpaCall(NamedTuple):
 
     def run(self) -> Tensor:
         """What the host would get: (rows, heads, queries, width)."""
-        return _plain(*self[:6], scale=self.scale, enable_gqa=self.enable_gqa)
+        # As hosts call it, so that it may be another library's function.
+        return _plain(
+            *self[:3],
+            attn_mask=self.attn_mask,
+            dropout_p=self.dropout_p,
+            is_causal=self.is_causal,
+            scale=self.scale,
+            enable_gqa=self.enable_gqa,
+        )
 
     def run_summed(self) -> tuple[Tensor, Tensor] | None:
         """The same bits as `run`, and the softmax's denominators as logarithms, at no cost.

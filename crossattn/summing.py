@@ -18,8 +18,8 @@ from crossattn.step import LayerCall
 class _Place:
     """Where a record keeps one site's sums and masses of some images, on a device from now on.
 
-    `sums` has each bin's (images, heads or 1, columns, pixels), `masses` each step's (images,
-    columns). `step` is the last that was added.
+    `sums` has each bin's (images, heads or 1, columns, pixels); `mass` is (steps, images, columns).
+    `step` is the last that was added.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class _Place:
         record.maps[key] = record.maps[key].to(device)
         record.mass[side] = record.mass[side].to(device)
         self.sums = record.maps[key][images].mT.unbind(1)
-        self.masses = record.mass[side][:, self.number, images].unbind()
+        self.mass = record.mass[side][:, self.number, images]
         self.step = -1
 
 
@@ -109,7 +109,7 @@ class Sums:
         weights: Tensor | None,
     ) -> None:
         layout, device = self._record.layout, attention.query.device
-        sums, masses = place.sums[layout.bin(step)], place.masses[step]
+        sums, mass = place.sums[layout.bin(step)], place.mass[step]
         tokens = attention.tokens if layout.rest else layout.tokens
         each, most = attention.pixels * attention.formed(rows, tokens), chunking_on(device).formed
         for some, heads in chunks(rows, attention.heads, each, most):
@@ -128,9 +128,9 @@ class Sums:
                     total.baddbmm_(weights[some, None, heads], columns.flatten(2))
             share = columns.shape[1] / attention.heads
             if share == 1 and place.step != step:
-                torch.mean(columns, (1, 3), out=masses[there])
+                torch.mean(columns, (1, 3), out=mass[there])
             else:
-                masses[there].add_(columns.mean((1, 3)), alpha=share)
+                mass[there].add_(columns.mean((1, 3)), alpha=share)
 
     def _add_later(self, step: int, attention: Attention, place: _Place, rows: slice) -> bool:
         """Have a map wait for others of its size, if it may, and add them once they are enough."""
@@ -176,7 +176,7 @@ class Sums:
         columns = columns.to(sums[0].dtype).view(len(maps), -1, *columns.shape[1:])
         kept = columns if layout.heads else columns.mean(2, keepdim=True)
         torch._foreach_add_(sums, kept.unbind())
-        masses = [each.place.masses[each.step] for each in waiting]
+        masses = [each.place.mass[each.step] for each in waiting]
         torch._foreach_add_(masses, kept.mean((2, 4)).unbind())
         waiting.clear()
 

@@ -22,6 +22,8 @@ NUMBERS = Path(__file__).parents[2] / "tests" / "crossattn" / "daam_numbers.safe
 
 def main() -> None:
     """Run DAAM on the tiny pipeline and keep its word maps."""
+    if daam is None:
+        raise SystemExit("DAAM is not there: install requirements-bench.txt into .bench, as above.")
     torch.set_num_threads(1)
     pipe = tiny()
     with daam.trace(pipe) as trace:

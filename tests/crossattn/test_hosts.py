@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from situations import with_ip_adapter
 from tiny_pictures import run
 
@@ -197,3 +198,20 @@ def test_a_peft_model_and_a_data_parallel_one_are_looked_through(sd_pipe: Any) -
         maps.append(recorder.trace.by("mean").token(3).data)
     assert torch.equal(maps[0], maps[1])
     assert torch.equal(maps[0], maps[2])
+
+
+def test_attention_that_another_library_put_in_its_place_is_run_as_hosts_call_it(
+    sd_pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, seen = F.scaled_dot_product_attention, []
+
+    def attention(q: Any, k: Any, v: Any, layout: str = "HND", **how: Any) -> torch.Tensor:
+        seen.append(layout)
+        return plain(q, k, v, **how)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", attention)
+    alone = run(sd_pipe, PROMPT, steps=2)
+    calls = len(seen)
+    drawn, recorder = recorded(sd_pipe)
+    assert torch.equal(alone, drawn) and recorder.trace["car"].mass > 0
+    assert seen == ["HND"] * 2 * calls

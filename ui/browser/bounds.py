@@ -1,6 +1,7 @@
 """Bounds that the browser keeps to; the server holds everybody else to them too."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from crossattn.errors import RecipeError
 from crossattn.pipelines.recipe import Recipe
@@ -29,6 +30,16 @@ class Bounds:
         """The name that a model is shown by."""
         return self.offered.get(model, model)
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """The models as Gradio's lists have them: the name shown, and the one in recipes."""
+        return [(shown, name) for name, shown in self.offered.items()]
+
+    def offer(self, model: str) -> None:
+        """Offer a model that was brought, by its last name if that is free."""
+        shown = Path(model).name
+        self.offered.setdefault(model, model if shown in self.offered.values() else shown)
+
     def check_model(self, model: str) -> None:
         """Raise `RecipeError` for a model that is not offered."""
         if model not in self.offered:
@@ -40,7 +51,9 @@ class Bounds:
     def check(self, recipe: Recipe) -> None:
         """Raise `RecipeError` for what the page does not draw."""
         ours = {"config": None, **vars(self.folders)}
-        named = [name for name, own in ours.items() if getattr(recipe, name) not in (None, own)]
+        named = [
+            name for name, folder in ours.items() if getattr(recipe, name) not in (None, folder)
+        ]
         if named and not self.own:
             raise RecipeError(
                 f"The recipe names a folder of its own ({', '.join(named)}), and none is read "

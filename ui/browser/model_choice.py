@@ -54,8 +54,7 @@ class ModelChoice:
 
     def listed(self, **more: Any) -> gr.Dropdown:
         """The list of models as it is by now."""
-        offered = [(shown, name) for name, shown in self.bounds.offered.items()]
-        return gr.Dropdown(choices=offered, **more)
+        return gr.Dropdown(choices=self.bounds.choices, **more)
 
     def chosen(self, model: str) -> str | gr.Dropdown:
         """A value for the list of models; with the list where that has grown."""
@@ -67,7 +66,7 @@ class ModelChoice:
         Nothing is fetched for a recipe that came along with a picture. Raises as `_found` does.
         """
         if model not in self.bounds.offered and self.bounds.own and Path(model).exists():
-            self._offer(self._found(model))
+            self.bounds.offer(self._found(model))
 
     def bring(self, asked: dict[str, Any], chosen: str) -> Iterator[Updates]:
         """Load a model of one's own, and choose it: {model: folder, .safetensors file or hub id}.
@@ -86,7 +85,7 @@ class ModelChoice:
                 )
             finally:
                 self._bringing.release()
-            self._offer(name)
+            self.bounds.offer(name)
             done = {"model": name, "done": True}
             yield self.rest(name), self.listed(value=name), *self.suit(name), done
 
@@ -116,10 +115,6 @@ class ModelChoice:
         path = Path(model).expanduser()
         offered = model in self.bounds.offered
         return str(path.resolve()) if not offered and path.exists() else model
-
-    def _offer(self, name: str) -> None:
-        shown, offered = Path(name).name, self.bounds.offered
-        offered.setdefault(name, name if shown in offered.values() else shown)
 
 
 def _shown(

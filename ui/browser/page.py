@@ -34,7 +34,7 @@ _TELL = """(...values) => {
 def build_page(bounds: Bounds, shelf: Shelf, models: Models) -> gr.Blocks:
     """Build the page."""
     events = Events(bounds, shelf, models)
-    first = next((name, key) for key, name in bounds.offered.items())
+    first = bounds.choices[0]
     page = gr.Blocks(
         title="crossattn", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
     )
@@ -45,8 +45,7 @@ def build_page(bounds: Bounds, shelf: Shelf, models: Models) -> gr.Blocks:
         header = header_panel(first, begins, queries.functions())
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="make", min_width=0):
-                offered = [(shown, name) for name, shown in bounds.offered.items()]
-                make = make_panel(offered, own=bounds.own)
+                make = make_panel(bounds.choices, own=bounds.own)
             with gr.Column(elem_id="stage-card", min_width=0):
                 stage = stage_panel()
             with gr.Column(elem_id="history", min_width=0):

@@ -22,9 +22,10 @@ from crossattn.step import Step
 
 
 def room_for(session: Session, step: Step, kept: Kept, most_pixels: int | None) -> dict[str, Spec]:
-    """The tensors of a run, by name: queries and keys of self-attention up to `most_pixels`.
+    """The shape and dtype of each tensor of a run, by name.
 
-    Unless that is given, up to the grids that decide on composition.
+    Self-attention is kept at sites of at most `most_pixels` pixels: unless that is given, those of
+    the grids that decide on composition.
     """
     dtype: torch.dtype = next(session.denoiser.parameters()).dtype
     limit = coarse_pixels(session.sites, step) if most_pixels is None else most_pixels
